@@ -1,0 +1,41 @@
+"""steadygrad keeps neural-network training steady.
+
+The names below are loaded when they are first used, so that a recorded run opens without torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "watch": "._watch",
+    "Watch": "._watch",
+    "open_run": ".diagnosis",
+    "write_report": ".report",
+    "clip": ".clip",
+    "SteadygradError": ".errors",
+    "TrainingDiverged": ".errors",
+}
+
+__all__ = ["SteadygradError", "TrainingDiverged", "Watch", "clip", "open_run", "watch", "write_report"]
+
+if TYPE_CHECKING:
+    from . import clip as clip
+    from .diagnosis import open_run as open_run
+    from ._watch import Watch as Watch
+    from ._watch import watch as watch
+    from .errors import SteadygradError as SteadygradError
+    from .errors import TrainingDiverged as TrainingDiverged
+    from .report import write_report as write_report
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(_HOMES[name], __name__)
+    return module if name == "clip" else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

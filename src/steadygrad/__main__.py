@@ -1,0 +1,5 @@
+"""`python -m steadygrad`."""
+
+from .cli import main
+
+main()

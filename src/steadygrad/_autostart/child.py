@@ -1,0 +1,75 @@
+"""The watcher of a process started by `steadygrad run`: attached when torch is loaded, recording from the first step."""
+
+import atexit
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import _config
+from .._watch import Watcher
+from .._watch.watch import WATCHED
+from ..store import append_event
+
+
+class RunHome:
+    """The run folder that the parent has made."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def folder(self) -> Path:
+        """The run folder."""
+        return self._folder
+
+    def say(self, line: str) -> None:
+        """One line on stderr."""
+        try:
+            print(f"steadygrad: {line}", file=sys.stderr, flush=True)
+        except Exception:
+            pass
+
+
+def start() -> None:
+    """Attach to this process, if `steadygrad run` started it."""
+    config = _config.child_config()
+    if config is None or _config.switched_off():
+        return
+    folder = Path(config.folder)
+    append_event(folder, "attached", torch=torch.__version__)
+    watcher = Watcher(config.mode, RunHome(folder), others=WATCHED)
+
+    def first_backward() -> None:
+        watcher.losses.on_backward = None
+        append_event(folder, "backward")
+
+    watcher.losses.on_backward = first_backward
+    watcher.install()
+    _watch_construction(watcher)
+    atexit.register(_finish, watcher, folder)
+
+
+def _watch_construction(watcher: Watcher) -> None:
+    """Let the watcher see each optimizer when it is made: its model's buffers are then still untouched."""
+    original = torch.optim.Optimizer.__init__
+
+    def __init__(self: torch.optim.Optimizer, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        try:
+            watcher.built(self)
+        except Exception as error:
+            watcher.fail(error)
+
+    __init__.__wrapped__ = original  # type: ignore[attr-defined]
+    __init__.__doc__ = original.__doc__
+    torch.optim.Optimizer.__init__ = __init__
+
+
+def _finish(watcher: Watcher, folder: Path) -> None:
+    error = getattr(sys, "last_value", None)
+    watcher.close()
+    if error is not None:
+        append_event(folder, "exit", error=f"{type(error).__name__}: {error}"[:500])
+    else:
+        append_event(folder, "exit")

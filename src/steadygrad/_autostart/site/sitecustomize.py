@@ -1,0 +1,91 @@
+"""Loaded by every Python that `steadygrad run` starts, before the user's code. Imports nothing heavy.
+
+It chains the `sitecustomize` that would have been loaded without it, and waits for torch: only a process that imports
+torch is watched, and one that does not pays a few microseconds. Whatever goes wrong in here is never the user's problem.
+"""
+
+import os
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def chain():
+    """Run the `sitecustomize` that this one hides (Debian ships one)."""
+    from _frozen_importlib_external import PathFinder
+
+    elsewhere = [entry for entry in sys.path if os.path.abspath(entry or os.curdir) != HERE]
+    spec = PathFinder.find_spec("sitecustomize", elsewhere)
+    if spec is not None and spec.loader is not None:
+        from importlib.util import module_from_spec
+
+        module = module_from_spec(spec)
+        sys.modules["sitecustomize"] = module
+        spec.loader.exec_module(module)
+
+
+class TorchFinder:
+    """Finds torch as the others do, and lets steadygrad attach as soon as it has been loaded."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name != "torch":
+            return None
+        sys.meta_path.remove(TorchFinder)
+        for finder in sys.meta_path:
+            spec = finder.find_spec(name, path, target) if hasattr(finder, "find_spec") else None
+            if spec is not None:
+                break
+        else:
+            return None
+        load = spec.loader.exec_module
+
+        def exec_module(module):
+            load(module)
+            attach()
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+
+def attach():
+    """Hand over to the installed package; without it, leave word that it is missing."""
+    try:
+        from steadygrad._autostart.child import start
+    except ImportError as error:
+        absent(error)
+        return
+    except Exception as error:
+        complain(error)
+        return
+    try:
+        start()
+    except Exception as error:
+        complain(error)
+
+
+def absent(error):
+    """This interpreter has no steadygrad: say so in the run folder, for the verdict."""
+    try:
+        import json
+        import time
+
+        folder = json.loads(os.environ["STEADYGRAD_RUN"])["folder"]
+        line = {"event": "absent", "pid": os.getpid(), "time": time.time(), "python": sys.executable, "error": str(error)}
+        with open(os.path.join(folder, "processes.jsonl"), "a", encoding="utf-8") as events:
+            events.write(json.dumps(line) + "\n")
+    except Exception:
+        pass
+
+
+def complain(error):
+    """One line; the user's run goes on."""
+    try:
+        print(f"steadygrad: not watching ({type(error).__name__}: {error})", file=sys.stderr, flush=True)
+    except Exception:
+        pass
+
+
+if "STEADYGRAD_RUN" in os.environ and os.environ.get("STEADYGRAD", "").strip().lower() not in {"off", "0", "no", "false"}:
+    sys.meta_path.insert(0, TorchFinder)
+chain()

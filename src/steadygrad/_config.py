@@ -1,0 +1,52 @@
+"""Every environment variable steadygrad reads or sets, and what it means. Nothing else touches `os.environ` for itself."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+
+SWITCH = "STEADYGRAD"
+"""`STEADYGRAD=off` turns everything off: no hook is installed, no file is written."""
+
+CHILD = "STEADYGRAD_RUN"
+"""What `steadygrad run` tells the processes it starts: a JSON object, see `ChildConfig`."""
+
+MODES = ("observe", "protect")
+"""`observe` never touches training; `protect` clips and skips."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildConfig:
+    """What a watched process needs to know: the run folder (absolute) and the mode."""
+
+    folder: str
+    mode: str
+
+    def to_env(self) -> str:
+        """The value of the environment variable `STEADYGRAD_RUN`."""
+        return json.dumps(asdict(self))
+
+
+def switched_off() -> bool:
+    """Whether the user has turned steadygrad off for this process."""
+    return os.environ.get(SWITCH, "").strip().lower() in {"off", "0", "no", "false"}
+
+
+def child_config() -> ChildConfig | None:
+    """The configuration left by `steadygrad run`, or None in a process that it did not start."""
+    text = os.environ.get(CHILD)
+    if not text:
+        return None
+    fields = json.loads(text)
+    return ChildConfig(folder=fields["folder"], mode=fields["mode"])
+
+
+def rank() -> int:
+    """This process's rank as a launcher (torchrun, accelerate, ...) set it; 0 without a launcher."""
+    value = os.environ.get("RANK", "0")
+    return int(value) if value.isdecimal() else 0
+
+
+def world_size() -> int:
+    """How many ranks the launcher started; 1 without a launcher."""
+    value = os.environ.get("WORLD_SIZE", "1")
+    return int(value) if value.isdecimal() else 1

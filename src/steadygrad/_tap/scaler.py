@@ -1,0 +1,76 @@
+"""Automatic mixed precision: undo the scaler's factor on the loss, and see the steps that the scaler leaves out.
+
+An unfused optimizer is not called at all when the scaler has found an overflow, so no step hook fires.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from .losses import LossTap
+
+
+class ScalerTap:
+    """Wraps `torch.amp.GradScaler.scale` and `.step`.
+
+    Args:
+        losses: is told the factor of the next loss.
+        on_left_out: called with an optimizer whose step the scaler has left out because of an overflow.
+        on_error: receives errors of ours.
+    """
+
+    def __init__(
+        self, losses: LossTap, on_left_out: Callable[[Optimizer], None], on_error: Callable[[BaseException], None]
+    ) -> None:
+        self._losses = losses
+        self._on_left_out = on_left_out
+        self._on_error = on_error
+        self._stepped: list[Optimizer] = []
+        self._originals: dict[str, Any] = {}
+        self._wrappers: dict[str, Any] = {}
+
+    def stepped(self, optimizer: Optimizer) -> None:
+        """An optimizer's step hook has fired."""
+        self._stepped.append(optimizer)
+
+    def install(self) -> None:
+        """Start looking."""
+        scaler_class = torch.amp.GradScaler
+        original_scale, original_step = scaler_class.scale, scaler_class.step
+        self._originals = {"scale": original_scale, "step": original_step}
+
+        @functools.wraps(original_scale)
+        def scale(scaler: Any, outputs: Any) -> Any:
+            scaled = original_scale(scaler, outputs)
+            if self._originals and isinstance(getattr(scaler, "_scale", None), Tensor) and scaler.is_enabled():
+                self._losses.scale = scaler._scale
+            return scaled
+
+        @functools.wraps(original_step)
+        def step(scaler: Any, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
+            self._stepped.clear()
+            result = original_step(scaler, optimizer, *args, **kwargs)
+            if self._originals and scaler.is_enabled():
+                try:
+                    inner = getattr(optimizer, "optimizer", optimizer)
+                    if not any(each in (optimizer, inner) for each in self._stepped):
+                        self._on_left_out(inner if isinstance(inner, Optimizer) else optimizer)
+                except Exception as error:
+                    self._on_error(error)
+            self._stepped.clear()
+            return result
+
+        self._wrappers = {"scale": scale, "step": step}
+        for name, wrapper in self._wrappers.items():
+            setattr(scaler_class, name, wrapper)
+
+    def remove(self) -> None:
+        """Stop looking."""
+        for name, original in self._originals.items():
+            if getattr(torch.amp.GradScaler, name) is self._wrappers[name]:
+                setattr(torch.amp.GradScaler, name, original)
+        self._originals = {}

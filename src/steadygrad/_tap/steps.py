@@ -1,0 +1,208 @@
+"""Optimizer steps: hooks before and after, whatever the optimizer, with or without a closure, nested or not.
+
+The order of one step, where `observer` is the watcher:
+
+    without a closure   pre-hook: judge, and clip or hand torch a hollow optimizer  -> step -> post-hook: finish
+    with a closure      pre-hook: wrap the closure -> step calls it: gradients exist only now: judge, clip or hide them
+                        -> the rest of the step -> post-hook: put back, finish
+"""
+
+import functools
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.utils.hooks import RemovableHandle
+
+from .._foreach import zero_
+from .._readback import any_nonfinite
+from .._snapshot import OptimizerBackup
+from ..guard import HiddenGradients, hollow
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the observer wants done with a step: nothing, or to lose it. Clipping it has done itself."""
+
+    lose: bool
+
+
+class StepObserver(Protocol):
+    """Who is asked about every step."""
+
+    def wants(self, optimizer: Optimizer) -> bool:
+        """Whether this optimizer is watched."""
+        ...
+
+    def before(self, optimizer: Optimizer, closure_loss: Any, frame: FrameType | None, *, may_clip: bool) -> Plan:
+        """Gradients are there, the step is not made yet."""
+        ...
+
+    def undone(self, optimizer: Optimizer) -> None:
+        """A step that had been judged sound failed half-way and was undone."""
+        ...
+
+    def after(self, optimizer: Optimizer, *, lost: bool) -> None:
+        """The step is over, made or lost."""
+        ...
+
+
+class _Call:
+    """One step in progress."""
+
+    __slots__ = ("backup", "evaluations", "frame", "hidden", "last_bad", "lost", "optimizer")
+
+    def __init__(self, optimizer: Optimizer, frame: FrameType) -> None:
+        self.optimizer = optimizer
+        self.frame: FrameType | None = frame
+        self.lost = False
+        self.hidden: HiddenGradients | None = None
+        self.backup: OptimizerBackup | None = None
+        self.evaluations = 0
+        self.last_bad = False
+
+
+class StepTap:
+    """Hooks on optimizer steps, all of them in the process or those of one optimizer.
+
+    Args:
+        observer: who is asked.
+        on_error: receives errors of ours.
+    """
+
+    def __init__(self, observer: StepObserver, on_error: Callable[[BaseException], None]) -> None:
+        self._observer = observer
+        self._on_error = on_error
+        self._handles: list[RemovableHandle] = []
+        self._local = threading.local()
+        self._evaluations: weakref.WeakKeyDictionary[Optimizer, int] = weakref.WeakKeyDictionary()
+
+    def install(self, optimizers: Sequence[Optimizer] | None = None) -> None:
+        """Start watching the given optimizers, or every optimizer of the process."""
+        if optimizers is None:
+            self._handles.append(register_optimizer_step_pre_hook(self._pre))
+            self._handles.append(register_optimizer_step_post_hook(self._post))
+        for optimizer in optimizers or ():
+            self._handles.append(optimizer.register_step_pre_hook(self._pre))
+            self._handles.append(optimizer.register_step_post_hook(self._post))
+
+    def remove(self) -> None:
+        """Stop watching."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    @property
+    def _active(self) -> _Call | None:
+        return getattr(self._local, "call", None)
+
+    @_active.setter
+    def _active(self, call: _Call | None) -> None:
+        self._local.call = call
+
+    def _pre(self, optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        try:
+            if torch.compiler.is_compiling() or not self._observer.wants(optimizer):
+                return None
+            return self._enter(optimizer, args, kwargs, sys._getframe(1))
+        except Exception as error:
+            self._on_error(error)
+            return None
+
+    def _enter(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any], frame: FrameType) -> Any:
+        outer = self._active
+        if outer is not None and outer.optimizer is not optimizer and _on_stack(outer.frame, frame):
+            # A wrapper that delegates to this optimizer: one step, judged once, and lost as a whole.
+            return ((hollow(optimizer), *args[1:]), kwargs) if outer.lost else None
+        call = self._active = _Call(optimizer, frame)
+        closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
+        if callable(closure):
+            if self._evaluates_often(optimizer):
+                call.backup = OptimizerBackup(optimizer)
+            watched = self._watch_closure(call, closure)
+            if "closure" in kwargs:
+                return args, {**kwargs, "closure": watched}
+            return (args[0], watched, *args[2:]), kwargs
+        call.lost = self._observer.before(optimizer, None, frame.f_back, may_clip=True).lose
+        return ((hollow(optimizer), *args[1:]), kwargs) if call.lost else None
+
+    def _evaluates_often(self, optimizer: Optimizer) -> bool:
+        """Whether a step may call its closure more than once, so that only a copy from before can undo it."""
+        return isinstance(optimizer, torch.optim.LBFGS) or self._evaluations.get(optimizer, 2) > 1
+
+    def _watch_closure(self, call: _Call, closure: Callable[[], Any]) -> Callable[[], Any]:
+        @functools.wraps(closure)
+        def watched() -> Any:
+            loss = closure()
+            try:
+                self._evaluated(call, loss)
+            except Exception as error:
+                self._on_error(error)
+            return loss
+
+        return watched
+
+    def _evaluated(self, call: _Call, loss: Any) -> None:
+        optimizer = call.optimizer
+        call.evaluations += 1
+        if call.evaluations == 1:
+            # What is clipped here would make a line search compare a function with another one's slope.
+            clippable = self._evaluations.get(optimizer, 1) == 1 and not isinstance(optimizer, torch.optim.LBFGS)
+            frame = call.frame.f_back if call.frame is not None else None
+            call.lost = self._observer.before(optimizer, loss, frame, may_clip=clippable).lose
+            if call.lost:
+                call.hidden = HiddenGradients(_params(optimizer))
+            return
+        grads = [param.grad for param in _params(optimizer) if param.grad is not None]
+        call.last_bad = any_nonfinite(grads) or (isinstance(loss, Tensor) and any_nonfinite([loss]))
+        if call.lost:
+            HiddenGradients(_params(optimizer))
+
+    def _post(self, optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        call = self._active
+        if call is None or call.optimizer is not optimizer:
+            return
+        try:
+            self._leave(call)
+        except Exception as error:
+            self._on_error(error)
+        finally:
+            call.frame = None
+            self._active = None
+
+    def _leave(self, call: _Call) -> None:
+        optimizer = call.optimizer
+        if call.evaluations:
+            self._evaluations[optimizer] = max(call.evaluations, self._evaluations.get(optimizer, 1))
+        if call.evaluations > 1 and not call.lost and call.backup is not None:
+            call.lost = call.last_bad or any_nonfinite(_params(optimizer))
+            if call.lost:
+                self._observer.undone(optimizer)
+        if call.lost:
+            if call.backup is not None:
+                call.backup.restore_()
+            if call.hidden is not None:
+                call.hidden.put_back_zeroed()
+            zero_([param.grad for param in _params(optimizer) if param.grad is not None])
+        self._observer.after(optimizer, lost=call.lost)
+
+
+def _params(optimizer: Optimizer) -> list[Tensor]:
+    return [param for group in optimizer.param_groups for param in group["params"]]
+
+
+def _on_stack(outer: FrameType | None, frame: FrameType | None) -> bool:
+    """Whether `outer` is still running: a step that raised never reaches its post-hook."""
+    while frame is not None:
+        if frame is outer:
+            return True
+        frame = frame.f_back
+    return False

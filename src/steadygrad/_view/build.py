@@ -1,0 +1,215 @@
+"""A recorded run and its summary, put together as one page."""
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..diagnosis import summarize
+from ..records import NO_GRADIENT, OptimizerInfo
+from ..store import ProcessRecording, Run
+from ..store.reader import Steps
+from . import events
+from .heat import CELLS, TensorExtremes, read_heat
+from .model import Fact, Heat, Lines, Page, Section, TensorRow
+from .reduce import lines
+
+MAPPED = ("grad_norm", "update_ratio")
+"""The per-tensor quantities that get a map, the first one always."""
+
+
+def build_page(run: Run, summary: Mapping[str, Any] | None = None) -> Page:
+    """The page of a recorded run.
+
+    Args:
+        run: a recorded run, ended or not.
+        summary: its summary where the caller has it already; see `diagnosis.summarize`.
+
+    Returns:
+        Everything the report shows.
+
+    Raises:
+        RecordingError: the recording is damaged.
+    """
+    summary = summarize(run) if summary is None else summary
+    recording = run.main
+    sections, series = _sections(recording) if recording else ((), ())
+    rows, left_out = events.table(series)
+    return Page(
+        title=run.manifest.name,
+        verdict=str(summary["verdict"]),
+        reason=str(summary.get("reason") or ""),
+        error=str((summary.get("exit") or {}).get("error") or ""),
+        command=" ".join(run.manifest.command),
+        started=run.manifest.created,
+        ended=run.manifest.ended,
+        notices=_notices(run),
+        facts=tuple(_facts(run, summary, series)),
+        findings=tuple(summary.get("findings") or ()),
+        sections=sections,
+        events=rows,
+        events_left_out=left_out,
+    )
+
+
+def _sections(recording: ProcessRecording) -> tuple[tuple[Section, ...], tuple[events.Series, ...]]:
+    actions, alarms = recording.actions(), recording.alarms()
+    optimizers = recording.optimizers()
+    cells = CELLS // max(1, len(optimizers) * len(MAPPED))
+    sections, all_series = [], []
+    for info in optimizers:
+        steps = recording.steps(info.index)
+        series = events.gather(info.index, steps, actions, alarms)
+        count = int(steps.step[-1]) + 1 if len(steps) else 0
+        heats, extremes = _heats(recording, info, count, cells)
+        all_series += series
+        sections.append(
+            Section(
+                index=info.index,
+                name=info.name,
+                steps=count,
+                loss=_known(steps, "loss", steps.loss_known),
+                grad_norm=lines(steps.step, {"grad_norm": steps.grad_norm, "clipped_norm": steps.clipped_norm}),
+                lr=_known(steps, "lr", ~np.isnan(steps.lr)),
+                heats=heats,
+                timeline=tuple(events.timeline_row(each) for each in series),
+                tensors=_tensors(info, extremes),
+            )
+        )
+    return tuple(sections), tuple(all_series)
+
+
+def _known(steps: Steps, name: str, known: np.ndarray) -> Lines:
+    """A curve over the steps at which it is known: a loss that was not seen is no NaN."""
+    return lines(steps.step[known], {name: getattr(steps, name)[known]})
+
+
+def _heats(
+    recording: ProcessRecording, info: OptimizerInfo, steps: int, cells: int
+) -> tuple[tuple[Heat, ...], TensorExtremes]:
+    heats = []
+    reached = TensorExtremes(np.full(len(info.tensors), NO_GRADIENT), np.full(len(info.tensors), -1))
+    for quantity in MAPPED:
+        heat, extremes = read_heat(recording, quantity, info.index, info.tensors, steps, cells)
+        if quantity == "grad_norm":
+            reached = extremes
+        if heat is not None:
+            heats.append(heat)
+    return tuple(heats), reached
+
+
+def _tensors(info: OptimizerInfo, extremes: TensorExtremes) -> tuple[TensorRow, ...]:
+    return tuple(
+        TensorRow(
+            tensor.name,
+            tensor.shape,
+            tensor.dtype,
+            float(largest) if largest >= 0 else None,
+            int(first) if first >= 0 else None,
+        )
+        for tensor, largest, first in zip(info.tensors, extremes.largest, extremes.first_nonfinite, strict=True)
+    )
+
+
+def _notices(run: Run) -> tuple[str, ...]:
+    """What a reader of the figures must know before trusting them."""
+    recording, notices = run.main, []
+    if recording is not None:
+        detached = recording.facts().get("detached")
+        if detached:
+            notices.append(f"The watcher detached itself and training went on unwatched: {detached}")
+        if len(run.recordings) > 1:
+            notices.append(f"The figures show rank {recording.rank}, one of {len(run.recordings)} recorded processes.")
+    return tuple(notices)
+
+
+def _facts(run: Run, summary: Mapping[str, Any], series: tuple[events.Series, ...]) -> list[Fact]:
+    facts = [_steps_fact(run, summary), _alarm_fact(summary, series), _nonfinite_fact(summary)]
+    facts += [_actions_fact(series), _loss_fact(summary), _overhead_fact(summary), _exit_fact(run, summary)]
+    return facts
+
+
+def _steps_fact(run: Run, summary: Mapping[str, Any]) -> Fact:
+    world = summary.get("world_size") or 1
+    note = f"{summary['mode']} mode" + (f", {world} ranks" if world > 1 else "")
+    if run.manifest.ended is not None:
+        note += f", {_duration(run.manifest.ended - run.manifest.created)}"
+    return Fact("Steps", f"{summary['steps']:,}", note)
+
+
+def _alarm_fact(summary: Mapping[str, Any], series: tuple[events.Series, ...]) -> Fact:
+    step = summary.get("first_alarm_step")
+    alarms = [each for each in series if each.kind == "alarm"]
+    total = sum(len(each.step) for each in alarms)
+    if step is None:
+        return Fact("First alarm", "none")
+    names = sorted({each.name for each in alarms if len(each.step) and each.step[0] == step})
+    more = f"{total:,} alarms in all" if total > 1 else ""
+    return Fact("First alarm", f"step {step:,}", ", ".join([*names, more] if more else names), step)
+
+
+def _nonfinite_fact(summary: Mapping[str, Any]) -> Fact:
+    first = summary.get("first_nonfinite")
+    if not first:
+        return Fact("First non-finite value", "none")
+    step = first.get("step")
+    shape = "×".join(str(size) for size in first.get("shape") or ())
+    inside = ", ".join(str(part) for part in (first.get("op"), shape) if part)
+    where = str(first.get("where") or "place not known")
+    phase = f"{first['phase']}: " if first.get("phase") else ""
+    value = f"step {step:,}" if isinstance(step, int) else "seen"
+    link = step if isinstance(step, int) else None
+    return Fact("First non-finite value", value, f"{phase}{where}" + (f" ({inside})" if inside else ""), link)
+
+
+def _actions_fact(series: tuple[events.Series, ...]) -> Fact:
+    counts: dict[str, int] = {}
+    for each in series:
+        if each.kind == "action":
+            counts[each.name] = counts.get(each.name, 0) + len(each.step)
+    if not counts:
+        return Fact("Actions", "none", "training was not changed")
+    listed = sorted(counts.items(), key=lambda item: -item[1])
+    return Fact("Actions", f"{sum(counts.values()):,}", " · ".join(f"{count:,} {name}" for name, count in listed))
+
+
+def _loss_fact(summary: Mapping[str, Any]) -> Fact:
+    loss = summary.get("loss") or {}
+    if loss.get("first") is None and loss.get("last") is None:
+        return Fact("Loss", "–", "no loss was seen")
+    span = f"{events.number(loss.get('first'))} → {events.number(loss.get('last'))}"
+    return Fact("Loss", span, f"best {events.number(loss.get('best'))}")
+
+
+def _overhead_fact(summary: Mapping[str, Any]) -> Fact:
+    overhead = summary.get("overhead") or {}
+    fraction, seconds = overhead.get("fraction"), overhead.get("seconds")
+    share = f"{100 * fraction:.2g} %" if isinstance(fraction, float | int) and math.isfinite(fraction) else "–"
+    return Fact("Overhead", share, f"{events.number(seconds, 3)} s of watching" if seconds is not None else "")
+
+
+def _exit_fact(run: Run, summary: Mapping[str, Any]) -> Fact:
+    ended = summary.get("exit") or {}
+    if ended.get("signal"):
+        return Fact("Exit", str(ended["signal"]), "ended by a signal")
+    if ended.get("status") is not None:
+        return Fact("Exit", f"status {ended['status']}", "" if ended["status"] else "success")
+    if run.manifest.ended is None:
+        return Fact("Exit", "not ended", f"as of {time.strftime('%H:%M:%S')}")
+    return Fact("Exit", "not known")
+
+
+def _duration(seconds: float) -> str:
+    """A time span for people.
+
+    >>> _duration(3.21), _duration(75), _duration(7300)
+    ('3.2 s', '1 min 15 s', '2 h 1 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,408 @@
+"""The watcher of one process: asked about every optimizer step, it measures, rules, acts and records.
+
+Promise: an error in here detaches the watcher with one line, and the training goes on as if it had never been there.
+"""
+
+import math
+import os
+import sys
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from .. import _dist
+from .._foreach import scale_
+from .._snapshot import BufferSnapshot
+from .._tap import LossTap, Plan, ScalerTap, StepTap, find_roots
+from ..errors import SteadygradError
+from ..guard import Ruling
+from ..records import Action, Alarm, Sink, StepRecord, describe
+from ..store import Recorder
+from .session import Reading, Session, scalar_loss
+
+SCALER_STREAK = 20
+"""Steps left out by a gradient scaler in a row that are no longer its search for a scale: 2^20 down from its start."""
+
+FACTS_EVERY = 16
+"""Steps between two updates of the recorded overhead."""
+
+
+class Home(Protocol):
+    """Where a watcher keeps its records and speaks to people."""
+
+    def folder(self) -> Path | None:
+        """The run folder, made if need be; None when nothing is to be recorded. May raise `SteadygradError`."""
+        ...
+
+    def say(self, line: str) -> None:
+        """One line for people."""
+        ...
+
+
+@dataclass(slots=True)
+class _Pending:
+    """The step in progress, between its two hooks."""
+
+    session: Session
+    reading: Reading
+    ruling: Ruling
+    loss: float | None
+    lr: float | None
+    began: float
+    measured: Any
+
+
+class Watcher:
+    """Watches the optimizers of this process.
+
+    Args:
+        mode: "observe" or "protect".
+        home: where records go.
+        optimizers: the optimizers to watch; None: every one of the process.
+        modules: where to look for the owners of the parameters; None: every module that is alive.
+        others: optimizers that another watcher has, to be left alone.
+    """
+
+    def __init__(
+        self,
+        mode: str,
+        home: Home,
+        *,
+        optimizers: Sequence[Optimizer] | None = None,
+        modules: Sequence[nn.Module] | None = None,
+        others: "weakref.WeakSet[Optimizer] | None" = None,
+    ) -> None:
+        self._mode = mode
+        self._home = home
+        self._modules = modules
+        self._others = others
+        self._chosen = None if optimizers is None else weakref.WeakSet(optimizers)
+        self._early_buffers: weakref.WeakKeyDictionary[Optimizer, BufferSnapshot] = weakref.WeakKeyDictionary()
+        self.losses = LossTap(self.fail)
+        self._scaler = ScalerTap(self.losses, self._left_out, self.fail)
+        self._steps = StepTap(self, self.fail)
+        self.dead = False
+        self._forget()
+
+    @property
+    def recording(self) -> Path | None:
+        """The run folder once something was recorded."""
+        return self._folder
+
+    def install(self) -> None:
+        """Put the hooks in place."""
+        self.losses.install()
+        self._scaler.install()
+        self._steps.install(None if self._chosen is None else list(self._chosen))
+        for optimizer in self._chosen or ():
+            self.built(optimizer)
+
+    def remove(self) -> None:
+        """Take the hooks away and make the recording complete."""
+        self.dead = True
+        self._steps.remove()
+        self._scaler.remove()
+        self.losses.remove()
+        for session in self._sessions.values():
+            session.carried.disarm()
+        self.close()
+
+    def close(self) -> None:
+        """Make the recording complete; called at the end of the process too."""
+        if self._sink is not None:
+            self._write_overhead()
+            self._sink.close()
+            self._sink = None
+
+    def fail(self, error: BaseException) -> None:
+        """Detach after an error of ours. Hooks stay where they are (one may be running) and do nothing from here on."""
+        if not self.dead:
+            self.dead = True
+            self._home.say(
+                f"an error inside steadygrad ({type(error).__name__}: {error}): it has let go of this run, "
+                "training goes on unwatched"
+            )
+            try:
+                if self._sink is not None:
+                    self._sink.facts({"detached": f"{type(error).__name__}: {error}"})
+                self.close()
+            except Exception:
+                self._sink = None
+
+    def built(self, optimizer: Optimizer) -> None:
+        """An optimizer was made: keep the buffers of its modules, before the first forward pass touches them."""
+        if self._mode == "observe" or self.dead:
+            return
+        params = [param for group in optimizer.param_groups for param in group["params"]]
+        self._early_buffers[optimizer] = BufferSnapshot(find_roots(params, self._modules))
+
+    # What `StepTap` asks.
+
+    def wants(self, optimizer: Optimizer) -> bool:
+        """Whether this optimizer is watched."""
+        if self.dead or (self._others is not None and optimizer in self._others):
+            return False
+        return self._chosen is None or optimizer in self._chosen
+
+    def before(self, optimizer: Optimizer, closure_loss: Any, frame: FrameType | None, *, may_clip: bool) -> Plan:
+        """Gradients are there, the step is not made yet."""
+        began = time.perf_counter()
+        if os.getpid() != self._pid:
+            self._forget()
+        session = self._session(optimizer, frame)
+        self._scaler.stepped(optimizer)
+        reading = session.measure(optimizer, self.losses.take() or scalar_loss(closure_loss))
+        loss = self._loss(session, reading.losses)
+        sampled = self._mode_samples(session)
+        measured = session.measured(optimizer, reading.norm, loss)
+        if reading.left_out:
+            ruling = Ruling("scaler-skip", detail={"reason": "the gradient scaler found an overflow"})
+        elif session.sharded:
+            bad = loss is not None and not math.isfinite(loss)
+            ruling = Ruling("", alarm="nonfinite-loss" if bad else None, detail={"loss": loss})
+        else:
+            ruling = session.guard.judge(measured)
+        if self._mode == "observe" or session.sharded or (ruling.action == "clip" and not may_clip):
+            acted = Ruling("", alarm=ruling.alarm, detail=ruling.detail)
+            ruling = ruling if ruling.action == "scaler-skip" else acted
+        if ruling.action == "clip":
+            scale_(reading.grads, ruling.coefficient)
+        if sampled and ruling.lost:
+            session.sampler.drop()
+        self._pending[id(optimizer)] = _Pending(session, reading, ruling, loss, measured.lr, began, measured)
+        self._spent += time.perf_counter() - began
+        return Plan(lose=ruling.lost)
+
+    def undone(self, optimizer: Optimizer) -> None:
+        """A step that had been judged sound failed half-way and was undone."""
+        pending = self._pending.get(id(optimizer))
+        if pending is not None:
+            detail = {"reason": "the step became non-finite between evaluations of its closure"}
+            pending.ruling = Ruling("skip", 0.0, "nonfinite-gradient", detail)
+            pending.session.sampler.drop()
+
+    def after(self, optimizer: Optimizer, *, lost: bool) -> None:
+        """The step is over."""
+        pending = self._pending.pop(id(optimizer), None)
+        if pending is None:
+            return
+        began = time.perf_counter()
+        session, ruling = pending.session, pending.ruling
+        if session.sampler.pending:
+            self._end_sample(pending)
+        session.lost_in_a_row = session.lost_in_a_row + 1 if lost else 0
+        self._record(pending)
+        if self._mode != "observe":
+            self._keep_state_sound(session, lost)
+        session.step += 1
+        self._made += 1
+        self._spent += time.perf_counter() - began
+        if self._made % FACTS_EVERY == 1:
+            self._write_overhead()
+
+    # What happens in a step.
+
+    def _session(self, optimizer: Optimizer, frame: FrameType | None) -> Session:
+        session = self._sessions.get(id(optimizer))
+        if session is not None and session.ref() is optimizer:
+            if session.refresh(optimizer, frame) and self._sink is not None:
+                self._sink.optimizer(session.info)
+            return session
+        rank, world_size = _dist.world()
+        if not self._sessions:
+            self._open(rank)
+        session = Session(
+            self._count,
+            optimizer,
+            frame,
+            candidates=self._modules,
+            buffers=self._early_buffers.pop(optimizer, None),
+            use_loss=world_size == 1,
+            on_cleared=lambda where: self._cleared(optimizer, where),
+            on_error=self.fail,
+        )
+        self._sessions[id(optimizer)] = session
+        self._count += 1
+        if self._sink is not None:
+            self._sink.optimizer(session.info)
+        if self._count == 1:
+            self._announce(session, rank, world_size)
+        if self._mode != "observe":
+            session.carried.learn()
+        return session
+
+    def _open(self, rank: int) -> None:
+        try:
+            folder = self._home.folder()
+            if folder is not None:
+                self._sink = Recorder(folder / f"rank{rank}-{os.getpid()}.db", self._home.say)
+                self._folder = folder
+        except SteadygradError as error:
+            self._home.say(f"recording is off, protection is on: {error}")
+
+    def _announce(self, session: Session, rank: int, world_size: int) -> None:
+        if self._sink is not None:
+            self._sink.facts({"world_size": world_size, "torch": torch.__version__, "python": sys.version.split()[0]})
+        if rank == 0:
+            where = f", run at {self._folder}" if self._folder is not None else ""
+            self._home.say(f"watching {describe(session.info.tensors)} ({self._mode}){where}")
+            if session.sharded:
+                self._home.say("parameters are sharded across ranks: only the loss is watched, nothing is changed")
+
+    def _loss(self, session: Session, losses: list[float]) -> float | None:
+        if losses:
+            self._last_loss = (session.index, float(np.mean(losses)))
+            return self._last_loss[1]
+        # A second optimizer that steps after the same backward pass shares its loss.
+        index, loss = self._last_loss
+        return loss if index != session.index else None
+
+    def _mode_samples(self, session: Session) -> bool:
+        if not session.sampler.due(session.step):
+            return False
+        norms = session.sampler.begin()
+        if self._sink is not None:
+            self._sink.sample(session.index, session.step, "param_norm", norms.astype(np.float32).tobytes())
+        return True
+
+    def _end_sample(self, pending: _Pending) -> None:
+        session = pending.session
+        ratios = session.sampler.end(session.step)
+        session.learn_proportionality(pending.measured, pending.ruling.coefficient, ratios)
+        if self._sink is not None:
+            self._sink.sample(session.index, session.step, "update_ratio", ratios.astype(np.float32).tobytes())
+
+    def _keep_state_sound(self, session: Session, lost: bool) -> None:
+        if lost:
+            restored = session.buffers.restore_()
+            if restored:
+                self._act(session, "restore-buffers", {"buffers": len(restored), "of": sorted(set(restored))[:5]})
+            session.carried.arm()
+        else:
+            session.buffers.save()
+            if session.carried.armed:
+                session.carried.disarm()
+
+    def _record(self, pending: _Pending) -> None:
+        session, ruling, reading = pending.session, pending.ruling, pending.reading
+        norm = reading.norm
+        bad = not math.isfinite(norm) or (pending.loss is not None and not math.isfinite(pending.loss))
+        if bad and ruling.action != "scaler-skip":
+            self._first_nonfinite(pending)
+        if ruling.alarm is not None:
+            session.sampler.alarmed(session.step)
+            if self._sink is not None:
+                self._sink.alarm(Alarm(session.index, session.step, ruling.alarm, self._where(pending)))
+        if ruling.action:
+            self._act(session, ruling.action, self._where(pending))
+        coefficient = 1.0 if ruling.action != "clip" else ruling.coefficient
+        record = StepRecord(
+            optimizer=session.index,
+            step=session.step,
+            time=time.time(),
+            loss=pending.loss,
+            lr=pending.lr,
+            grad_norm=norm,
+            clipped_norm=norm * coefficient,
+            coefficient=coefficient,
+            action=ruling.action,
+        )
+        if self._sink is not None:
+            self._sink.step(record, reading.blob())
+
+    def _act(self, session: Session, action: str, detail: Mapping[str, Any]) -> None:
+        if self._sink is not None:
+            self._sink.action(Action(session.index, session.step, action, dict(detail)))
+        if action == "scaler-skip":
+            return
+        if not self._intervened:
+            self._intervened = True
+            self._home.say(f"step {session.step}: {_told(action, detail)}; what follows is recorded, not printed")
+        streak = session.lost_in_a_row
+        if action in {"skip", "hold"} and streak in {10, 100, 1000, 10_000}:
+            self._home.say(f"step {session.step}: {streak} steps in a row could not be made: this run needs a change")
+
+    def _where(self, pending: _Pending) -> dict[str, Any]:
+        detail = dict(pending.ruling.detail)
+        names = pending.session.nonfinite_names(pending.reading.norms)
+        return {**detail, "tensors": names} if names else detail
+
+    def _first_nonfinite(self, pending: _Pending) -> None:
+        if self._found_nonfinite or self._sink is None:
+            return
+        self._found_nonfinite = True
+        session, loss = pending.session, pending.loss
+        if loss is not None and not math.isfinite(loss):
+            found = {"step": session.step, "phase": "forward", "where": "loss", "op": None, "shape": []}
+        else:
+            place = int(np.flatnonzero(~np.isfinite(pending.reading.norms))[-1])
+            tensor = session.info.tensors[place]
+            found = {
+                "step": session.step,
+                "phase": "backward",
+                "where": tensor.name,
+                "op": None,
+                "shape": list(tensor.shape),
+            }
+        self._sink.facts({"first_nonfinite": found})
+
+    def _cleared(self, optimizer: Optimizer, where: str) -> None:
+        session = self._sessions.get(id(optimizer))
+        if session is not None:
+            self._act(session, "clear-carried-state", {"where": where})
+
+    def _left_out(self, optimizer: Optimizer) -> None:
+        """The scaler has not called the optimizer: a step without a hook. Its losses belong to it all the same."""
+        session = self._sessions.get(id(optimizer))
+        losses: list[Tensor] = self.losses.take()
+        if self.dead or not self.wants(optimizer):
+            return
+        self._scaler_streak += 1
+        if session is None or self._sink is None:
+            return
+        detail = {"reason": "the gradient scaler found an overflow", "in_a_row": self._scaler_streak, "losses": len(losses)}
+        self._sink.action(Action(session.index, session.step, "scaler-skip", detail))
+        if self._scaler_streak == SCALER_STREAK:
+            self._sink.alarm(Alarm(session.index, session.step, "nonfinite-gradient", detail))
+
+    def _write_overhead(self) -> None:
+        if self._sink is not None:
+            elapsed = max(1e-9, time.perf_counter() - self._started)
+            self._sink.facts({"overhead": {"seconds": self._spent, "fraction": self._spent / elapsed}})
+
+    def _forget(self) -> None:
+        """Start anew: at first, and in a forked child, whose parent owns the recording."""
+        self._pid = os.getpid()
+        self._inherited = getattr(self, "_sink", None)  # kept, not closed: closing belongs to the parent
+        self._sink: Sink | None = None
+        self._folder: Path | None = None
+        self._sessions: dict[int, Session] = {}
+        self._pending: dict[int, _Pending] = {}
+        self._count = 0
+        self._made = 0
+        self._spent = 0.0
+        self._started = time.perf_counter()
+        self._intervened = False
+        self._found_nonfinite = False
+        self._scaler_streak = 0
+        self._last_loss: tuple[int, float | None] = (-1, None)
+
+
+def _told(action: str, detail: Mapping[str, Any]) -> str:
+    tensors = ", ".join(detail.get("tensors", [])[:2])
+    if action == "skip":
+        return f"skipped, the gradient or the loss is not finite{f' ({tensors})' if tensors else ''}"
+    if action == "hold":
+        return f"held back, the first gradient has norm {detail.get('grad_norm', math.nan):.3g}"
+    if action == "clip":
+        return f"gradient clipped from norm {detail['grad_norm']:.3g} by {detail['coefficient']:.3g}"
+    return action.replace("-", " ")

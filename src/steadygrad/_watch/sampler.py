@@ -1,0 +1,116 @@
+"""Parameter norms and update ratios, sampled so seldom that they cost next to nothing, and at every step near an alarm."""
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .._readback import read_vectors
+from ..measure import tensor_norms
+from ..records import NOT_MEASURED
+
+SHARE = 0.004
+"""The part of training time that sampling may take."""
+
+LONGEST = 1_000
+"""Steps after which a sample is taken however cheap the steps are."""
+
+NEAR_ALARM = 8
+"""Steps after an alarm that are all sampled."""
+
+MAX_BYTES = 256 << 20
+"""Parameters copied for one sample; of a larger model each sample takes the next part."""
+
+
+class Sampler:
+    """Measures |w| before a step and |dw| / |w| after it, for a part of the parameters no larger than `MAX_BYTES`."""
+
+    def __init__(self, params: Sequence[Tensor]) -> None:
+        self._params = list(params)
+        self._next_at = 0
+        self._every_until = 0
+        self._part = 0
+        self._parts = _parts(self._params)
+        self._before: list[Tensor] | None = None
+        self._spent = 0.0
+        self._cost = 0.0
+        self._last_time = time.perf_counter()
+        self._last_step = 0
+        self.param_norms = np.full(len(self._params), NOT_MEASURED)
+
+    def alarmed(self, step: int) -> None:
+        """Sample every one of the coming steps."""
+        self._every_until = step + NEAR_ALARM
+
+    def due(self, step: int) -> bool:
+        """Whether this step is to be sampled."""
+        return bool(self._params) and (step >= self._next_at or step <= self._every_until)
+
+    @property
+    def pending(self) -> bool:
+        """Whether a sample was begun and not ended."""
+        return self._before is not None
+
+    @property
+    def weight_norm(self) -> float:
+        """The global norm of the parameters as last measured."""
+        known = self.param_norms[self.param_norms >= 0]
+        return float(np.sqrt(np.dot(known, known)))
+
+    def begin(self) -> np.ndarray:
+        """Before the step: measure the parameters and keep a copy; returns their norms."""
+        started = time.perf_counter()
+        places = self._parts[self._part]
+        chosen = [self._params[place].detach() for place in places]
+        norms = self._spread(chosen, places)
+        self.param_norms = np.where(norms == NOT_MEASURED, self.param_norms, norms)
+        with torch.no_grad():
+            self._before = [param.clone() for param in chosen]
+        self._cost = time.perf_counter() - started
+        return norms
+
+    def end(self, step: int) -> np.ndarray:
+        """After the step: |dw| / |w| of each parameter that `begin` looked at, `NOT_MEASURED` elsewhere."""
+        started = time.perf_counter()
+        places, before = self._parts[self._part], self._before
+        assert before is not None
+        with torch.no_grad():
+            torch._foreach_sub_(before, [self._params[place].detach() for place in places])
+        moved = self._spread(before, places)
+        ratios = np.where(moved == NOT_MEASURED, moved, moved / np.maximum(self.param_norms, 1e-30))
+        self._before = None
+        self._part = (self._part + 1) % len(self._parts)
+        self._plan(step, self._cost + time.perf_counter() - started)
+        return ratios
+
+    def drop(self) -> None:
+        """The step was lost: forget the copy."""
+        self._before = None
+
+    def _plan(self, step: int, cost: float) -> None:
+        # The next sample when training has earned it: elapsed time pays `SHARE` of itself into the account.
+        now = time.perf_counter()
+        steps = max(1, step - self._last_step)
+        step_time = max(1e-6, (now - self._last_time - cost) / steps)
+        self._last_time, self._last_step = now, step
+        wait = LONGEST if step == 0 else int(cost / (SHARE * step_time)) + 1
+        self._next_at = step + (1 if step < 2 else min(LONGEST, max(10, wait)))
+
+    def _spread(self, tensors: Sequence[Tensor], places: Sequence[int]) -> np.ndarray:
+        parts = [([places[i] for i in inner], norms) for inner, norms in tensor_norms(tensors)]
+        return read_vectors(parts, len(self._params), NOT_MEASURED)
+
+
+def _parts(params: Sequence[Tensor]) -> list[list[int]]:
+    parts: list[list[int]] = [[]]
+    size = 0
+    for place, param in enumerate(params):
+        own = param.numel() * param.element_size()
+        if parts[-1] and size + own > MAX_BYTES:
+            parts.append([])
+            size = 0
+        parts[-1].append(place)
+        size += own
+    return parts

@@ -1,0 +1,89 @@
+"""Running the user's command as a child: environment, signals, exit status. The parent adds nothing and hides nothing."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from .. import _config
+
+SITE = Path(__file__).resolve().parent.parent / "_autostart" / "site"
+
+FORWARDED = tuple(
+    getattr(signal, name)
+    for name in ("SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGCONT", "SIGWINCH")
+    if hasattr(signal, name)
+)
+
+FROM_TERMINAL = frozenset(
+    getattr(signal, name) for name in ("SIGINT", "SIGQUIT", "SIGHUP", "SIGWINCH") if hasattr(signal, name)
+)
+"""Signals that a terminal sends to the whole foreground group: the child has them already."""
+
+
+def environment(folder: Path, mode: str) -> dict[str, str]:
+    """The child's environment: ours, with the autostart first on PYTHONPATH."""
+    result = dict(os.environ)
+    inherited = result.get("PYTHONPATH")
+    result["PYTHONPATH"] = str(SITE) + (os.pathsep + inherited if inherited else "")
+    result[_config.CHILD] = _config.ChildConfig(folder=str(folder.resolve()), mode=mode).to_env()
+    return result
+
+
+def run_child(command: Sequence[str], env: dict[str, str]) -> int:
+    """Run a command to its end, passing signals on.
+
+    Args:
+        command: the command line.
+        env: its environment.
+
+    Returns:
+        Its exit status, or minus the number of the signal that ended it.
+
+    Raises:
+        OSError: it could not be started.
+    """
+    child: subprocess.Popen[bytes] | None = None
+
+    def forward(number: int, frame: object) -> None:
+        if child is not None and child.poll() is None and not (number in FROM_TERMINAL and _in_foreground()):
+            child.send_signal(number)
+
+    # Handlers, not SIG_IGN: an ignored signal would stay ignored in the child, a handled one is reset by exec.
+    previous = {number: signal.signal(number, forward) for number in FORWARDED}
+    try:
+        child = subprocess.Popen(command, env=env)
+        return child.wait()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def end_like(status: int) -> None:
+    """Die of the signal that ended the child, so that whoever started us sees what it would have seen."""
+    if status >= 0:
+        return
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    except (ImportError, ValueError, OSError):
+        pass
+    if -status not in (signal.SIGKILL, signal.SIGSTOP):
+        signal.signal(-status, signal.SIG_DFL)
+    os.kill(os.getpid(), -status)
+
+
+def _in_foreground() -> bool:
+    """Whether we run in the foreground of a terminal, whose signals reach the child without us."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)

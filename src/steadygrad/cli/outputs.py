@@ -1,0 +1,41 @@
+"""Files the user asked for: checked for being writable before the run, written whole or not at all after it."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from ..errors import RecordingError, UsageError
+
+
+def require_writable(path: Path, option: str) -> None:
+    """Make sure that a file can be made at `path`, leaving nothing behind.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    folder = path.parent
+    if path.is_dir():
+        raise UsageError(f"{option} {path}: is a folder, name a file in it")
+    if not folder.is_dir():
+        raise UsageError(f"{option} {path}: there is no folder {folder}")
+    try:
+        handle, scratch = tempfile.mkstemp(dir=folder, prefix=".steadygrad-")
+        os.close(handle)
+        os.unlink(scratch)
+    except OSError as error:
+        raise UsageError(f"{option} {path}: cannot write there ({error.strerror})") from None
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file so that it is there whole or not at all.
+
+    Raises:
+        RecordingError: the disk refuses.
+    """
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        scratch.write_text(text, encoding="utf-8")
+        scratch.replace(path)
+    except OSError as error:
+        scratch.unlink(missing_ok=True)
+        raise RecordingError(f"cannot write {path}: {error.strerror or error}") from None

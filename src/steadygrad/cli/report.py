@@ -1,0 +1,26 @@
+"""`steadygrad report`: the HTML page of a recorded run."""
+
+from pathlib import Path
+
+import click
+
+from ..diagnosis import open_run
+from .outputs import require_writable
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file to write; default: report.html in the run folder.")
+def report(run: Path, output: Path | None) -> None:
+    """Write the HTML report of a recorded RUN, one file that opens without a network.
+
+    A run that is still being recorded can be reported on too.
+    """
+    from ..report import require_ui, write_report
+
+    recorded = open_run(run)
+    path = output if output is not None else run / "report.html"
+    require_writable(path, "--output")
+    require_ui()
+    write_report(recorded, path)
+    click.echo(str(path))

@@ -1,0 +1,125 @@
+"""`steadygrad run`: start a command watched, and afterwards say what happened, whatever ended it."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from .. import _config
+from ..diagnosis import lost_run, open_run, to_json
+from ..errors import SteadygradError, UsageError
+from ..store import append_event, create_run, finish_run
+from .child import end_like, environment, run_child
+from .outputs import require_writable, write_whole
+from .summary import print_summary
+from .target import find_target, split_arguments
+
+
+class _RunCommand(click.Command):
+    """Gives click our own options only: what follows the script may look like anything."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        with_value = {name for param in self.params if isinstance(param, click.Option) and not param.is_flag for name in param.opts}
+        own, target = split_arguments(args, frozenset(with_value))
+        ctx.meta["steadygrad.target"] = target
+        return super().parse_args(ctx, own)
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_usage(ctx.command_path, "[OPTIONS] (SCRIPT | -m MODULE | -- COMMAND) [ARGS]...")
+
+
+@click.command(cls=_RunCommand)
+@click.option(
+    "--mode",
+    type=click.Choice(_config.MODES),
+    default="protect",
+    show_default=True,
+    help="protect: skip steps that are not finite, clip outliers. observe: never touch training, only record.",
+)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder for run folders.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the summary here as JSON, however the run ends.")
+@click.option("--report", "report_path", type=click.Path(path_type=Path), help="Write the HTML report here.")
+@click.option("--quiet", is_flag=True, help="No summary at the end.")
+@click.pass_context
+def run(ctx: click.Context, mode: str, out: Path, json_path: Path | None, report_path: Path | None, quiet: bool) -> int:
+    """Run a training script, watched and protected. The script is not changed.
+
+    \b
+      steadygrad run train.py --epochs 3
+      steadygrad run --mode observe --report report.html -m package.train
+      steadygrad run -- torchrun --nproc-per-node 2 train.py
+
+    Everything behind the script belongs to the script. The exit status is the script's own.
+    STEADYGRAD=off turns everything off.
+    """
+    target = find_target(ctx.meta["steadygrad.target"])
+    if json_path is not None:
+        require_writable(json_path, "--json")
+    if report_path is not None:
+        require_writable(report_path, "--report")
+        _require_ui()
+    folder = _folder(out, target.stem, mode, target.command)
+    if _config.switched_off():
+        append_event(folder, "off")
+    try:
+        status = run_child(target.command, environment(folder, mode))
+    except OSError as error:
+        raise UsageError(f"cannot start {target.command[0]}: {error.strerror or error}") from None
+    _conclude(folder, status, json_path, report_path, quiet)
+    end_like(status)
+    return status
+
+
+def _folder(out: Path, stem: str, mode: str, command: tuple[str, ...]) -> Path:
+    try:
+        return create_run(out, stem, mode, command)
+    except SteadygradError as error:
+        raise UsageError(f"--out {out}: {error}") from None
+
+
+def _require_ui() -> None:
+    from ..report import require_ui
+
+    require_ui()
+
+
+def _conclude(folder: Path, status: int, json_path: Path | None, report_path: Path | None, quiet: bool) -> None:
+    """Everything after the child's end. Whatever fails here is told in one line; the status stays the child's."""
+    try:
+        finish_run(folder, status)
+    except SteadygradError as error:
+        _tell(f"the run folder is gone or cannot be written ({error})")
+    summary: dict[str, Any] | None = None
+    try:
+        recorded = open_run(folder)
+        summary = recorded.summary()
+    except SteadygradError as error:
+        _tell(str(error))
+    if summary is None:
+        summary = lost_run(folder, status)
+        recorded = None
+    if json_path is not None:
+        _guarded(lambda: write_whole(json_path, to_json(summary) + "\n"))
+    written = None
+    if report_path is not None and recorded is not None:
+        from ..report import write_report
+
+        _guarded(lambda: write_report(recorded, report_path))
+        written = str(report_path) if report_path.exists() else None
+    if not quiet:
+        print_summary(summary, Console(stderr=True, highlight=False, soft_wrap=True), report=written)
+
+
+def _guarded(write: Any) -> None:
+    try:
+        write()
+    except SteadygradError as error:
+        _tell(str(error))
+    except Exception as error:  # the script has ended well or badly; a page that cannot be drawn changes neither
+        _tell(f"{type(error).__name__}: {error}")
+
+
+def _tell(line: str) -> None:
+    print(f"steadygrad: {line}", file=sys.stderr)

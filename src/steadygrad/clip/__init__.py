@@ -1,0 +1,5 @@
+"""Policies that scale a gradient. Each decides from norms alone and never reads a tensor."""
+
+from .robust import ClipDecision, RobustClip
+
+__all__ = ["ClipDecision", "RobustClip"]

@@ -1,0 +1,218 @@
+"""The default policy: a global-norm clip whose threshold follows the run, from step 0, and survives what it clips."""
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from .._robust import MAD_TO_SIGMA, RobustWindow
+
+TINY = 1e-30
+"""Added before the logarithm: a gradient of exactly zero is a fact, not an error."""
+
+NEW_SCALE_STEPS = 4
+"""So many rejected norms in a row that agree with each other are a change of scale, not an outlier."""
+
+NEW_SCALE_SPREAD = 2.0
+"""What "agree" means, in nats between the largest and the smallest."""
+
+COMMON_HITS = 3
+"""So many rejections in `HIT_WINDOW` steps: what is common is not rare, the window starts to learn from it."""
+
+HIT_WINDOW = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ClipDecision:
+    """What to do with one step's gradient.
+
+    `coefficient` multiplies the gradients (1: leave them alone); `limit` is the norm above which the policy acts;
+    `excess` says by how many nats the norm lies above its median, in units of the spread (`None` without a history);
+    `hold` asks for one step without an update: there is no history yet and the norm is not plausible.
+    """
+
+    coefficient: float
+    limit: float
+    excess: float | None
+    hold: bool = False
+
+    @property
+    def fires(self) -> bool:
+        """Whether the gradients are changed."""
+        return self.hold or self.coefficient < 1.0
+
+
+class RobustClip:
+    r"""Global-norm clipping with a threshold from the median and the spread of recent log-norms.
+
+    With :math:`x = \log \|g\|`, :math:`m` the median of the accepted :math:`x` and :math:`s` their spread
+    (the larger of 1.4826 MAD, the upper tail :math:`(q_{0.95} - m) / 1.645` and :math:`0.2 + 0.8 / \sqrt n`),
+    a gradient is left alone while :math:`x \le m + \max(\log 10, 6 s)` and otherwise scaled to the norm
+    :math:`e^{m + s}`. Working in log space makes a burst of 1000x an outlier and a drift of 2x none; a norm that was
+    rejected never enters the window, so one bad step cannot raise the threshold or turn it off.
+
+    A genuine change of scale is followed: four rejections in a row that agree within two nats replace the window, and
+    when rejections are common the window takes them in at the limit. Without any history the yardsticks are `plausible`
+    and `ceiling` (the norm at which one update would be far larger than the weights): a first gradient beyond either is
+    held back for one step, and if the next one agrees, it is the scale of this run. A step beyond the ceiling is always
+    shortened, to a trust region that doubles while the norm does not grow.
+
+    Args:
+        window: how many accepted norms are remembered.
+        width: how many spreads above the median a norm must lie to be clipped.
+        ratio: how many times the median a norm must be, at least, to be clipped.
+
+    Raises:
+        ValueError: `window` < 8, `width` <= 0 or `ratio` <= 1.
+
+    Example:
+        >>> clip = RobustClip()
+        >>> [clip.decide(1.0).coefficient for _ in range(10)]
+        [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+        >>> clip.decide(1e6).coefficient < 1e-5
+        True
+        >>> clip.decide(1.2).coefficient
+        1.0
+
+    References:
+        Pascanu et al., "On the difficulty of training recurrent neural networks", 2013 (the global-norm clip).
+        Seetharaman et al., "AutoClip: Adaptive gradient clipping for source separation networks", 2020
+        (a threshold from the run's own history).
+        Kumar et al., "ZClip: Adaptive spike mitigation for LLM pre-training", 2025 (the z-score form).
+    """
+
+    def __init__(self, *, window: int = 128, width: float = 6.0, ratio: float = 10.0) -> None:
+        if window < 8:
+            raise ValueError(f"window is {window}, expected at least 8")
+        if not width > 0:
+            raise ValueError(f"width is {width}, expected a positive number")
+        if not ratio > 1:
+            raise ValueError(f"ratio is {ratio}, expected more than 1")
+        self.width = width
+        self.ratio = ratio
+        self._accepted = RobustWindow(window)
+        self._rejected: deque[float] = deque(maxlen=NEW_SCALE_STEPS)
+        self._hits: deque[bool] = deque(maxlen=HIT_WINDOW)
+        self._num_hits = 0
+        self._trust = TRUST_START
+
+    @property
+    def num_hits(self) -> int:
+        """How many of the last 64 steps were rejected."""
+        return self._num_hits
+
+    def decide(
+        self, norm: float, *, ceiling: float = math.inf, plausible: float = math.inf, worse: bool = False
+    ) -> ClipDecision:
+        """Judge one finite global norm.
+
+        Args:
+            norm: the L2 norm of all gradients of the step, unscaled, finite.
+            ceiling: the norm at which one update would be far larger than the weights; infinite where the
+                optimizer's update does not grow with the gradient.
+            plausible: the norm beyond which a very first gradient is held back for a second opinion.
+            worse: whether the loss says that training is getting worse; then no new scale is accepted.
+
+        Returns:
+            The decision. Its coefficient is 1 exactly when the gradient is to be left alone.
+
+        Raises:
+            ValueError: `norm` is negative or not finite; such a step is the guard's, not the clip's.
+        """
+        if not 0 <= norm < math.inf:
+            raise ValueError(f"norm is {norm}, expected a finite number of at least 0")
+        x = math.log(norm + TINY)
+        top = math.log(ceiling) if ceiling < math.inf else math.inf
+        if not len(self._accepted):
+            return self._first(x, top, math.log(plausible) if plausible < math.inf else math.inf)
+        middle, spread = self._level()
+        limit = middle + max(math.log(self.ratio), self.width * spread)
+        excess = (x - middle) / spread
+        if x <= min(limit, top):
+            self._accept(x)
+            return ClipDecision(1.0, math.exp(min(limit, top, 700.0)), excess)
+        self._reject(x)
+        if x > top and x <= limit:
+            # The run's own history calls this norm normal, but the step would throw the weights away.
+            return ClipDecision(self._within_ceiling(x, top), ceiling, excess)
+        if not worse:
+            if self._num_hits >= COMMON_HITS:
+                self._accepted.push(limit)
+            if self._is_new_scale() and x <= top:
+                self._accepted.replace(self._rejected)
+                self._rejected.clear()
+                return ClipDecision(1.0, math.exp(limit), excess)
+        target = min(middle + spread, top)
+        return ClipDecision(min(1.0, math.exp(target - x)), math.exp(min(limit, top, 700.0)), excess)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on from here."""
+        return {
+            "accepted": self._accepted.state_dict(),
+            "rejected": list(self._rejected),
+            "hits": list(self._hits),
+            "trust": self._trust,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a `state_dict`."""
+        self._accepted.load_state_dict(state["accepted"])
+        self._rejected = deque(state["rejected"], maxlen=NEW_SCALE_STEPS)
+        self._hits = deque(state["hits"], maxlen=HIT_WINDOW)
+        self._num_hits = sum(self._hits)
+        self._trust = float(state["trust"])
+
+    def _level(self) -> tuple[float, float]:
+        """The median of the accepted log-norms and their spread; few samples make it wide."""
+        window = self._accepted
+        middle = window.median()
+        upper_tail = (window.quantile(0.95) - middle) / 1.645
+        uncertainty = 0.2 + 0.8 / math.sqrt(len(window))
+        return middle, max(MAD_TO_SIGMA * window.mad(), upper_tail, uncertainty)
+
+    def _first(self, x: float, top: float, plausible: float) -> ClipDecision:
+        """No history: only the size of the step, and the agreement of the first two norms, can tell."""
+        limit = math.exp(min(top, plausible, 700.0))
+        if x <= min(top, plausible):
+            self._accept(x)
+            return ClipDecision(1.0, limit, None)
+        agrees = bool(self._rejected) and abs(x - self._rejected[-1]) < NEW_SCALE_SPREAD
+        if agrees and x <= top:
+            self._accept(x)
+            return ClipDecision(1.0, limit, None)
+        self._reject(x)
+        if not agrees:
+            return ClipDecision(1.0, limit, None, hold=True)
+        return ClipDecision(self._within_ceiling(x, top), limit, None)
+
+    def _within_ceiling(self, x: float, top: float) -> float:
+        return math.exp(min(0.0, top + math.log(self._trust) - x))
+
+    def _accept(self, x: float) -> None:
+        self._accepted.push(x)
+        self._rejected.clear()
+        self._hit(False)
+        self._trust = TRUST_START
+
+    def _reject(self, x: float) -> None:
+        # The trust region of steps that the weights' size forbids: wider while the norm does not grow, else narrower.
+        if self._rejected:
+            grows = x > self._rejected[-1] + 0.1
+            self._trust = max(TRUST_START, self._trust / 2) if grows else min(1.0, self._trust * 2)
+        self._rejected.append(x)
+        self._hit(True)
+
+    def _hit(self, hit: bool) -> None:
+        if len(self._hits) == HIT_WINDOW:
+            self._num_hits -= self._hits[0]
+        self._hits.append(hit)
+        self._num_hits += hit
+
+    def _is_new_scale(self) -> bool:
+        norms = self._rejected
+        agree = len(norms) == NEW_SCALE_STEPS and max(norms) - min(norms) < NEW_SCALE_SPREAD
+        return agree and norms[-1] - norms[0] <= NEW_SCALE_SPREAD / 2
+
+
+TRUST_START = 1 / 30
+"""Of the ceiling: an update of a tenth of the weights where the ceiling is three times them."""

@@ -1,0 +1,10 @@
+"""Judging a recorded run: its verdict, its level before and after an incident, its summary. No torch.
+
+`levels` compares losses, `verdict` names the state of a run, `summary` is the JSON object of `--json`.
+"""
+
+from .judged import JudgedRun, open_run
+from .summary import lost_run, summarize, to_json
+from .verdict import VERDICTS, Judgement, judge
+
+__all__ = ["VERDICTS", "JudgedRun", "Judgement", "judge", "lost_run", "open_run", "summarize", "to_json"]

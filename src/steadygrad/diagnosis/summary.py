@@ -1,0 +1,132 @@
+"""The summary of a run as one JSON object, schema `steadygrad.run/1`. Non-finite numbers are written as strings."""
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..records import Action
+from ..store import ProcessRecording, Run
+from ..store.folder import SCHEMA
+from .verdict import judge, signal_name
+
+MAX_LISTED = 1_000
+"""Actions and alarms listed in the summary; their counts are always complete."""
+
+
+def summarize(run: Run) -> dict[str, Any]:
+    """The summary of a recorded run.
+
+    Args:
+        run: a recorded run, ended or not.
+
+    Returns:
+        The object of schema `steadygrad.run/1`; floats in it may be NaN or infinite, see `to_json`.
+    """
+    judgement = judge(run)
+    recording = run.main
+    facts = recording.facts() if recording else {}
+    actions = recording.actions() if recording else []
+    alarms = recording.alarms() if recording else []
+    status = run.manifest.status
+    error = next((event.detail.get("error") for event in reversed(run.events()) if event.name == "exit"), None)
+    return {
+        "schema": run.manifest.schema,
+        "run": str(run.folder),
+        "mode": run.manifest.mode,
+        "world_size": facts.get("world_size", 1),
+        "steps": max(recording.step_counts().values()) if recording else 0,
+        "verdict": judgement.verdict,
+        "reason": judgement.reason,
+        "first_alarm_step": judgement.first_alarm_step,
+        "findings": [],
+        "first_nonfinite": facts.get("first_nonfinite"),
+        "actions": [_action(action) for action in actions[:MAX_LISTED]],
+        "action_counts": _counts(action.action for action in actions),
+        "alarms": [asdict(alarm) for alarm in alarms[:MAX_LISTED]],
+        "loss": _losses(recording),
+        "overhead": facts.get("overhead", {"seconds": 0.0, "fraction": 0.0}),
+        "exit": {
+            "status": status,
+            "signal": signal_name(-status) if status is not None and status < 0 else None,
+            "error": error,
+        },
+    }
+
+
+def to_json(summary: Any, *, indent: int | None = 1) -> str:
+    """Strict JSON: non-finite floats become the strings "nan", "inf" and "-inf".
+
+    >>> to_json({"loss": float("nan"), "best": -float("inf")}, indent=None)
+    '{"loss": "nan", "best": "-inf"}'
+    """
+    return json.dumps(_strict(summary), indent=indent, allow_nan=False)
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")
+    if isinstance(value, dict):
+        return {str(key): _strict(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strict(each) for each in value]
+    return value
+
+
+def _action(action: Action) -> dict[str, Any]:
+    return {"step": action.step, "optimizer": action.optimizer, "action": action.action, "detail": dict(action.detail)}
+
+
+def _counts(names: Any) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+    return counts
+
+
+def _losses(recording: ProcessRecording | None) -> dict[str, float | None]:
+    if recording is None:
+        return {"first": None, "best": None, "last": None}
+    counts = recording.step_counts()
+    steps = recording.steps(max(counts, key=lambda index: counts[index]))
+    losses = steps.loss[steps.loss_known]
+    if not len(losses):
+        return {"first": None, "best": None, "last": None}
+    finite = losses[np.isfinite(losses)]
+    best = float(finite.min()) if len(finite) else None
+    return {"first": float(losses[0]), "best": best, "last": float(losses[-1])}
+
+
+def lost_run(folder: Path, status: int | None) -> dict[str, Any]:
+    """The summary of a run whose folder was taken away while it ran: the same object, with nothing known in it.
+
+    Args:
+        folder: where the run was.
+        status: how the command ended.
+
+    Returns:
+        An object of schema `steadygrad.run/1`.
+    """
+    gone = f"the run folder {folder} is gone or unreadable: nothing is known of the run"
+    name = signal_name(-status) if status is not None and status < 0 else None
+    return {
+        "schema": SCHEMA,
+        "run": str(folder),
+        "mode": None,
+        "world_size": 1,
+        "steps": 0,
+        "verdict": "crashed" if status else "unobserved",
+        "reason": f"the command ended with {name or f'status {status}'}; {gone}" if status else gone,
+        "first_alarm_step": None,
+        "findings": [],
+        "first_nonfinite": None,
+        "actions": [],
+        "action_counts": {},
+        "alarms": [],
+        "loss": _losses(None),
+        "overhead": {"seconds": 0.0, "fraction": 0.0},
+        "exit": {"status": status, "signal": name, "error": None},
+    }

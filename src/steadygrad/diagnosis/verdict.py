@@ -1,0 +1,157 @@
+"""The verdict of a run: one word of `VERDICTS`, and the sentence that says why."""
+
+import signal
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..records import Action, Alarm
+from ..store import ProcessRecording, Run
+from ..store.reader import Steps
+from .levels import RECENT, recovery
+
+VERDICTS = {
+    "healthy": "no alarm was raised",
+    "recovered": "there were alarms, and the run ended verified good",
+    "unstable": "there were alarms, and the run did not come back",
+    "stalled": "the run never learned",
+    "stopped": "steadygrad stopped the run because nothing repaired it",
+    "crashed": "the command failed or was killed",
+    "unobserved": "no optimizer step was seen",
+}
+
+SKIPS = frozenset({"skip", "hold"})
+"""Actions after which the weights are as before the step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict, why, and the step of the first alarm (None without one)."""
+
+    verdict: str
+    reason: str
+    first_alarm_step: int | None
+
+
+def judge(run: Run) -> Judgement:
+    """Name the state of a recorded run.
+
+    Args:
+        run: a recorded run, ended or not.
+
+    Returns:
+        The verdict with its reason.
+    """
+    recording = run.main
+    status = run.manifest.status
+    if recording is None:
+        if status:
+            return Judgement("crashed", f"{_why_crashed(run, status)}; {VERDICTS['unobserved']}", None)
+        return Judgement("unobserved", _why_unobserved(run), None)
+    alarms = [alarm for each in run.recordings for alarm in each.alarms()]
+    first = min((alarm.step for alarm in alarms), default=None)
+    if recording.facts().get("stopped"):
+        return Judgement("stopped", f"{VERDICTS['stopped']}: {recording.facts()['stopped']}", first)
+    if status:
+        return Judgement("crashed", _why_crashed(run, status), first)
+    if first is None:
+        return Judgement("healthy", f"{VERDICTS['healthy']} in {_steps(recording)}", None)
+    for each in run.recordings:
+        reason = _why_unstable(each)
+        if reason:
+            return Judgement("unstable", f"{_count(alarms)}, and {reason}", first)
+    return Judgement("recovered", f"{_count(alarms)}, and the loss is back at its level before them", first)
+
+
+def _why_unstable(recording: ProcessRecording) -> str | None:
+    """Why a process' run cannot be called recovered; None when it can."""
+    alarms, actions = recording.alarms(), recording.actions()
+    for optimizer in recording.step_counts():
+        own = [alarm for alarm in alarms if alarm.optimizer == optimizer]
+        if own:
+            steps = recording.steps(optimizer)
+            reason = _not_back(steps, own, [action for action in actions if action.optimizer == optimizer])
+            if reason:
+                return reason
+    return None
+
+
+def _not_back(steps: Steps, alarms: list[Alarm], actions: list[Action]) -> str | None:
+    lost = np.isin(steps.action.astype(str), list(SKIPS))
+    tail = slice(max(0, len(steps) - RECENT), None)
+    if not np.isfinite(steps.grad_norm[tail]).all():
+        return "gradients were still not finite at the end"
+    known = steps.loss_known
+    if known[tail].any() and not np.isfinite(steps.loss[tail][known[tail]]).all():
+        return "the loss was still not finite at the end"
+    if lost[tail].all():
+        return "every one of the last steps had to be skipped"
+    last_alarm = max(alarm.step for alarm in alarms)
+    since = int((steps.step > last_alarm).sum())
+    if since < min(3, len(steps) // 4):
+        return f"the run ended {since} steps after the last one, too early to tell"
+    if not known.any():
+        return None
+    finite = np.flatnonzero(known & np.isfinite(steps.loss))
+    if not len(finite):
+        return "no finite loss was ever seen"
+    first_alarm = min(alarm.step for alarm in alarms)
+    before = steps.loss[known & (steps.step < first_alarm)]
+    if not np.isfinite(before).any():
+        before = steps.loss[finite[:1]]
+    back = recovery(before, steps.loss[known & (steps.step > last_alarm)], start=float(steps.loss[finite[0]]))
+    if back is None:
+        return "no loss was seen after the last one"
+    if not back.holds:
+        return f"the loss ended at {back.after:.4g}, above {back.allowed:.4g} (it was {back.before:.4g} before the first)"
+    return None
+
+
+def _why_crashed(run: Run, status: int) -> str:
+    if status < 0:
+        return f"the command was ended by {signal_name(-status)}"
+    error = next((event.detail["error"] for event in run.events() if event.name == "exit" and "error" in event.detail), None)
+    return f"the command ended with status {status}" + (f": {error}" if error else "")
+
+
+def _why_unobserved(run: Run) -> str:
+    events = run.events()
+    names = {event.name for event in events}
+    if "absent" in names:
+        pythons = sorted({event.detail.get("python", "?") for event in events if event.name == "absent"})
+        return f"steadygrad is not installed for the Python that ran the training ({', '.join(pythons)})"
+    if "off" in names:
+        return "steadygrad was turned off (STEADYGRAD=off)"
+    if "backward" in names:
+        return (
+            "gradients were computed, but no torch.optim optimizer made a step: parameters that the script updates "
+            "itself (p.data.add_(...)) are not watched; use a torch.optim optimizer"
+        )
+    if "attached" in names:
+        return "torch was loaded, but neither a backward pass nor an optimizer step was seen"
+    return (
+        "no watched Python process loaded torch: the command may run no PyTorch training, "
+        "or Python was told to ignore its environment (-I, -E, -S)"
+    )
+
+
+def signal_name(number: int) -> str:
+    """The name of a signal, for people.
+
+    >>> signal_name(15)
+    'SIGTERM'
+    """
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _count(alarms: list[Alarm]) -> str:
+    detectors = sorted({alarm.detector for alarm in alarms})
+    return f"{len(alarms)} alarm{'' if len(alarms) == 1 else 's'} ({', '.join(detectors)})"
+
+
+def _steps(recording: ProcessRecording) -> str:
+    count = max(recording.step_counts().values())
+    return f"{count} step{'' if count == 1 else 's'}"

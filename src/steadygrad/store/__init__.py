@@ -1,0 +1,29 @@
+"""A run on disk: one folder, plain files, SQLite inside. Imports no torch, so that a run opens anywhere.
+
+    runs/train-20261123-101500/
+        run.json            what was started, when, and how it ended (written by the one who started it)
+        processes.jsonl     one line per event of each watched process
+        rank0-4711.db       the recording of one process: steps, per-tensor norms, actions, alarms
+
+`folder` makes and names run folders, `events` is processes.jsonl, `schema` the SQL, `recorder` writes, `reader` reads.
+"""
+
+from .events import Event, append_event, read_events
+from .folder import RunManifest, create_run, finish_run, list_runs, read_manifest
+from .reader import ProcessRecording, Run, open_run
+from .recorder import Recorder
+
+__all__ = [
+    "Event",
+    "ProcessRecording",
+    "Recorder",
+    "Run",
+    "RunManifest",
+    "append_event",
+    "create_run",
+    "finish_run",
+    "list_runs",
+    "open_run",
+    "read_events",
+    "read_manifest",
+]
