@@ -55,28 +55,37 @@ class BufferSnapshot:
 
 
 class OptimizerBackup:
-    """An optimizer's parameters, state and options before a step that evaluates its closure several times.
+    """An optimizer before a step whose gradients exist only once the step has begun, because a closure makes them.
 
-    Such a step moves the parameters between evaluations, so a failure in the middle can only be undone from a copy.
+    Counters and options are always kept, they cost nothing.
+
+    Args:
+        optimizer: the optimizer.
+        params: keep the parameters: for optimizers that may move them without a gradient, or between evaluations.
+        state: keep the moments: for optimizers that evaluate their closure several times a step.
     """
 
-    def __init__(self, optimizer: Optimizer) -> None:
+    def __init__(self, optimizer: Optimizer, *, params: bool, state: bool) -> None:
         self._optimizer = optimizer
-        self._params = [param for group in optimizer.param_groups for param in group["params"]]
-        self._values = [param.detach().clone() for param in self._params]
-        self._state = {key: _copy(value) for key, value in optimizer.state.items()}
+        every = [param for group in optimizer.param_groups for param in group["params"]] if params or state else []
+        self._values = [(param, param.detach().clone()) for param in every]
+        self._whole = state
+        self._state = {k: _copy(v) for k, v in optimizer.state.items() if state or not isinstance(k, Tensor)}
         self._options = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
+        self._counters = {k: v for k, v in vars(optimizer).items() if isinstance(v, (int, float, str, type(None)))}
 
     def restore_(self) -> None:
         """Put everything back as it was."""
         with torch.no_grad():
-            for param, value in zip(self._params, self._values, strict=True):
+            for param, value in self._values:
                 param.copy_(value)
         state = self._optimizer.state
-        state.clear()
+        for key in [key for key in state if self._whole or not isinstance(key, Tensor)]:
+            del state[key]
         state.update({key: _copy(value) for key, value in self._state.items()})
         for group, options in zip(self._optimizer.param_groups, self._options, strict=True):
             group.update(options)
+        vars(self._optimizer).update(self._counters)
 
 
 def _versions(buffers: Mapping[str, Tensor | None]) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ import functools
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Protocol
@@ -37,6 +37,9 @@ class Plan:
 
 class StepObserver(Protocol):
     """Who is asked about every step."""
+
+    acts: bool
+    """Whether steps may be lost at all; an observer that only looks needs no copies."""
 
     def wants(self, optimizer: Optimizer) -> bool:
         """Whether this optimizer is watched."""
@@ -71,7 +74,10 @@ class _Call:
 
 
 class StepTap:
-    """Hooks on optimizer steps, all of them in the process or those of one optimizer.
+    """Hooks on every optimizer step of the process; the observer says which optimizers it wants.
+
+    The hooks are the process' and not one optimizer's: a wrapper that delegates to an inner optimizer is lost only if
+    the inner step is lost with it.
 
     Args:
         observer: who is asked.
@@ -85,14 +91,10 @@ class StepTap:
         self._local = threading.local()
         self._evaluations: weakref.WeakKeyDictionary[Optimizer, int] = weakref.WeakKeyDictionary()
 
-    def install(self, optimizers: Sequence[Optimizer] | None = None) -> None:
-        """Start watching the given optimizers, or every optimizer of the process."""
-        if optimizers is None:
-            self._handles.append(register_optimizer_step_pre_hook(self._pre))
-            self._handles.append(register_optimizer_step_post_hook(self._post))
-        for optimizer in optimizers or ():
-            self._handles.append(optimizer.register_step_pre_hook(self._pre))
-            self._handles.append(optimizer.register_step_post_hook(self._post))
+    def install(self) -> None:
+        """Start watching."""
+        self._handles.append(register_optimizer_step_pre_hook(self._pre))
+        self._handles.append(register_optimizer_step_post_hook(self._post))
 
     def remove(self) -> None:
         """Stop watching."""
@@ -110,23 +112,25 @@ class StepTap:
 
     def _pre(self, optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
-            if torch.compiler.is_compiling() or not self._observer.wants(optimizer):
+            if torch.compiler.is_compiling():
                 return None
-            return self._enter(optimizer, args, kwargs, sys._getframe(1))
+            frame, outer = sys._getframe(1), self._active
+            if outer is not None and outer.optimizer is not optimizer and _on_stack(outer.frame, frame):
+                # A wrapper delegates to this optimizer: one step, judged once, and lost as a whole.
+                return ((hollow(optimizer), *args[1:]), kwargs) if outer.lost else None
+            return self._enter(optimizer, args, kwargs, frame) if self._observer.wants(optimizer) else None
         except Exception as error:
             self._on_error(error)
             return None
 
     def _enter(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any], frame: FrameType) -> Any:
-        outer = self._active
-        if outer is not None and outer.optimizer is not optimizer and _on_stack(outer.frame, frame):
-            # A wrapper that delegates to this optimizer: one step, judged once, and lost as a whole.
-            return ((hollow(optimizer), *args[1:]), kwargs) if outer.lost else None
         call = self._active = _Call(optimizer, frame)
         closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
         if callable(closure):
-            if self._evaluates_often(optimizer):
-                call.backup = OptimizerBackup(optimizer)
+            if self._observer.acts:
+                often = self._evaluates_often(optimizer)
+                foreign = not type(optimizer).__module__.startswith("torch.optim")
+                call.backup = OptimizerBackup(optimizer, params=often or foreign, state=often)
             watched = self._watch_closure(call, closure)
             if "closure" in kwargs:
                 return args, {**kwargs, "closure": watched}

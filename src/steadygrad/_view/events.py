@@ -68,23 +68,37 @@ def gather(
             found.setdefault(key, []).append(step)
     order = sorted(found, key=lambda key: (key[0] != "alarm", key[1]))
     return tuple(
-        Series(optimizer, kind, name, np.sort(np.array(found[kind, name], np.int64)), details.get((kind, name), {}))
+        Series(
+            optimizer,
+            kind,
+            name,
+            np.sort(np.array(found[kind, name], np.int64)),
+            details.get((kind, name), {}),
+        )
         for kind, name in order
     )
 
 
 def timeline_row(series: Series, marks: int = TIMELINE_MARKS) -> TimelineRow:
-    """A row of the timeline: every event, or the first of each bin of steps with how many more it stands for."""
+    """A row of the timeline: every event, or the first of each bin of steps and how many it stands for."""
     step = series.step
     width = max(1, -(-int(step[-1] - step[0] + 1) // marks)) if len(step) > marks else 1
     _, begins, counts = np.unique((step - step[0]) // width, return_index=True, return_counts=True)
-    texts = tuple(series.detail(step[begin]) for begin in begins)
+    texts = tuple(series.detail(place) for place in step[begins].tolist())
     return TimelineRow(
-        series.kind, series.name, len(step), step[begins], step[begins + counts - 1], counts.astype(np.int64), texts
+        series.kind,
+        series.name,
+        len(step),
+        step[begins],
+        step[begins + counts - 1],
+        counts.astype(np.int64),
+        texts,
     )
 
 
-def table(all_series: Sequence[Series], limit: int = TABLE_ROWS) -> tuple[tuple[EventRow, ...], dict[str, int]]:
+def table(
+    all_series: Sequence[Series], limit: int = TABLE_ROWS
+) -> tuple[tuple[EventRow, ...], dict[str, int]]:
     """The lines of the table in order of their steps, and how many of each name did not fit.
 
     The rarest names are listed in full first: three skips must not drown in ten thousand clips.
@@ -97,7 +111,9 @@ def table(all_series: Sequence[Series], limit: int = TABLE_ROWS) -> tuple[tuple[
         share = room // (len(by_rarity) - place)
         shown = series.step[:share]
         room -= len(shown)
-        rows += [EventRow(int(s), series.optimizer, series.kind, series.name, series.detail(s)) for s in shown]
+        rows += [
+            EventRow(int(s), series.optimizer, series.kind, series.name, series.detail(s)) for s in shown
+        ]
         if len(shown) < len(series.step):
             left_out[series.name] = left_out.get(series.name, 0) + len(series.step) - len(shown)
     rows.sort(key=lambda row: (row.step, row.optimizer, row.kind != "alarm", row.name))
@@ -134,7 +150,7 @@ def number(value: Any, digits: int = 4) -> str:
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, bool) or isinstance(value, int):
+    if isinstance(value, (bool, int)):
         return str(value)
     if isinstance(value, float):
         return number(value)

@@ -1,4 +1,4 @@
-"""The map tensor x step: per-tensor norms binned by their maximum, read in pieces so that memory stays small."""
+"""The map tensor x step: per-tensor norms binned by their maximum, read in pieces to keep memory small."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from ..store import ProcessRecording
 from .model import Heat
 
 COLUMNS = 800
-"""Columns of a map at the most. A screen narrower than the map would drop columns, and with them single spikes."""
+"""Columns of a map at the most: on fewer pixels, columns would be dropped, and single spikes."""
 
 ROWS = 600
 """Rows of a map at the most: one pixel each. With more tensors, neighbours share a row."""
@@ -23,7 +23,7 @@ PIECE_BYTES = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class TensorExtremes:
-    """Of each tensor: its largest finite value (NO_GRADIENT: none), and its first non-finite step (-1: none)."""
+    """Of each tensor: its largest finite value (NO_GRADIENT: none) and first non-finite step (-1: none)."""
 
     largest: np.ndarray  # (tensors,) float32
     first_nonfinite: np.ndarray  # (tensors,) int64
@@ -60,7 +60,7 @@ class Binned:
         if tensors:
             finite = np.isfinite(matrix)
             if not finite.all():
-                # A norm is never negative, so a -Inf can only come from a damaged sum: it must not hide below a number.
+                # No norm is negative: a -Inf is the trace of a damaged sum and must not hide below a number.
                 matrix = np.where(np.isneginf(matrix), np.float32(np.inf), matrix)
                 self._remember_nonfinite(step, ~finite)
                 self._largest = np.maximum(self._largest, np.where(finite, matrix, NO_GRADIENT).max(axis=0))

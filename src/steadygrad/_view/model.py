@@ -12,7 +12,7 @@ NAN, INF, MINUS_INF = "NaN", "Inf", "-Inf"
 
 @dataclass(frozen=True, slots=True)
 class EdgeMarks:
-    """Where a curve was not finite: one mark a bin and kind, so that a single NaN among a million steps is seen."""
+    """Where a curve was not finite: one mark a bin and kind: one NaN among a million steps is seen."""
 
     step: np.ndarray  # (marks,) int64, the first such step of the bin
     last: np.ndarray  # (marks,) int64, the last such step of the bin
@@ -26,7 +26,10 @@ class EdgeMarks:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Curves over the step, thinned together; a value that was not finite is NaN here and has its mark in `marks`."""
+    """Curves over the step, thinned together.
+
+    A value that was not finite is NaN here and has its mark in `marks`.
+    """
 
     step: np.ndarray  # (points,) int64
     values: Mapping[str, np.ndarray]  # each (points,) float64
@@ -38,9 +41,9 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class Heat:
-    """A per-tensor quantity as a map, tensor x step; each cell holds the largest value of its steps and tensors.
+    """A per-tensor quantity as a map, tensor x step; each cell holds the largest of its steps and tensors.
 
-    NaN wins over infinity, infinity over any number, and a number over `NO_GRADIENT`, which stands where nothing was.
+    NaN wins over infinity, infinity over a number, a number over `NO_GRADIENT`, which stands for nothing.
     """
 
     quantity: str
@@ -83,7 +86,7 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True)
 class TensorRow:
-    """One tensor: what it is, its largest finite gradient norm, and the first step at which that was not finite."""
+    """One tensor: what it is, its largest finite gradient norm, the first step at which it was not finite."""
 
     name: str
     shape: tuple[int, ...]

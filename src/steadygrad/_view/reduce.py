@@ -1,4 +1,4 @@
-"""Long curves made short. Every bin keeps its smallest and its largest value, and says whether it held a NaN."""
+"""Long curves made short: every bin keeps its smallest and largest value, and says whether it held a NaN."""
 
 from collections.abc import Mapping, Sequence
 
@@ -75,7 +75,9 @@ def non_finite_marks(step: np.ndarray, columns: Mapping[str, np.ndarray], bins: 
     if not first:
         nothing = np.zeros(0, np.int64)
         return EdgeMarks(nothing, nothing, nothing, (), ())
-    return EdgeMarks(np.concatenate(first), np.concatenate(last), np.concatenate(count), tuple(kinds), tuple(names))
+    return EdgeMarks(
+        np.concatenate(first), np.concatenate(last), np.concatenate(count), tuple(kinds), tuple(names)
+    )
 
 
 def lines(step: np.ndarray, columns: Mapping[str, np.ndarray], bins: int = BINS) -> Lines:

@@ -82,6 +82,7 @@ class Watcher:
         others: "weakref.WeakSet[Optimizer] | None" = None,
     ) -> None:
         self._mode = mode
+        self.acts = mode != "observe"
         self._home = home
         self._modules = modules
         self._others = others
@@ -102,7 +103,7 @@ class Watcher:
         """Put the hooks in place."""
         self.losses.install()
         self._scaler.install()
-        self._steps.install(None if self._chosen is None else list(self._chosen))
+        self._steps.install()
         for optimizer in self._chosen or ():
             self.built(optimizer)
 
@@ -140,7 +141,7 @@ class Watcher:
 
     def built(self, optimizer: Optimizer) -> None:
         """An optimizer was made: keep the buffers of its modules, before the first forward pass touches them."""
-        if self._mode == "observe" or self.dead:
+        if not self.acts or self.dead:
             return
         params = [param for group in optimizer.param_groups for param in group["params"]]
         self._early_buffers[optimizer] = BufferSnapshot(find_roots(params, self._modules))
@@ -171,9 +172,11 @@ class Watcher:
             ruling = Ruling("", alarm="nonfinite-loss" if bad else None, detail={"loss": loss})
         else:
             ruling = session.guard.judge(measured)
-        if self._mode == "observe" or session.sharded or (ruling.action == "clip" and not may_clip):
-            acted = Ruling("", alarm=ruling.alarm, detail=ruling.detail)
-            ruling = ruling if ruling.action == "scaler-skip" else acted
+        if ruling.action == "clip" and not may_clip:
+            # Scaled gradients would contradict the losses that the optimizer compares: an alarming step is lost whole.
+            ruling = Ruling("skip" if ruling.alarm else "", 1.0, ruling.alarm, ruling.detail)
+        if (not self.acts or session.sharded) and ruling.action != "scaler-skip":
+            ruling = Ruling("", 1.0, ruling.alarm, ruling.detail)
         if ruling.action == "clip":
             scale_(reading.grads, ruling.coefficient)
         if sampled and ruling.lost:
@@ -201,7 +204,7 @@ class Watcher:
             self._end_sample(pending)
         session.lost_in_a_row = session.lost_in_a_row + 1 if lost else 0
         self._record(pending)
-        if self._mode != "observe":
+        if self.acts:
             self._keep_state_sound(session, lost)
         session.step += 1
         self._made += 1
@@ -236,7 +239,7 @@ class Watcher:
             self._sink.optimizer(session.info)
         if self._count == 1:
             self._announce(session, rank, world_size)
-        if self._mode != "observe":
+        if self.acts:
             session.carried.learn()
         return session
 

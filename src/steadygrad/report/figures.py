@@ -1,0 +1,91 @@
+"""All figures of a page, in their order, each with its heading; those of the same steps share one axis."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .._view import Heat, Section
+from .curves import Curve, curves
+from .heatmap import heatmap, limits
+from .theme import BLUE, ORANGE, StepAxis
+from .timeline import timeline
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A figure with its heading; `wide` ones bring their own labels and stand below their heading."""
+
+    key: str
+    title: str
+    note: str
+    plot: Any
+    wide: bool = False
+    swatches: tuple[tuple[str, str], ...] = ()
+    scale: tuple[str, str] | None = None
+    cells: frozenset[str] = frozenset()
+
+
+def panels(sections: tuple[Section, ...]) -> dict[int, tuple[Panel, ...]]:
+    """The figures of each optimizer, by its index."""
+    axes: dict[int, StepAxis] = {}
+    found = {}
+    for section in sections:
+        # Each optimizer counts its own steps; only where the counts agree does one axis fit both.
+        axis = axes.setdefault(section.steps, StepAxis.of(section.steps, f"steps-{section.steps}"))
+        found[section.index] = tuple(_section_panels(axis, section))
+    return found
+
+
+def _section_panels(axis: StepAxis, section: Section) -> list[Panel]:
+    key = f"o{section.index}"
+    found = []
+    if len(section.loss) or len(section.loss.marks):
+        plot = curves(axis, section.loss, [Curve("loss", "loss", BLUE)], height=190)
+        found.append(Panel(f"{key}-loss", "Loss", "", plot))
+    if len(section.grad_norm):
+        norms = [
+            Curve("grad_norm", "before clipping", ORANGE, 1.3),
+            Curve("clipped_norm", "after clipping", BLUE),
+        ]
+        plot = curves(axis, section.grad_norm, norms, height=210, log=True)
+        swatches = ((BLUE, "after clipping"), (ORANGE, "before"))
+        found.append(Panel(f"{key}-norm", "Gradient norm", "all tensors", plot, swatches=swatches))
+    if len(section.lr):
+        plot = curves(axis, section.lr, [Curve("lr", "learning rate", BLUE)], height=110, log=False)
+        found.append(Panel(f"{key}-lr", "Learning rate", "", plot))
+    if section.timeline:
+        plot = timeline(axis, section.timeline)
+        found.append(Panel(f"{key}-events", "Timeline", "alarms and actions", plot, wide=True))
+    for heat in section.heats:
+        found.append(_heat_panel(axis, heat, f"{key}-{heat.quantity}"))
+    return found
+
+
+def _heat_panel(axis: StepAxis, heat: Heat, key: str) -> Panel:
+    titles = {"grad_norm": "Gradient norm of each tensor", "update_ratio": "Update ratio of each tensor"}
+    notes = []
+    if heat.steps_per_column > 1:
+        notes.append(f"each column is the largest of {heat.steps_per_column:,.4g} steps")
+    if heat.tensors_per_row > 1:
+        notes.append(f"each row is the largest of {heat.tensors_per_row} tensors")
+    if heat.held:
+        notes.append("sampled; held until the next sample")
+    values = heat.values
+    tests = {
+        "nan": np.isnan(values),
+        "inf": np.isinf(values),
+        "zero": values == 0,
+        "nothing": values < 0,
+    }
+    low, high = limits(heat)
+    scale = (f"{10.0**low:.2g}", f"{10.0**high:.2g}") if ((values > 0) & np.isfinite(values)).any() else None
+    return Panel(
+        key,
+        titles.get(heat.quantity, heat.quantity),
+        "; ".join(notes),
+        heatmap(axis, heat),
+        wide=True,
+        scale=scale,
+        cells=frozenset(name for name, hits in tests.items() if hits.any()),
+    )

@@ -1,0 +1,116 @@
+"""The page's HTML: a template filled in, with every script named in a policy that forbids all others.
+
+The data comes from recorded runs, so names and messages in it are whatever a script chose. Jinja escapes text,
+Bokeh escapes data, and should either fail, the policy lets the browser run only scripts whose hashes it
+lists, and load nothing from anywhere.
+"""
+
+import base64
+import hashlib
+import time
+from functools import lru_cache
+from importlib import metadata, resources
+from typing import Any
+
+from bokeh.embed import components
+from bokeh.resources import Resources
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from .._view import Page
+from .._view.events import number
+from .figures import panels
+from .theme import INF_COLOR, MAP_STOPS, NAN_COLOR, NOTHING_COLOR, ZERO_COLOR
+
+OPEN_TENSORS = 24
+"""Tensors whose list stands open; a longer one opens at a click."""
+
+LISTED_TENSORS = 5_000
+"""Tensors listed at the most."""
+
+CELLS = {
+    "nan": ("NaN", NAN_COLOR),
+    "inf": ("Inf", INF_COLOR),
+    "zero": ("exactly 0", ZERO_COLOR),
+    "nothing": ("no gradient", NOTHING_COLOR),
+}
+
+
+def render(page: Page) -> str:
+    """The page as one self-contained HTML document."""
+    figures = panels(page.sections)
+    plots = {panel.key: panel.plot for each in figures.values() for panel in each}
+    data, divs = components(plots, wrap_script=False, wrap_plot_info=True) if plots else ("", {})
+    # What UTF-8 cannot hold (half a surrogate pair in a name) must not change a script after it was hashed.
+    data = _encodable(data)
+    scripts = [_bokeh() if plots else "", _own("page.js"), data]
+    template = _environment().get_template("report.html.jinja")
+    text = template.render(
+        page=page,
+        figures=figures,
+        divs={key: Markup(div) for key, div in divs.items()},
+        scripts=[Markup(script) for script in scripts if script],
+        policy=_policy([script for script in scripts if script]),
+        cells=CELLS,
+        gradient=", ".join(MAP_STOPS),
+        style=Markup(_own("style.css")),
+        open_tensors=OPEN_TENSORS,
+        listed_tensors=LISTED_TENSORS,
+        version=_version(),
+    )
+    return _encodable(text)
+
+
+def _policy(scripts: list[str]) -> str:
+    """A content security policy under which only these scripts run and nothing is fetched.
+
+    Bokeh compiles the code of tick labels and tooltips in the browser, hence 'unsafe-eval'; it is ours.
+    """
+    hashes = []
+    for script in scripts:
+        digest = hashlib.sha256(script.encode("utf-8")).digest()
+        hashes.append(f"'sha256-{base64.b64encode(digest).decode()}'")
+    allowed = " ".join(["'unsafe-eval'", *hashes])
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+@lru_cache(maxsize=1)
+def _bokeh() -> str:
+    """BokehJS without widgets, tables, WebGL and MathJax: the figures use none of them."""
+    return "\n".join(Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("steadygrad.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = number
+    environment.filters["moment"] = _moment
+    return environment
+
+
+def _own(name: str) -> str:
+    return (resources.files("steadygrad.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _moment(seconds: Any) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+def _version() -> str:
+    try:
+        return metadata.version("steadygrad")
+    except metadata.PackageNotFoundError:
+        return ""

@@ -1,0 +1,55 @@
+"""A report on disk: whole or not at all."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .._view import build_page
+from ..errors import RecordingError
+from ..store import Run, open_run
+from .extra import require_ui
+
+
+def write_report(
+    run: Run | str | Path, path: str | Path, *, summary: Mapping[str, Any] | None = None
+) -> Path:
+    """Write the report of a recorded run as one self-contained HTML file.
+
+    Args:
+        run: a recorded run or its folder; it may still be being written.
+        path: the file to write; an existing one is replaced at once, never left half written.
+        summary: the run's summary where it is known already, see `diagnosis.summarize`.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        MissingExtra: bokeh or jinja2 is not installed.
+        NotARun: the folder holds no run.
+        RecordingError: the recording cannot be read, or the file cannot be written.
+
+    Example:
+        >>> write_report("runs/train-20261123-101500", "report.html")  # doctest: +SKIP
+        PosixPath('report.html')
+    """
+    require_ui()
+    from .html import render
+
+    opened = run if isinstance(run, Run) else open_run(run)
+    text = render(build_page(opened, summary))
+    target = Path(path)
+    try:
+        _replace(target, text.encode("utf-8"))
+    except OSError as error:
+        raise RecordingError(f"cannot write the report {target}: {error.strerror or error}") from error
+    return target
+
+
+def _replace(target: Path, content: bytes) -> None:
+    scratch = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        scratch.write_bytes(content)
+        scratch.replace(target)
+    finally:
+        scratch.unlink(missing_ok=True)

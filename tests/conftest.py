@@ -1,0 +1,60 @@
+"""What every test may use: small real trainings, and a way to run a script under `steadygrad run`."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _no_inherited_switches(monkeypatch):
+    for name in ("STEADYGRAD", "STEADYGRAD_RUN", "RANK", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A finished process, and the summary that was written about it."""
+
+    status: int
+    stdout: str
+    stderr: str
+    summary: dict[str, Any] | None
+    folder: Path | None
+
+
+class Runner:
+    """Runs scripts bare and under `steadygrad run`, in a folder of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, text: str, name: str = "train.py") -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def bare(self, *command: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, capture_output=True, text=True, cwd=self.folder, timeout=240, **options)
+
+    def watched(self, *arguments: str, env: dict[str, str] | None = None, **options: Any) -> Ran:
+        result = self.folder / "out.json"
+        result.unlink(missing_ok=True)
+        done = self.bare(
+            sys.executable, "-m", "steadygrad", "run", "--json", str(result), *arguments,
+            env={**os.environ, **(env or {})}, **options,
+        )  # fmt: skip
+        summary = json.loads(result.read_text()) if result.exists() else None
+        folder = self.folder / summary["run"] if summary else None
+        return Ran(done.returncode, done.stdout, done.stderr, summary, folder)
+
+
+@pytest.fixture
+def runner(tmp_path):
+    return Runner(tmp_path)

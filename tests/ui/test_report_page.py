@@ -1,0 +1,204 @@
+"""The report in a real browser: offline, silent, linked, and deaf to what is hidden in names."""
+
+import shutil
+
+import pytest
+
+from steadygrad.report import write_report
+
+from ..report import recordings
+
+pytestmark = pytest.mark.ui
+
+CHROMIUM = next(filter(None, map(shutil.which, ("/usr/bin/chromium", "chromium", "chromium-browser"))), None)
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+class Opened:
+    """A report in a tab, with everything the tab said or wanted."""
+
+    def __init__(self, tab, path):
+        self.tab = tab
+        self.troubles = []
+        tab.on("console", lambda message: message.type in {"error", "warning"} and self.trouble(message.text))
+        tab.on("pageerror", lambda error: self.trouble(str(error)))
+        tab.on("dialog", lambda dialog: (self.trouble(f"dialog {dialog.message}"), dialog.dismiss()))
+        tab.on("request", lambda request: self._request(request.url))
+        tab.goto(path.as_uri())
+        tab.wait_for_selector("html[data-ready]", state="attached", timeout=20_000)
+        tab.wait_for_timeout(300)
+
+    def trouble(self, text):
+        self.troubles.append(text)
+
+    def _request(self, url):
+        if not url.startswith(("file:", "data:", "blob:")):
+            self.trouble(f"request {url}")
+
+    def ranges(self):
+        """Start and end of the steps of every figure."""
+        return self.tab.evaluate(
+            "Bokeh.documents.flatMap(d => d.roots()).map(p => [p.x_range.id, p.x_range.start, p.x_range.end])"
+        )
+
+    def point(self, figure, step, height):
+        """The pixel of a step, at a fraction of the height of a figure's frame."""
+        box = self.tab.locator(f"#{figure} .plot")
+        box.scroll_into_view_if_needed()
+        x, y = self.tab.evaluate(
+            """([figure, step, height]) => {
+                const element = document.querySelector(`#${figure} .plot [data-root-id]`)
+                const view = Object.values(Bokeh.index.roots ?? Bokeh.index).find((v) =>
+                    v.model.id == element.dataset.rootId)
+                const {left, width, top} = view.frame.bbox
+                const {start, end} = view.model.x_range
+                const box = element.getBoundingClientRect()
+                const across = left + (step - start) / (end - start) * width
+                return [box.x + across, box.y + top + height * view.frame.bbox.height]
+            }""",
+            [figure, step, height],
+        )
+        return x, y
+
+    def tooltip(self, figure, step, height):
+        """What a figure says under the mouse."""
+        self.tab.mouse.move(0, 0)
+        self.tab.mouse.move(*self.point(figure, step, height))
+        self.tab.wait_for_timeout(250)
+        return self.tab.evaluate(
+            """() => {
+                const found = []
+                const walk = (node) => {
+                    if (node.shadowRoot) walk(node.shadowRoot)
+                    if (node.classList?.contains("bk-tooltip-content") && node.offsetParent) found.push(node.innerText)
+                    for (const child of node.children) walk(child)
+                }
+                walk(document.body)
+                return found.join(" ")
+            }"""
+        )
+
+
+@pytest.fixture
+def report(browser, tmp_path):
+    contexts = []
+
+    def open_report(run, **options):
+        path = write_report(run, tmp_path / "report.html")
+        context = browser.new_context(offline=True, viewport={"width": 1300, "height": 900}, **options)
+        contexts.append(context)
+        return Opened(context.new_page(), path)
+
+    yield open_report
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("kind", ["healthy", "stormy", "crashed", "unobserved", "two_optimizers"])
+def test_a_report_opens_offline_without_an_error_or_a_request(kind, report, tmp_path):
+    opened = report(getattr(recordings, kind)(tmp_path))
+    assert opened.troubles == []
+    assert opened.tab.locator(".badge").inner_text() in {"healthy", "recovered", "crashed", "unobserved"}
+    for width in (1000, 1600):
+        opened.tab.set_viewport_size({"width": width, "height": 900})
+        opened.tab.wait_for_timeout(200)
+        assert opened.tab.evaluate("document.documentElement.scrollWidth") <= width
+    assert opened.troubles == []
+
+
+def test_all_figures_share_one_axis_and_follow_a_drag_a_wheel_and_the_buttons(report, tmp_path):
+    opened = report(recordings.stormy(tmp_path))
+    assert len({identity for identity, *_ in opened.ranges()}) == 1
+    assert len(opened.ranges()) == 6
+    whole = opened.ranges()[0]
+    x, y = opened.point("o0-loss", 150, 0.5)
+    opened.tab.mouse.move(x, y)
+    opened.tab.keyboard.down("Control")
+    opened.tab.mouse.wheel(0, -600)
+    opened.tab.keyboard.up("Control")
+    opened.tab.wait_for_timeout(300)
+    zoomed = opened.ranges()[-1]
+    assert zoomed[2] - zoomed[1] < whole[2] - whole[1]
+    opened.tab.mouse.down()
+    opened.tab.mouse.move(x + 120, y, steps=4)
+    opened.tab.mouse.up()
+    opened.tab.wait_for_timeout(200)
+    panned = opened.ranges()
+    assert panned[-1][1] < zoomed[1]
+    assert len({tuple(each) for each in panned}) == 1
+    opened.tab.get_by_text("Show all steps").click()
+    assert opened.ranges()[0] == whole
+    opened.tab.get_by_role("button", name="Zoom").click()
+    x, y = opened.point("o0-norm", 100, 0.5)
+    opened.tab.mouse.move(x, y)
+    opened.tab.mouse.down()
+    opened.tab.mouse.move(opened.point("o0-norm", 200, 0.5)[0], y, steps=4)
+    opened.tab.mouse.up()
+    opened.tab.wait_for_timeout(200)
+    assert opened.ranges()[-1][1:] == pytest.approx([100, 200], abs=3)
+    opened.tab.locator("tbody .step").first.click()
+    assert opened.ranges()[0][2] < 60
+    assert opened.troubles == []
+
+
+def test_tooltips_name_the_tensor_the_step_and_what_is_no_number(report, tmp_path):
+    opened = report(recordings.stormy(tmp_path))
+    row = 1 / 40
+    names = recordings.names(40)
+    for step, tensor, value in ((121, 0, "NaN"), (180, 5, "Inf"), (10, 20, "no gradient"), (200, 3, "0")):
+        words = opened.tooltip("o0-grad_norm", step, (tensor + 0.5) * row).split()
+        assert names[tensor] in words
+        assert str(step) in words
+        assert " ".join(words).endswith(f"grad_norm: {value}")
+    assert "nonfinite-gradient" in opened.tooltip("o0-events", 180, 0.6 / 3)
+    assert "before clipping" in opened.tooltip("o0-norm", 150, 0.5)
+    assert opened.troubles == []
+
+
+def test_non_finite_values_are_seen_as_colours_of_their_own(report, tmp_path):
+    opened = report(recordings.stormy(tmp_path))
+    red, orange = [229, 0, 60], [255, 140, 0]
+    pixels = """figure => [...document.querySelectorAll(`#${figure} .plot *`)].flatMap(function canvases(node) {
+        const inner = node.shadowRoot ? [...node.shadowRoot.querySelectorAll("*")].flatMap(canvases) : []
+        return node.tagName == "CANVAS" ? [node, ...inner] : inner
+    }).map((canvas) => [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data])"""
+    for figure, colors in (("o0-grad_norm", (red, orange)), ("o0-loss", (red,)), ("o0-norm", (red, orange))):
+        canvases = opened.tab.evaluate(pixels, figure)
+        data = [tuple(each[i : i + 3]) for each in canvases for i in range(0, len(each), 4)]
+        for color in colors:
+            assert data.count(tuple(color)) >= 8, (figure, color)
+
+
+def test_hostile_names_run_nothing(report, tmp_path):
+    opened = report(recordings.hostile(tmp_path))
+    for height in range(6):
+        opened.tooltip("o0-grad_norm", 14, (height + 0.5) / 6)
+    for step in (5, 8, 9, 10, 11, 12, 13):
+        for height in range(12):
+            opened.tooltip("o0-events", step, (height + 0.6) / 12.2)
+    words = opened.tooltip("o0-grad_norm", 14, 0.5 / 6)
+    assert recordings.HOSTILE[0] in words
+    assert opened.tab.locator("img").count() == 0
+    assert opened.tab.locator("script").count() == 3
+    assert opened.troubles == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_figures_take_the_colour_of_the_page(scheme, report, tmp_path):
+    opened = report(recordings.crashed(tmp_path), color_scheme=scheme)
+    ink = opened.tab.evaluate("Bokeh.documents[0].roots()[0].below[0].major_label_text_color")
+    assert ink == {"light": "#5a6272", "dark": "#a2aab8"}[scheme]

@@ -1,0 +1,274 @@
+"""Loops of every style: AMP, accumulation, sparse gradients, unused parameters, several optimizers, carried states."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+import steadygrad as sg
+
+NAN = float("nan")
+
+
+def recorded(watch):
+    return sg.open_run(watch.run).main
+
+
+def actions(watch, name):
+    return [action.step for action in recorded(watch).actions() if action.action == name]
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_grad_scaler_is_understood(fused, tmp_path):
+    torch.manual_seed(0)
+    model = nn.Linear(4, 1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, fused=fused)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    norms = []
+    with sg.watch(model, optimizer, record=tmp_path) as watch:
+        for step in range(8):
+            x = torch.randn(16, 4) * (NAN if step == 4 else 1.0)
+            loss = model(x).square().mean()
+            optimizer.zero_grad()
+            scaler.scale(loss).backward()
+            norms.append(float(torch.cat([p.grad.flatten() for p in model.parameters()]).norm()) / 1024.0)
+            scaler.step(optimizer)
+            scaler.update()
+    assert scaler.get_scale() == 512.0
+    steps = recorded(watch).steps()
+    finite = [value for value in steps.grad_norm if math.isfinite(value)]
+    assert finite[:4] == pytest.approx(norms[:4], rel=1e-4)
+    assert steps.loss[0] < 100, "the recorded loss is the unscaled one"
+    assert actions(watch, "scaler-skip") == [4]
+    assert actions(watch, "skip") == []
+    assert sg.open_run(watch.run).verdict == "healthy", "an overflow that the scaler handles is not an alarm"
+    assert all(p.isfinite().all() for p in model.parameters())
+
+
+def test_accumulation_is_not_poisoned(tmp_path):
+    torch.manual_seed(0)
+    model = nn.Linear(4, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    with sg.watch(model, optimizer, record=tmp_path) as watch:
+        for step in range(12):
+            for micro in range(3):
+                x = torch.randn(8, 4) * (NAN if (step, micro) == (5, 1) else 1.0)
+                (model(x).square().mean() / 3).backward()
+            optimizer.step()
+            if step != 5:  # a script that does not clear its gradients after the bad step
+                optimizer.zero_grad()
+    assert actions(watch, "skip") == [5]
+    assert len(recorded(watch).steps()) == 12
+
+
+@pytest.mark.parametrize("maker", [lambda p: torch.optim.SparseAdam(p, lr=0.1), lambda p: torch.optim.SGD(p, lr=0.1)])
+def test_sparse_gradients(maker, tmp_path):
+    torch.manual_seed(0)
+    embedding = nn.Embedding(50, 4, sparse=True)
+    optimizer = maker(list(embedding.parameters()))
+    dense = nn.Embedding(50, 4)
+    dense.load_state_dict(embedding.state_dict())
+    with sg.watch(embedding, optimizer, record=tmp_path) as watch:
+        for step in range(10):
+            index = torch.tensor([1, 1, 2, step % 50])
+            factor = NAN if step == 4 else 1e6 if step == 7 else 1.0
+            loss = embedding(index).square().sum() * factor
+            optimizer.zero_grad()
+            loss.backward()
+            if step == 0:
+                dense(index).square().sum().backward()
+                reference = float(dense.weight.grad.norm())
+            optimizer.step()
+    steps = recorded(watch).steps()
+    assert steps.grad_norm[0] == pytest.approx(reference, rel=1e-5), "duplicate indices are summed"
+    assert actions(watch, "skip") == [4]
+    assert actions(watch, "clip") == [7]
+    assert embedding.weight.isfinite().all()
+
+
+def test_frozen_and_unused_parameters(tmp_path):
+    model = nn.ModuleDict({"used": nn.Linear(3, 1), "unused": nn.Linear(3, 1), "frozen": nn.Linear(3, 3)})
+    model["frozen"].requires_grad_(False)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+    with sg.watch(model, optimizer, record=tmp_path) as watch:
+        for step in range(6):
+            model["used"](model["frozen"](torch.randn(4, 3))).square().mean().backward()
+            if step == 3:
+                model["used"].weight.grad.fill_(NAN)
+            optimizer.step()
+            optimizer.zero_grad()
+    names = [tensor.name for tensor in recorded(watch).optimizers()[0].tensors]
+    _, matrix = recorded(watch).vectors("grad_norm")
+    assert {name for name, column in zip(names, matrix.T, strict=True) if (column == -1).all()} == {
+        "unused.weight", "unused.bias", "frozen.weight", "frozen.bias",
+    }  # fmt: skip
+    assert actions(watch, "skip") == [3]
+
+
+def test_two_optimizers_are_judged_apart(tmp_path):
+    torch.manual_seed(0)
+    generator, critic = nn.Linear(2, 4), nn.Linear(4, 1)
+    of_generator = torch.optim.Adam(generator.parameters(), lr=0.01)
+    of_critic = torch.optim.SGD(critic.parameters(), lr=0.01)
+    with sg.watch(None, [of_generator, of_critic], record=tmp_path) as watch:
+        for step in range(12):
+            loss = critic(generator(torch.randn(8, 2)).detach()).square().mean() * (NAN if step == 5 else 1.0)
+            of_critic.zero_grad()
+            loss.backward()
+            of_critic.step()
+            loss = (critic(generator(torch.randn(8, 2))) - 1).square().mean()
+            of_generator.zero_grad()
+            loss.backward()
+            of_generator.step()
+    run = recorded(watch)
+    assert [info.name for info in run.optimizers()] == ["SGD", "Adam"]
+    assert [(action.optimizer, action.step) for action in run.actions() if action.action == "skip"] == [(0, 5)]
+    assert run.step_counts() == {0: 12, 1: 12}
+    assert not (run.steps(0).loss[:5] == run.steps(1).loss[:5]).any()
+
+
+def test_two_optimizers_that_share_a_backward_share_its_loss(tmp_path):
+    body, head = nn.Linear(2, 4), nn.Linear(4, 1)
+    optimizers = [torch.optim.SGD(body.parameters(), lr=0.01), torch.optim.Adam(head.parameters(), lr=0.01)]
+    with sg.watch(None, optimizers, record=tmp_path) as watch:
+        for _ in range(4):
+            head(body(torch.randn(8, 2))).square().mean().backward()
+            for optimizer in optimizers:
+                optimizer.step()
+                optimizer.zero_grad()
+    run = recorded(watch)
+    assert (run.steps(0).loss == run.steps(1).loss).all()
+    assert run.steps(1).loss_known.all()
+
+
+class Stateful(nn.Module):
+    """An LSTM whose state is passed in and out, as in the classic language-model loop."""
+
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.LSTM(3, 8)
+        self.head = nn.Linear(8, 1)
+
+    def forward(self, x, state=None):
+        out, state = self.rnn(x, state)
+        return self.head(out), state
+
+
+class Remembering(nn.Module):
+    """A recurrent net that keeps its state on itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.GRUCell(3, 8)
+        self.head = nn.Linear(8, 1)
+        self.memory = None
+
+    def forward(self, x):
+        self.memory = self.cell(x[0], None if self.memory is None else self.memory.detach())
+        return self.head(self.memory)
+
+
+@pytest.mark.parametrize("bad_step", [0, 4])
+@pytest.mark.parametrize("copies", [False, True])
+def test_a_carried_state_is_cleared(bad_step, copies, tmp_path):
+    torch.manual_seed(0)
+    model, state = Stateful(), None
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    with sg.watch(model, optimizer, record=tmp_path) as watch:
+        for step in range(14):
+            x = torch.randn(5, 4, 3) * (NAN if step == bad_step else 1.0)
+            out, state = model(x, state)
+            state = tuple(part.detach().clone() if copies else part.detach() for part in state)
+            optimizer.zero_grad()
+            out.square().mean().backward()
+            optimizer.step()
+    skipped = actions(watch, "skip")
+    assert skipped[0] == bad_step
+    assert len(skipped) <= 2, "at most one step is lost to learning what the model returns"
+    assert actions(watch, "clear-carried-state")
+    assert sg.open_run(watch.run).verdict == "recovered"
+
+
+def test_a_state_kept_as_an_attribute_is_cleared(tmp_path):
+    torch.manual_seed(0)
+    model = Remembering()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    with sg.watch(model, optimizer, record=tmp_path) as watch:
+        for step in range(12):
+            loss = model(torch.randn(1, 4, 3) * (NAN if step == 4 else 1.0)).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert actions(watch, "skip") == [4]
+    assert actions(watch, "clear-carried-state") == [4]
+
+
+def test_nan_data_is_not_taken_for_a_state(tmp_path):
+    torch.manual_seed(0)
+    model = nn.LSTM(3, 3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    with sg.watch(model, optimizer, record=tmp_path) as watch:
+        for step in range(10):
+            out, _ = model(torch.randn(5, 4, 3) * (NAN if step in (3, 4, 5) else 1.0))
+            optimizer.zero_grad()
+            out.square().mean().backward()
+            optimizer.step()
+    assert actions(watch, "skip") == [3, 4, 5]
+    assert actions(watch, "clear-carried-state") == []
+
+
+def test_finite_gradients_whose_squares_overflow_are_clipped_not_lost(tmp_path):
+    torch.manual_seed(0)
+    model = nn.Linear(4, 1, bias=False)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with sg.watch(model, optimizer, record=tmp_path) as watch:
+        for step in range(12):
+            before = model.weight.detach().clone()
+            optimizer.zero_grad()
+            (model(torch.ones(1, 4)).sum() * (1e25 if step == 10 else 1.0)).backward()
+            optimizer.step()
+            if step == 10:
+                assert 0 < (model.weight - before).norm() < 1
+    assert recorded(watch).steps().grad_norm[10] == pytest.approx(2e25, rel=1e-4)
+    assert actions(watch, "clip") == [10]
+
+
+def test_groups_added_later_are_watched(tmp_path):
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    optimizer = torch.optim.SGD(model[1].parameters(), lr=0.1)
+    with sg.watch(model, optimizer, record=tmp_path) as watch:
+        for step in range(6):
+            if step == 3:
+                optimizer.add_param_group({"params": list(model[0].parameters()), "lr": 0.01})
+            model(torch.randn(4, 2)).square().mean().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    names = [tensor.name for tensor in recorded(watch).optimizers()[0].tensors]
+    assert names == ["1.weight", "1.bias", "0.weight", "0.bias"]
+
+
+def test_a_step_that_raises_does_not_confuse_the_next(tmp_path):
+    model = nn.Linear(2, 1)
+
+    class Faulty(torch.optim.SGD):
+        fail = False
+
+        @torch.no_grad()
+        def step(self, closure=None):
+            if self.fail:
+                raise RuntimeError("the user's own error")
+            return super().step(closure)
+
+    optimizer = Faulty(model.parameters(), lr=0.1)
+    with sg.watch(model, optimizer, record=tmp_path) as watch:
+        for step in range(6):
+            model(torch.randn(4, 2)).square().mean().backward()
+            optimizer.fail = step == 2
+            if step == 2:
+                with pytest.raises(RuntimeError, match="own error"):
+                    optimizer.step()
+            else:
+                optimizer.step()
+            optimizer.zero_grad()
+    assert len(recorded(watch).steps()) == 5
