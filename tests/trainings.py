@@ -38,7 +38,11 @@ class Conv(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv1d(4, 8, 3), nn.BatchNorm1d(8), nn.ReLU(inplace=True), nn.Conv1d(8, 8, 3), nn.ReLU(inplace=True)
+            nn.Conv1d(4, 8, 3),
+            nn.BatchNorm1d(8),
+            nn.ReLU(inplace=True),
+            nn.Conv1d(8, 8, 3),
+            nn.ReLU(inplace=True),
         )
         self.head = nn.Linear(8, 1)
 
@@ -89,9 +93,10 @@ def train(
     stepper = OPTIMIZERS[optimizer](model.parameters())
     watch = sg.watch(model, stepper, record=record) if watched else None
     result = Result()
+    x = torch.randn(32, 10, 4)
     for step in range(steps):
-        # A line search wants one function, not a new one at every step.
-        x = torch.randn(32, 10, 4) if optimizer != "lbfgs" or step == 0 else x
+        if optimizer != "lbfgs":  # a line search wants one function, not a new one at every step
+            x = torch.randn(32, 10, 4)
         y = x[:, :, 0].sum(dim=1, keepdim=True) * 0.3
         factor = (faults or {}).get(step, 1.0)
 

@@ -22,9 +22,9 @@ __all__ = ["SteadygradError", "TrainingDiverged", "Watch", "clip", "open_run", "
 
 if TYPE_CHECKING:
     from . import clip as clip
-    from .diagnosis import open_run as open_run
     from ._watch import Watch as Watch
     from ._watch import watch as watch
+    from .diagnosis import open_run as open_run
     from .errors import SteadygradError as SteadygradError
     from .errors import TrainingDiverged as TrainingDiverged
     from .report import write_report as write_report

@@ -1,4 +1,4 @@
-"""Every environment variable steadygrad reads or sets, and what it means. Nothing else touches `os.environ` for itself."""
+"""Every environment variable that steadygrad reads or sets, and what it means."""
 
 import json
 import os

@@ -100,8 +100,10 @@ def _refreshed(copy: Tensor | None, buffer: Tensor) -> Tensor:
 
 
 def _copy(value: Any) -> Any:
-    """A copy of optimizer state: tensors cloned, containers rebuilt, the rest shared. (Elements of lists are shared too:
-    LBFGS keeps its history in lists to which it only adds and from which it only removes.)"""
+    """A copy of optimizer state: tensors cloned, containers rebuilt, the rest shared.
+
+    Elements of lists are shared too: LBFGS keeps its history in lists to which it only adds and from which it removes.
+    """
     if isinstance(value, Tensor):
         return value.detach().clone()
     if isinstance(value, dict):

@@ -22,9 +22,7 @@ HOSTILE = (
 def names(count: int) -> tuple[str, ...]:
     """Names like those of a transformer."""
     parts = ("attn.q_proj", "attn.k_proj", "attn.v_proj", "attn.out_proj", "mlp.up", "mlp.down")
-    return tuple(
-        f"encoder.layers.{i // 12}.{parts[i % 12 // 2]}.{('weight', 'bias')[i % 2]}" for i in range(count)
-    )
+    return tuple(f"encoder.layers.{i // 12}.{parts[i % 12 // 2]}.{('weight', 'bias')[i % 2]}" for i in range(count))
 
 
 def info(index: int, tensors: Sequence[str], optimizer: str = "AdamW") -> OptimizerInfo:
@@ -115,9 +113,7 @@ def hostile(folder: Path) -> Run:
         name = text.replace("\ud800", "")
         recorder.alarm(Alarm(0, 8 + step, name, {text: text}))
         recorder.action(Action(0, 8 + step, name, {"reason": text}))
-    recorder.facts(
-        {"first_nonfinite": {"step": 3, "phase": HOSTILE[0], "where": HOSTILE[1], "op": HOSTILE[0]}}
-    )
+    recorder.facts({"first_nonfinite": {"step": 3, "phase": HOSTILE[0], "where": HOSTILE[1], "op": HOSTILE[0]}})
     recorder.facts({"detached": HOSTILE[0]})
     recorder.close()
     append_event(path, "exit", error=HOSTILE[0] + HOSTILE[1])

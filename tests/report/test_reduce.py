@@ -3,13 +3,12 @@
 import math
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from steadygrad._view.heat import Binned, row_labels
+from steadygrad._view.heat import Binned
 from steadygrad._view.reduce import keep_extremes, lines, non_finite_marks
-from steadygrad.records import NO_GRADIENT, TensorInfo
+from steadygrad.records import NO_GRADIENT
 
 floats = st.floats(width=32) | st.sampled_from([math.nan, math.inf, -math.inf, 0.0, 1e30])
 curve = st.lists(floats, min_size=1, max_size=300).map(np.array)
@@ -66,8 +65,8 @@ def test_two_curves_keep_the_extremes_of_both():
     assert {1234, 4321} <= set(keep.tolist())
 
 
-cells = st.lists(st.lists(st.floats(0, 1e30, width=32) | st.sampled_from([math.nan, math.inf, NO_GRADIENT]), min_size=3,
-                          max_size=3), min_size=1, max_size=60)  # fmt: skip
+cell = st.floats(0, 2.0**100, width=32) | st.sampled_from([math.nan, math.inf, NO_GRADIENT])
+cells = st.lists(st.lists(cell, min_size=3, max_size=3), min_size=1, max_size=60)
 
 
 @given(cells, st.integers(1, 12), st.integers(1, 7))
@@ -104,9 +103,3 @@ def test_vectors_of_another_width_or_beyond_the_steps_do_no_harm():
     np.testing.assert_equal(binned.values, np.float32([[1, NO_GRADIENT], [np.inf, NO_GRADIENT]]))
     binned.add(np.array([9]), np.ones((1, 2), np.float32))
     binned.add(np.zeros(0, np.int64), np.zeros((0, 0), np.float32))
-
-
-@pytest.mark.parametrize(("count", "group", "rows"), [(0, 1, 0), (3, 1, 3), (5_000, 9, 556)])
-def test_every_row_has_a_label(count, group, rows):
-    tensors = tuple(TensorInfo(str(place), (), "float32") for place in range(count))
-    assert len(row_labels(tensors, group)) == rows

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-
 from tests.trainings import ARCHITECTURES, OPTIMIZERS, identical, train
 
 

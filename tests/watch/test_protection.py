@@ -3,9 +3,9 @@
 import math
 
 import pytest
+from tests.trainings import train
 
 import steadygrad as sg
-from tests.trainings import train
 
 NAN = math.nan
 
@@ -16,12 +16,25 @@ def actions(run, *names):
 
 @pytest.mark.parametrize(
     ("architecture", "optimizer"),
-    [("mlp", "sgd-momentum"), ("rnn", "adam"), ("lstm", "fused-adamw"), ("transformer", "adam"), ("conv", "sgd-momentum")],
+    [
+        ("mlp", "sgd-momentum"),
+        ("rnn", "adam"),
+        ("lstm", "fused-adamw"),
+        ("transformer", "adam"),
+        ("conv", "sgd-momentum"),
+    ],
 )
 def test_two_faults_cost_less_than_one_percent(architecture, optimizer, tmp_path):
     steps = 600
     clean = train(architecture, optimizer, steps=steps)
-    faulty = train(architecture, optimizer, steps=steps, faults={300: NAN, 350: 1e6, 400: NAN}, watched=True, record=tmp_path)
+    faulty = train(
+        architecture,
+        optimizer,
+        steps=steps,
+        faults={300: NAN, 350: 1e6, 400: NAN},
+        watched=True,
+        record=tmp_path,
+    )
     assert actions(faulty.run, "skip") == [300, 400]
     assert 350 in actions(faulty.run, "clip")
     scale = train(architecture, optimizer, steps=1).validation

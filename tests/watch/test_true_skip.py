@@ -71,7 +71,11 @@ def digest(*things):
     def walk(thing):
         if isinstance(thing, torch.Tensor):
             sha.update(str((tuple(thing.shape), thing.dtype)).encode())
-            sha.update(thing.detach().contiguous().view(torch.uint8).numpy().tobytes() if thing.ndim else str(thing.item()).encode())
+            sha.update(
+                thing.detach().contiguous().view(torch.uint8).numpy().tobytes()
+                if thing.ndim
+                else str(thing.item()).encode()
+            )
         elif isinstance(thing, dict):
             for key, value in thing.items():
                 walk(key if not isinstance(key, torch.Tensor) else "param")
@@ -88,10 +92,18 @@ def digest(*things):
 
 
 def everything(model, optimizer):
-    attributes = {k: v for k, v in vars(optimizer).items() if k not in {"state", "param_groups", "inner", "_step_count", "_opt_called"}}
+    attributes = {
+        k: v
+        for k, v in vars(optimizer).items()
+        if k not in {"state", "param_groups", "inner", "_step_count", "_opt_called"}
+    }
     inner = getattr(optimizer, "inner", None)
     states = [dict(o.state) for o in (optimizer, inner) if o is not None]
-    groups = [[{k: v for k, v in g.items() if k != "params"} for g in o.param_groups] for o in (optimizer, inner) if o is not None]
+    groups = [
+        [{k: v for k, v in g.items() if k != "params"} for g in o.param_groups]
+        for o in (optimizer, inner)
+        if o is not None
+    ]
     return digest(dict(model.state_dict()), states, groups, attributes)
 
 

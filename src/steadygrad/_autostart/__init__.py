@@ -1,1 +1,1 @@
-"""What a process started by `steadygrad run` loads: `site/` is put on its PYTHONPATH, `child` runs once torch is there."""
+"""What a process started by `steadygrad run` loads: `site/` lies on its PYTHONPATH, `child` runs when torch is there."""

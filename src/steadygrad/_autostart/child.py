@@ -1,4 +1,4 @@
-"""The watcher of a process started by `steadygrad run`: attached when torch is loaded, recording from the first step."""
+"""The watcher of a process started by `steadygrad run`: attached when torch loads, recording from the first step."""
 
 import atexit
 import sys

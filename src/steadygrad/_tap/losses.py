@@ -12,7 +12,7 @@ MAX_PENDING = 512
 
 
 class LossTap:
-    """Replaces `torch.autograd.backward`, through which `Tensor.backward` goes too, by a wrapper that looks at the loss.
+    """Replaces `torch.autograd.backward`, through which `Tensor.backward` goes too, by one that looks at the loss.
 
     With gradient accumulation or several losses a step has several; what is recorded is their mean, which means the
     same from step to step whatever the script's own convention is.

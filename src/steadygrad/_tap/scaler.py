@@ -24,7 +24,10 @@ class ScalerTap:
     """
 
     def __init__(
-        self, losses: LossTap, on_left_out: Callable[[Optimizer], None], on_error: Callable[[BaseException], None]
+        self,
+        losses: LossTap,
+        on_left_out: Callable[[Optimizer], None],
+        on_error: Callable[[BaseException], None],
     ) -> None:
         self._losses = losses
         self._on_left_out = on_left_out

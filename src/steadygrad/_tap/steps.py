@@ -134,7 +134,7 @@ class StepTap:
             watched = self._watch_closure(call, closure)
             if "closure" in kwargs:
                 return args, {**kwargs, "closure": watched}
-            return (args[0], watched, *args[2:]), kwargs
+            return (optimizer, watched, *args[2:]), kwargs
         call.lost = self._observer.before(optimizer, None, frame.f_back, may_clip=True).lose
         return ((hollow(optimizer), *args[1:]), kwargs) if call.lost else None
 

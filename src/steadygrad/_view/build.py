@@ -71,9 +71,7 @@ def _sections(recording: ProcessRecording) -> tuple[tuple[Section, ...], tuple[e
                 name=info.name,
                 steps=count,
                 loss=_known(steps, "loss", steps.loss_known),
-                grad_norm=lines(
-                    steps.step, {"grad_norm": steps.grad_norm, "clipped_norm": steps.clipped_norm}
-                ),
+                grad_norm=lines(steps.step, {"grad_norm": steps.grad_norm, "clipped_norm": steps.clipped_norm}),
                 lr=_known(steps, "lr", ~np.isnan(steps.lr)),
                 heats=heats,
                 timeline=tuple(events.timeline_row(each) for each in series),
@@ -111,9 +109,7 @@ def _tensors(info: OptimizerInfo, extremes: TensorExtremes) -> tuple[TensorRow, 
             float(largest) if largest >= 0 else None,
             int(first) if first >= 0 else None,
         )
-        for tensor, largest, first in zip(
-            info.tensors, extremes.largest, extremes.first_nonfinite, strict=True
-        )
+        for tensor, largest, first in zip(info.tensors, extremes.largest, extremes.first_nonfinite, strict=True)
     )
 
 
@@ -125,9 +121,7 @@ def _notices(run: Run) -> tuple[str, ...]:
         if detached:
             notices.append(f"The watcher detached itself and training went on unwatched: {detached}")
         if len(run.recordings) > 1:
-            notices.append(
-                f"The figures show rank {recording.rank}, one of {len(run.recordings)} recorded processes."
-            )
+            notices.append(f"The figures show rank {recording.rank}, one of {len(run.recordings)} recorded processes.")
     return tuple(notices)
 
 
@@ -178,9 +172,7 @@ def _actions_fact(series: tuple[events.Series, ...]) -> Fact:
     if not counts:
         return Fact("Actions", "none", "training was not changed")
     listed = sorted(counts.items(), key=lambda item: -item[1])
-    return Fact(
-        "Actions", f"{sum(counts.values()):,}", " · ".join(f"{count:,} {name}" for name, count in listed)
-    )
+    return Fact("Actions", f"{sum(counts.values()):,}", " · ".join(f"{count:,} {name}" for name, count in listed))
 
 
 def _loss_fact(summary: Mapping[str, Any]) -> Fact:
@@ -194,12 +186,8 @@ def _loss_fact(summary: Mapping[str, Any]) -> Fact:
 def _overhead_fact(summary: Mapping[str, Any]) -> Fact:
     overhead = summary.get("overhead") or {}
     fraction, seconds = overhead.get("fraction"), overhead.get("seconds")
-    share = (
-        f"{100 * fraction:.2g} %" if isinstance(fraction, float | int) and math.isfinite(fraction) else "–"
-    )
-    return Fact(
-        "Overhead", share, f"{events.number(seconds, 3)} s of watching" if seconds is not None else ""
-    )
+    share = f"{100 * fraction:.2g} %" if isinstance(fraction, float | int) and math.isfinite(fraction) else "–"
+    return Fact("Overhead", share, f"{events.number(seconds, 3)} s of watching" if seconds is not None else "")
 
 
 def _exit_fact(run: Run, summary: Mapping[str, Any]) -> Fact:

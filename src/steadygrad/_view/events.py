@@ -37,9 +37,7 @@ class Series:
         return self.details.get(int(step), "")
 
 
-def gather(
-    optimizer: int, steps: Steps, actions: Iterable[Action], alarms: Iterable[Alarm]
-) -> tuple[Series, ...]:
+def gather(optimizer: int, steps: Steps, actions: Iterable[Action], alarms: Iterable[Alarm]) -> tuple[Series, ...]:
     """The events of one optimizer, alarms first, each kind by its name.
 
     An action that only the step itself tells of (its record was lost, or none was written) counts too.
@@ -96,9 +94,7 @@ def timeline_row(series: Series, marks: int = TIMELINE_MARKS) -> TimelineRow:
     )
 
 
-def table(
-    all_series: Sequence[Series], limit: int = TABLE_ROWS
-) -> tuple[tuple[EventRow, ...], dict[str, int]]:
+def table(all_series: Sequence[Series], limit: int = TABLE_ROWS) -> tuple[tuple[EventRow, ...], dict[str, int]]:
     """The lines of the table in order of their steps, and how many of each name did not fit.
 
     The rarest names are listed in full first: three skips must not drown in ten thousand clips.
@@ -111,9 +107,7 @@ def table(
         share = room // (len(by_rarity) - place)
         shown = series.step[:share]
         room -= len(shown)
-        rows += [
-            EventRow(int(s), series.optimizer, series.kind, series.name, series.detail(s)) for s in shown
-        ]
+        rows += [EventRow(int(s), series.optimizer, series.kind, series.name, series.detail(s)) for s in shown]
         if len(shown) < len(series.step):
             left_out[series.name] = left_out.get(series.name, 0) + len(series.step) - len(shown)
     rows.sort(key=lambda row: (row.step, row.optimizer, row.kind != "alarm", row.name))

@@ -107,7 +107,7 @@ def read_heat(
         The map, None when nothing of it was recorded; and what each tensor reached.
     """
     group = -(-len(tensors) // ROWS) or 1
-    labels = row_labels(tensors, group)
+    labels = tuple(tensor.name for tensor in tensors[::group])
     columns = max(1, min(COLUMNS, steps, cells // max(1, len(labels))))
     binned = Binned(0, max(1, steps), columns, len(tensors))
     piece = max(1, PIECE_BYTES // (4 * max(1, len(tensors))))
@@ -120,20 +120,7 @@ def read_heat(
         binned.hold()
     rows = np.maximum.reduceat(binned.values, np.arange(0, len(tensors), group), axis=1).T
     values = np.ascontiguousarray(np.maximum(rows, np.float32(NO_GRADIENT)))
-    return Heat(quantity, 0, max(1, steps), labels, values, group, held), binned.extremes()
-
-
-def row_labels(tensors: tuple[TensorInfo, ...], group: int) -> tuple[str, ...]:
-    """The name of each row: the tensor's, or the first one's and how many more share the row.
-
-    >>> row_labels(tuple(TensorInfo(name, (), "float32") for name in "abcde"), 2)
-    ('a (+1)', 'c (+1)', 'e')
-    """
-    labels = []
-    for start in range(0, len(tensors), group):
-        more = min(group, len(tensors) - start) - 1
-        labels.append(tensors[start].name + (f" (+{more})" if more else ""))
-    return tuple(labels)
+    return Heat(quantity, 0, max(1, steps), labels, values, len(tensors), group, held), binned.extremes()
 
 
 def _fit(matrix: np.ndarray, width: int) -> np.ndarray:

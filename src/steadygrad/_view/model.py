@@ -49,8 +49,9 @@ class Heat:
     quantity: str
     first: int
     last: int  # the columns divide the steps [first, last) evenly
-    labels: tuple[str, ...]  # one a row, the first tensor first
+    labels: tuple[str, ...]  # one a row: the name of its first tensor
     values: np.ndarray  # (rows, columns) float32
+    num_tensors: int
     tensors_per_row: int
     held: bool  # whether a cell holds its value until the next sample
 

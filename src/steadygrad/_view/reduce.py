@@ -75,9 +75,7 @@ def non_finite_marks(step: np.ndarray, columns: Mapping[str, np.ndarray], bins: 
     if not first:
         nothing = np.zeros(0, np.int64)
         return EdgeMarks(nothing, nothing, nothing, (), ())
-    return EdgeMarks(
-        np.concatenate(first), np.concatenate(last), np.concatenate(count), tuple(kinds), tuple(names)
-    )
+    return EdgeMarks(np.concatenate(first), np.concatenate(last), np.concatenate(count), tuple(kinds), tuple(names))
 
 
 def lines(step: np.ndarray, columns: Mapping[str, np.ndarray], bins: int = BINS) -> Lines:

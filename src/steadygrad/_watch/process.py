@@ -8,8 +8,9 @@ import os
 import sys
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing.util import Finalize
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -26,7 +27,7 @@ from .._tap import LossTap, Plan, ScalerTap, StepTap, find_roots
 from ..errors import SteadygradError
 from ..guard import Ruling
 from ..records import Action, Alarm, Sink, StepRecord, describe
-from ..store import Recorder
+from ..store import Recorder, append_event
 from .session import Reading, Session, scalar_loss
 
 SCALER_STREAK = 20
@@ -57,8 +58,6 @@ class _Pending:
     ruling: Ruling
     loss: float | None
     lr: float | None
-    began: float
-    measured: Any
 
 
 class Watcher:
@@ -109,20 +108,24 @@ class Watcher:
 
     def remove(self) -> None:
         """Take the hooks away and make the recording complete."""
+        self.close()
         self.dead = True
         self._steps.remove()
         self._scaler.remove()
         self.losses.remove()
         for session in self._sessions.values():
             session.carried.disarm()
-        self.close()
 
     def close(self) -> None:
         """Make the recording complete; called at the end of the process too."""
-        if self._sink is not None:
-            self._write_overhead()
-            self._sink.close()
+        try:
+            if self._sink is not None:
+                self._write_overhead()
+                self._sink.close()
+                self._sink = None
+        except Exception as error:
             self._sink = None
+            self.fail(error)
 
     def fail(self, error: BaseException) -> None:
         """Detach after an error of ours. Hooks stay where they are (one may be running) and do nothing from here on."""
@@ -132,12 +135,9 @@ class Watcher:
                 f"an error inside steadygrad ({type(error).__name__}: {error}): it has let go of this run, "
                 "training goes on unwatched"
             )
-            try:
-                if self._sink is not None:
-                    self._sink.facts({"detached": f"{type(error).__name__}: {error}"})
-                self.close()
-            except Exception:
-                self._sink = None
+            if self._folder is not None:
+                append_event(self._folder, "detached", error=f"{type(error).__name__}: {error}")
+            self.close()
 
     def built(self, optimizer: Optimizer) -> None:
         """An optimizer was made: keep the buffers of its modules, before the first forward pass touches them."""
@@ -164,7 +164,7 @@ class Watcher:
         reading = session.measure(optimizer, self.losses.take() or scalar_loss(closure_loss))
         loss = self._loss(session, reading.losses)
         sampled = self._mode_samples(session)
-        measured = session.measured(optimizer, reading.norm, loss)
+        measured = session.measured(optimizer, reading.norms, reading.norm, loss)
         if reading.left_out:
             ruling = Ruling("scaler-skip", detail={"reason": "the gradient scaler found an overflow"})
         elif session.sharded:
@@ -181,7 +181,7 @@ class Watcher:
             scale_(reading.grads, ruling.coefficient)
         if sampled and ruling.lost:
             session.sampler.drop()
-        self._pending[id(optimizer)] = _Pending(session, reading, ruling, loss, measured.lr, began, measured)
+        self._pending[id(optimizer)] = _Pending(session, reading, ruling, loss, session.lr(optimizer))
         self._spent += time.perf_counter() - began
         return Plan(lose=ruling.lost)
 
@@ -199,7 +199,7 @@ class Watcher:
         if pending is None:
             return
         began = time.perf_counter()
-        session, ruling = pending.session, pending.ruling
+        session = pending.session
         if session.sampler.pending:
             self._end_sample(pending)
         session.lost_in_a_row = session.lost_in_a_row + 1 if lost else 0
@@ -249,6 +249,8 @@ class Watcher:
             if folder is not None:
                 self._sink = Recorder(folder / f"rank{rank}-{os.getpid()}.db", self._home.say)
                 self._folder = folder
+                # Children of `multiprocessing` leave without running `atexit`.
+                Finalize(None, self.close, exitpriority=0)
         except SteadygradError as error:
             self._home.say(f"recording is off, protection is on: {error}")
 
@@ -280,7 +282,7 @@ class Watcher:
     def _end_sample(self, pending: _Pending) -> None:
         session = pending.session
         ratios = session.sampler.end(session.step)
-        session.learn_proportionality(pending.measured, pending.ruling.coefficient, ratios)
+        session.learn_proportionality(pending.lr, pending.reading.norm * pending.ruling.coefficient, ratios)
         if self._sink is not None:
             self._sink.sample(session.index, session.step, "update_ratio", ratios.astype(np.float32).tobytes())
 
@@ -372,7 +374,11 @@ class Watcher:
         self._scaler_streak += 1
         if session is None or self._sink is None:
             return
-        detail = {"reason": "the gradient scaler found an overflow", "in_a_row": self._scaler_streak, "losses": len(losses)}
+        detail = {
+            "reason": "the gradient scaler found an overflow",
+            "in_a_row": self._scaler_streak,
+            "losses": len(losses),
+        }
         self._sink.action(Action(session.index, session.step, "scaler-skip", detail))
         if self._scaler_streak == SCALER_STREAK:
             self._sink.alarm(Alarm(session.index, session.step, "nonfinite-gradient", detail))

@@ -1,4 +1,4 @@
-"""Parameter norms and update ratios, sampled so seldom that they cost next to nothing, and at every step near an alarm."""
+"""Parameter norms and update ratios, sampled so seldom that they cost little, and at every step near an alarm."""
 
 import time
 from collections.abc import Sequence

@@ -27,6 +27,10 @@ PROPORTIONAL_SAMPLES = 3
 """Samples in which |dw| = lr |g| before an optimizer that torch does not ship counts as one of them."""
 
 
+SMALLEST_SIDE = 8
+"""Sides of a weight matrix below which its updates say nothing: a regression's few weights travel far and soundly."""
+
+
 class Session:
     """What is known of one optimizer.
 
@@ -94,21 +98,43 @@ class Session:
             norms = np.where(norms < 0, norms, norms / factor)
         return Reading(grads, norms, loss_values, left_out)
 
-    def measured(self, optimizer: Optimizer, norm: float, loss: float | None) -> Measured:
+    def measured(self, optimizer: Optimizer, norms: np.ndarray, norm: float, loss: float | None) -> Measured:
         """What the guard is told of a step."""
-        rates = [read_tensor_scalar(group.get("lr")) for group in optimizer.param_groups]
-        known = [rate for rate in rates if rate is not None]
-        proportional = isinstance(optimizer, PROPORTIONAL) or self._agreeing >= PROPORTIONAL_SAMPLES
-        return Measured(norm, loss, max(known, default=None), self.sampler.weight_norm, proportional)
+        return Measured(
+            norm,
+            loss,
+            self.sampler.weight_norm,
+            self._reach(optimizer, norms) if math.isfinite(norm) else 0.0,
+        )
 
-    def learn_proportionality(self, measured: Measured, coefficient: float, ratios: np.ndarray) -> None:
+    def lr(self, optimizer: Optimizer) -> float | None:
+        """The largest learning rate of the optimizer's groups; None where there is none."""
+        rates = [read_tensor_scalar(group.get("lr")) for group in optimizer.param_groups]
+        return max((rate for rate in rates if rate is not None), default=None)
+
+    def learn_proportionality(self, lr: float | None, moved_by: float, ratios: np.ndarray) -> None:
         """Compare |dw| of a sampled step with lr |g|: optimizers of third parties do not say what they are."""
-        if self._agreeing >= PROPORTIONAL_SAMPLES or not measured.lr or (ratios < 0).any():
+        if self._agreeing >= PROPORTIONAL_SAMPLES or not lr or (ratios < 0).any():
             return
         moved = global_norm(ratios * np.maximum(self.sampler.param_norms, 0.0))
-        expected = abs(measured.lr) * measured.grad_norm * coefficient
+        expected = abs(lr) * moved_by
         agrees = expected > 0 and math.isfinite(moved) and abs(moved / expected - 1.0) < 0.01
         self._agreeing = self._agreeing + 1 if agrees else 0
+
+    def _reach(self, optimizer: Optimizer, norms: np.ndarray) -> float:
+        r"""The largest :math:`\eta \|g_i\| / \max(\|w_i\|, \sqrt{n_{out} / 3})` of any weight matrix.
+
+        The root is the norm that torch's default initialisation gives a matrix: one that starts at zero may well move
+        by more than itself. Biases, gains and thin matrices say nothing about how far a network is thrown.
+        """
+        if not (isinstance(optimizer, PROPORTIONAL) or self._agreeing >= PROPORTIONAL_SAMPLES):
+            return 0.0
+        rates = [abs(read_tensor_scalar(group.get("lr")) or 0.0) for group in optimizer.param_groups]
+        by_tensor = (
+            rates[0] if len(rates) == 1 else np.repeat(rates, [len(g["params"]) for g in optimizer.param_groups])
+        )
+        reach = by_tensor * norms / np.maximum(self.sampler.param_norms, self._natural)
+        return max(0.0, float(reach.max(initial=0.0)))
 
     def nonfinite_names(self, norms: np.ndarray, most: int = 5) -> list[str]:
         """The names of tensors whose gradient norm is not finite."""
@@ -133,7 +159,17 @@ class Session:
             TensorInfo(name, tuple(param.shape), str(param.dtype).removeprefix("torch."))
             for name, param in zip(names, self.params, strict=True)
         )
+        self._natural = np.array([_natural_norm(param) for param in self.params])
         self.info = OptimizerInfo(self.index, type(optimizer).__name__, tensors)
+
+
+def _natural_norm(param: Tensor) -> float:
+    """The norm of a weight matrix as torch initialises it, :math:`\\sqrt{n_{out} / 3}`; infinite for anything else."""
+    if param.ndim < 2:
+        return math.inf
+    rows = param.shape[0]
+    columns = param.numel() // max(1, rows)
+    return math.sqrt(rows / 3) if min(rows, columns) >= SMALLEST_SIDE else math.inf
 
 
 class Reading:

@@ -24,7 +24,11 @@ class Watch:
     """A watched model; ends with `close()` or with its `with` block. Made by `watch`."""
 
     def __init__(
-        self, model: nn.Module | None, optimizers: Sequence[Optimizer], mode: str, record: str | Path | Literal[False]
+        self,
+        model: nn.Module | None,
+        optimizers: Sequence[Optimizer],
+        mode: str,
+        record: str | Path | Literal[False],
     ) -> None:
         self._record: Path | None = None if record is False else Path(record)
         self._started_folder: Path | None = None

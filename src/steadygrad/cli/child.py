@@ -1,4 +1,4 @@
-"""Running the user's command as a child: environment, signals, exit status. The parent adds nothing and hides nothing."""
+"""Running the user's command as a child: environment, signals, exit status. Nothing is added or hidden."""
 
 import os
 import signal

@@ -47,7 +47,13 @@ class Outcome:
 
 @click.command()
 @click.argument("name", type=click.Choice(sorted(DEMOS)), default="language-model")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True, help="Folder for the run and the report.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("demo"),
+    show_default=True,
+    help="Folder for the run and the report.",
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of both runs.")
 @click.option("--steps", type=click.IntRange(min=20), help="Training steps of each run; default: the script's own.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write both runs' numbers here as JSON.")
@@ -86,7 +92,9 @@ def demo(name: str, out: Path, seed: int, steps: int | None, json_path: Path | N
         bare = _follow([sys.executable, *arguments], progress, "bare")
         before = set(list_runs(out))
         watched = _follow(
-            [sys.executable, "-m", "steadygrad", "run", "--quiet", "--out", str(out), *arguments], progress, "steadygrad run"
+            [sys.executable, "-m", "steadygrad", "run", "--quiet", "--out", str(out), *arguments],
+            progress,
+            "steadygrad run",
         )
     made = [path for path in list_runs(out) if path not in before]
     for outcome, what in ((bare, "bare"), (watched, "watched")):

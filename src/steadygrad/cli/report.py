@@ -10,7 +10,12 @@ from .outputs import require_writable
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The file to write; default: report.html in the run folder.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The file to write; default: report.html in the run folder.",
+)
 def report(run: Path, output: Path | None) -> None:
     """Write the HTML report of a recorded RUN, one file that opens without a network.
 

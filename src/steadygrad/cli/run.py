@@ -21,7 +21,12 @@ class _RunCommand(click.Command):
     """Gives click our own options only: what follows the script may look like anything."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        with_value = {name for param in self.params if isinstance(param, click.Option) and not param.is_flag for name in param.opts}
+        with_value = {
+            name
+            for param in self.params
+            if isinstance(param, click.Option) and not param.is_flag
+            for name in param.opts
+        }
         own, target = split_arguments(args, frozenset(with_value))
         ctx.meta["steadygrad.target"] = target
         return super().parse_args(ctx, own)
@@ -38,8 +43,19 @@ class _RunCommand(click.Command):
     show_default=True,
     help="protect: skip steps that are not finite, clip outliers. observe: never touch training, only record.",
 )
-@click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder for run folders.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the summary here as JSON, however the run ends.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    help="Folder for run folders.",
+)
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(path_type=Path),
+    help="Write the summary here as JSON, however the run ends.",
+)
 @click.option("--report", "report_path", type=click.Path(path_type=Path), help="Write the HTML report here.")
 @click.option("--quiet", is_flag=True, help="No summary at the end.")
 @click.pass_context
@@ -91,22 +107,20 @@ def _conclude(folder: Path, status: int, json_path: Path | None, report_path: Pa
         finish_run(folder, status)
     except SteadygradError as error:
         _tell(f"the run folder is gone or cannot be written ({error})")
-    summary: dict[str, Any] | None = None
+    recorded = None
     try:
         recorded = open_run(folder)
         summary = recorded.summary()
     except SteadygradError as error:
         _tell(str(error))
-    if summary is None:
-        summary = lost_run(folder, status)
-        recorded = None
+        recorded, summary = None, lost_run(folder, status)
     if json_path is not None:
         _guarded(lambda: write_whole(json_path, to_json(summary) + "\n"))
     written = None
     if report_path is not None and recorded is not None:
         from ..report import write_report
 
-        _guarded(lambda: write_report(recorded, report_path))
+        _guarded(lambda: write_report(recorded, report_path, summary=summary))
         written = str(report_path) if report_path.exists() else None
     if not quiet:
         print_summary(summary, Console(stderr=True, highlight=False, soft_wrap=True), report=written)

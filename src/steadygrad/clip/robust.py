@@ -21,6 +21,15 @@ COMMON_HITS = 3
 
 HIT_WINDOW = 64
 
+AS_WEIGHTS = 1 / 6
+"""Of the ceiling: where the update is half as large as the weights."""
+
+STANDS_OUT = 2.0
+"""Times the median: what a norm must be, beside its update being as large as the weights, to be clipped."""
+
+TRUST_START = 1 / 10
+"""Of the ceiling: where the trust region begins; an update of about a third of the weights."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClipDecision:
@@ -52,10 +61,12 @@ class RobustClip:
     rejected never enters the window, so one bad step cannot raise the threshold or turn it off.
 
     A genuine change of scale is followed: four rejections in a row that agree within two nats replace the window, and
-    when rejections are common the window takes them in at the limit. Without any history the yardsticks are `plausible`
-    and `ceiling` (the norm at which one update would be far larger than the weights): a first gradient beyond either is
-    held back for one step, and if the next one agrees, it is the scale of this run. A step beyond the ceiling is always
-    shortened, to a trust region that doubles while the norm does not grow.
+    when rejections are common the window takes them in at the limit. Where the update grows with the gradient, the
+    weights are a second yardstick: `ceiling` is the norm at which one update would be several times as large as the
+    weights it changes. Beyond it a step is always shortened, to a trust region that doubles while the norm does not
+    grow; beyond a third of it, where the update is as large as the weights, a norm that also stands out among the
+    accepted ones is. Without any history a first gradient beyond `ceiling` or `plausible` is held back for one step,
+    and if the next one agrees, it is the scale of this run.
 
     Args:
         window: how many accepted norms are remembered.
@@ -108,8 +119,8 @@ class RobustClip:
 
         Args:
             norm: the L2 norm of all gradients of the step, unscaled, finite.
-            ceiling: the norm at which one update would be far larger than the weights; infinite where the
-                optimizer's update does not grow with the gradient.
+            ceiling: the norm at which one update would be three times as large as the weights it changes; infinite
+                where the optimizer's update does not grow with the gradient.
             plausible: the norm beyond which a very first gradient is held back for a second opinion.
             worse: whether the loss says that training is getting worse; then no new scale is accepted.
 
@@ -127,23 +138,24 @@ class RobustClip:
             return self._first(x, top, math.log(plausible) if plausible < math.inf else math.inf)
         middle, spread = self._level()
         limit = middle + max(math.log(self.ratio), self.width * spread)
+        # As large as the weights, and no usual norm of this run: one of the two alone is sound often enough.
+        as_weights = max(top + math.log(AS_WEIGHTS), middle + max(math.log(STANDS_OUT), 2.0 * spread))
+        bound = min(limit, top, as_weights)
         excess = (x - middle) / spread
-        if x <= min(limit, top):
+        shown = math.exp(min(bound, 700.0))
+        if x <= bound:
             self._accept(x)
-            return ClipDecision(1.0, math.exp(min(limit, top, 700.0)), excess)
+            return ClipDecision(1.0, shown, excess)
         self._reject(x)
-        if x > top and x <= limit:
-            # The run's own history calls this norm normal, but the step would throw the weights away.
-            return ClipDecision(self._within_ceiling(x, top), ceiling, excess)
-        if not worse:
+        if not worse and x > limit:
             if self._num_hits >= COMMON_HITS:
                 self._accepted.push(limit)
-            if self._is_new_scale() and x <= top:
+            if self._is_new_scale() and x <= top + math.log(AS_WEIGHTS):
                 self._accepted.replace(self._rejected)
                 self._rejected.clear()
-                return ClipDecision(1.0, math.exp(limit), excess)
-        target = min(middle + spread, top)
-        return ClipDecision(min(1.0, math.exp(target - x)), math.exp(min(limit, top, 700.0)), excess)
+                return ClipDecision(1.0, shown, excess)
+        usual = math.exp(min(0.0, middle + spread - x))
+        return ClipDecision(min(usual, self._within_ceiling(x, top)), shown, excess)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on from here."""
@@ -212,7 +224,3 @@ class RobustClip:
         norms = self._rejected
         agree = len(norms) == NEW_SCALE_STEPS and max(norms) - min(norms) < NEW_SCALE_SPREAD
         return agree and norms[-1] - norms[0] <= NEW_SCALE_SPREAD / 2
-
-
-TRUST_START = 1 / 30
-"""Of the ceiling: an update of a tenth of the weights where the ceiling is three times them."""

@@ -77,7 +77,12 @@ def _strict(value: Any) -> Any:
 
 
 def _action(action: Action) -> dict[str, Any]:
-    return {"step": action.step, "optimizer": action.optimizer, "action": action.action, "detail": dict(action.detail)}
+    return {
+        "step": action.step,
+        "optimizer": action.optimizer,
+        "action": action.action,
+        "detail": dict(action.detail),
+    }
 
 
 def _counts(names: Any) -> dict[str, int]:

@@ -55,6 +55,9 @@ def judge(run: Run) -> Judgement:
     if status:
         return Judgement("crashed", _why_crashed(run, status), first)
     if first is None:
+        broken = _why_incomplete(run, recording)
+        if broken:
+            return Judgement("unobserved", broken, None)
         return Judgement("healthy", f"{VERDICTS['healthy']} in {_steps(recording)}", None)
     for each in run.recordings:
         reason = _why_unstable(each)
@@ -103,15 +106,34 @@ def _not_back(steps: Steps, alarms: list[Alarm], actions: list[Action]) -> str |
     if back is None:
         return "no loss was seen after the last one"
     if not back.holds:
-        return f"the loss ended at {back.after:.4g}, above {back.allowed:.4g} (it was {back.before:.4g} before the first)"
+        return (
+            f"the loss ended at {back.after:.4g}, above {back.allowed:.4g} (it was {back.before:.4g} before the first)"
+        )
     return None
 
 
 def _why_crashed(run: Run, status: int) -> str:
     if status < 0:
         return f"the command was ended by {signal_name(-status)}"
-    error = next((event.detail["error"] for event in run.events() if event.name == "exit" and "error" in event.detail), None)
+    error = next(
+        (event.detail["error"] for event in run.events() if event.name == "exit" and "error" in event.detail),
+        None,
+    )
     return f"the command ended with status {status}" + (f": {error}" if error else "")
+
+
+def _why_incomplete(run: Run, recording: ProcessRecording) -> str | None:
+    """Why a recording without alarms does not show a healthy run: it does not reach the end."""
+    last: dict[int, str] = {}
+    for event in run.events():
+        if event.name in {"interrupted", "resumed", "detached"}:
+            last[event.pid] = event.name
+            if event.name != "resumed":
+                last[event.pid] = f"{event.name}: {event.detail.get('error', '')}"
+    told = [what for what in last.values() if what != "resumed"]
+    return (
+        f"watched for {_steps(recording)}, then no longer ({told[0]}): what came after is not known" if told else None
+    )
 
 
 def _why_unobserved(run: Run) -> str:

@@ -8,7 +8,7 @@ from ..clip import RobustClip
 from .loss import LossLevel
 
 CEILING = 3.0
-"""An update this many times as large as the weights themselves throws them away."""
+"""An update so many times as large as the weights it changes throws them away."""
 
 PLAUSIBLE = 1e4
 """A first gradient this many times as large as the weights is held back for a second opinion."""
@@ -26,15 +26,14 @@ SUSTAINED_HITS = 10
 class Measured:
     """What is known of a step before it is made.
 
-    `grad_norm` is unscaled; `weight_norm` is that of the optimizer's parameters as last measured; `lr` the largest of
-    the groups; `proportional` says that the update grows with the gradient (SGD) and is not normalised (Adam).
+    `grad_norm` is unscaled; `weight_norm` is that of all parameters as last measured; `reach` is the largest
+    |dw| / |w| that the step would make to any weight matrix, 0 where the update does not grow with the gradient (Adam).
     """
 
     grad_norm: float
     loss: float | None
-    lr: float | None
     weight_norm: float
-    proportional: bool
+    reach: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +59,10 @@ class Guard:
 
     Example:
         >>> guard = Guard()
-        >>> sound = Measured(grad_norm=1.0, loss=2.0, lr=0.1, weight_norm=10.0, proportional=True)
+        >>> sound = Measured(grad_norm=1.0, loss=2.0, weight_norm=10.0, reach=0.01)
         >>> guard.judge(sound).action
         ''
-        >>> guard.judge(Measured(math.nan, 2.0, 0.1, 10.0, True)).action
+        >>> guard.judge(Measured(math.nan, 2.0, 10.0)).action
         'skip'
         >>> guard.judge(sound).action
         ''
@@ -82,7 +81,7 @@ class Guard:
             measured: what is known of the step; norms and loss may be non-finite.
 
         Returns:
-            What to do. With `use_loss=False` the ruling depends on the gradient norm, learning rate and weights alone.
+            What to do. With `use_loss=False` the ruling depends on gradients, learning rate and weights alone.
         """
         loss = measured.loss if self.use_loss else None
         numbers = {"grad_norm": measured.grad_norm, "loss": measured.loss}
@@ -90,7 +89,8 @@ class Guard:
             return Ruling("skip", 0.0, "nonfinite-gradient", numbers)
         if loss is not None and not math.isfinite(loss):
             return Ruling("skip", 0.0, "nonfinite-loss", numbers)
-        ceiling = self._ceiling(measured)
+        reaches = 0.0 < measured.reach < math.inf
+        ceiling = CEILING * measured.grad_norm / measured.reach if reaches else math.inf
         decision = self.clip.decide(
             measured.grad_norm,
             ceiling=ceiling,
@@ -103,21 +103,18 @@ class Guard:
             self._sustained = self._sustained and self.clip.num_hits >= SUSTAINED_HITS // 2
             return Ruling("")
         numbers["limit"] = decision.limit
-        alarm = self._alarm(measured.grad_norm, ceiling, decision.limit, decision.excess)
+        if reaches:
+            numbers["update_ratio"] = measured.reach
+        alarm = self._alarm(measured, decision.limit, decision.excess)
         if decision.hold:
             return Ruling("hold", 0.0, "gradient-spike", numbers)
         numbers["coefficient"] = decision.coefficient
         return Ruling("clip", decision.coefficient, alarm, numbers)
 
-    def _ceiling(self, measured: Measured) -> float:
-        if not measured.proportional or not measured.lr or not math.isfinite(measured.weight_norm):
-            return math.inf
-        return CEILING * max(measured.weight_norm, 1.0) / abs(measured.lr)
-
-    def _alarm(self, norm: float, ceiling: float, limit: float, excess: float | None) -> str | None:
-        if norm > ceiling:
+    def _alarm(self, measured: Measured, limit: float, excess: float | None) -> str | None:
+        if measured.reach > 1.0:
             return "update-spike"
-        if excess is not None and excess > SPIKE_WIDTH and norm > limit * SPIKE_RATIO / self.clip.ratio:
+        if excess is not None and excess > SPIKE_WIDTH and measured.grad_norm > limit * SPIKE_RATIO / self.clip.ratio:
             return "gradient-spike"
         if self.clip.num_hits >= SUSTAINED_HITS and not self._sustained:
             self._sustained = True

@@ -1,6 +1,7 @@
 """The state of the loss: evidence for other detectors, never a reason to act by itself."""
 
 from collections import deque
+from itertools import pairwise
 from statistics import median
 
 from .._robust import MAD_TO_SIGMA
@@ -42,7 +43,7 @@ class LossLevel:
         if self._first is None or len(self._losses) < RECENT:
             return False
         losses = list(self._losses)
-        steps = [after - before for before, after in zip(losses, losses[1:], strict=False)]
+        steps = [after - before for before, after in pairwise(losses)]
         middle = median(steps)
         noise = MAD_TO_SIGMA * median(abs(step - middle) for step in steps)
         ordered = sorted(losses)

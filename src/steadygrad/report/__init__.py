@@ -1,7 +1,7 @@
 """The report of a recorded run: one HTML file that opens from disk, without a network, without torch.
 
-`extra` says what is missing, `html` fills the page's template, `write` puts it on disk; the figures are in
-`curves`, `heatmap` and `timeline`, what they share in `theme`, `figures` lines them up on one axis.
+`extra` says what is missing, `html` fills the page's template, `write` puts it on disk. The figures are in
+`curves`, `heatmap` (colours in `shades`) and `timeline`; `theme` is what they share, `figures` their order.
 """
 
 from .extra import require_ui

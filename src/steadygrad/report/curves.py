@@ -31,9 +31,7 @@ class Curve:
     width: float = 1.6
 
 
-def curves(
-    axis: StepAxis, data: Lines, drawn: Sequence[Curve], *, height: int, log: bool | None = None
-) -> Any:
+def curves(axis: StepAxis, data: Lines, drawn: Sequence[Curve], *, height: int, log: bool | None = None) -> Any:
     """A figure of curves.
 
     Args:
@@ -61,9 +59,7 @@ def curves(
         plot.yaxis.formatter = CustomJSTickFormatter(code="return String(Number(tick.toPrecision(4)))")
     plot.yaxis.ticker.desired_num_ticks = max(2, height // 45)
     plot.yaxis.ticker.num_minor_ticks = 0
-    visible = {
-        name: np.where((values >= low) & (values <= high), values, np.nan) for name, values in columns.items()
-    }
+    visible = {name: np.where((values >= low) & (values <= high), values, np.nan) for name, values in columns.items()}
     source = ColumnDataSource({"step": data.step, **visible})
     first = None
     for curve in drawn:

@@ -7,7 +7,8 @@ import numpy as np
 
 from .._view import Heat, Section
 from .curves import Curve, curves
-from .heatmap import heatmap, limits
+from .heatmap import heatmap
+from .shades import Shades
 from .theme import BLUE, ORANGE, StepAxis
 from .timeline import timeline
 
@@ -66,7 +67,7 @@ def _heat_panel(axis: StepAxis, heat: Heat, key: str) -> Panel:
     titles = {"grad_norm": "Gradient norm of each tensor", "update_ratio": "Update ratio of each tensor"}
     notes = []
     if heat.steps_per_column > 1:
-        notes.append(f"each column is the largest of {heat.steps_per_column:,.4g} steps")
+        notes.append(f"each column is the largest of {_about(heat.steps_per_column)} steps")
     if heat.tensors_per_row > 1:
         notes.append(f"each row is the largest of {heat.tensors_per_row} tensors")
     if heat.held:
@@ -78,8 +79,7 @@ def _heat_panel(axis: StepAxis, heat: Heat, key: str) -> Panel:
         "zero": values == 0,
         "nothing": values < 0,
     }
-    low, high = limits(heat)
-    scale = (f"{10.0**low:.2g}", f"{10.0**high:.2g}") if ((values > 0) & np.isfinite(values)).any() else None
+    scale = Shades.of(values).ends() if ((values > 0) & np.isfinite(values)).any() else None
     return Panel(
         key,
         titles.get(heat.quantity, heat.quantity),
@@ -89,3 +89,12 @@ def _heat_panel(axis: StepAxis, heat: Heat, key: str) -> Panel:
         scale=scale,
         cells=frozenset(name for name, hits in tests.items() if hits.any()),
     )
+
+
+def _about(count: float) -> str:
+    """A count that need not be whole.
+
+    >>> _about(1250.0), _about(6.96)
+    ('1,250', 'about 7')
+    """
+    return f"{count:,.0f}" if count == round(count) else f"about {count:,.0f}"

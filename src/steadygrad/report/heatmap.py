@@ -8,11 +8,11 @@ from bokeh.models import (
     BoxZoomTool,
     CustomJSHover,
     CustomJSTickFormatter,
-    LinearColorMapper,
     Range1d,
 )
 
 from .._view import Heat
+from .shades import Shades
 from .theme import (
     AXIS,
     GUTTER,
@@ -20,21 +20,13 @@ from .theme import (
     MONO,
     NAN_COLOR,
     NOTHING_COLOR,
-    ZERO_COLOR,
     StepAxis,
     add_hover,
-    palette,
     step_figure,
 )
 
-NOTHING = np.float32(-1e30)
-"""Stands in the image for a cell without a gradient: below every logarithm of a float32."""
-
 NAME_LENGTH = 27
 """Letters of a tensor's name that fit beside the map; its end tells more than its beginning."""
-
-MAX_DECADES = 16
-"""Decades of colour at the most; what is smaller than them has the palest colour."""
 
 MAX_BOXES = 4_000
 """Boxes around non-finite cells; where there are more, the cells are much of the map and seen anyway."""
@@ -47,31 +39,18 @@ def heatmap(axis: StepAxis, heat: Heat) -> Any:
         axis,
         height_of(rows),
         left=GUTTER + AXIS,
-        y_range=Range1d(
-            start=rows - 0.5, end=-0.5, bounds=(-0.5, rows - 0.5), min_interval=min(3.0, float(rows))
-        ),
+        y_range=Range1d(start=rows - 0.5, end=-0.5, bounds=(-0.5, rows - 0.5), min_interval=min(3.0, float(rows))),
     )
     plot.background_fill_color = NOTHING_COLOR
     plot.grid.grid_line_color = None
-    low, high = limits(heat)
-    colors = palette()
-    sliver = (high - low) / len(colors)
-    mapper = LinearColorMapper(
-        palette=[ZERO_COLOR, *colors],
-        low=low - sliver,
-        high=high,
-        low_color="rgba(0, 0, 0, 0)",
-        high_color=INF_COLOR,
-        nan_color=NAN_COLOR,
-    )
-    zero = np.float32(low - 0.5 * sliver)
+    shades = Shades.of(heat.values)
     shown = plot.image(
-        image=[encode(heat.values, low, high, zero)],
+        image=[shades.encode(heat.values)],
         x=heat.first - 0.5,
         y=-0.5,
         dw=heat.last - heat.first,
         dh=rows,
-        color_mapper=mapper,
+        color_mapper=shades.mapper(),
         origin="bottom_left",  # the axis is reversed: its bottom is the first row
     )
     _draw_boxes(plot, heat)
@@ -81,7 +60,7 @@ def heatmap(axis: StepAxis, heat: Heat) -> Any:
         plot,
         shown,
         [("tensor", "$y{custom}"), ("step", "$x{custom}"), (heat.quantity, "@image{custom}")],
-        formatters={"$y": _row_name(heat), "$x": _step_span(heat), "@image": _cell_value(low, float(zero))},
+        formatters={"$y": _row_name(heat), "$x": _step_span(heat), "@image": _cell_value(shades)},
         point_policy="follow_mouse",
     )
     return plot
@@ -96,31 +75,8 @@ def height_of(rows: int) -> int:
     return int(30 + min(610, max(56, rows * 14)))
 
 
-def limits(heat: Heat) -> tuple[float, float]:
-    """The decimal logarithms at both ends of the colours."""
-    positive = heat.values[np.isfinite(heat.values) & (heat.values > 0)]
-    if not len(positive):
-        return -1.0, 1.0
-    low, high = float(np.log10(positive.min())), float(np.log10(positive.max()))
-    if high - low < 0.5:
-        return (low + high) / 2 - 0.5, (low + high) / 2 + 0.5
-    return max(low, high - MAX_DECADES), high
-
-
-def encode(values: np.ndarray, low: float, high: float, zero: np.float32) -> np.ndarray:
-    """The image: decimal logarithms, with NaN and infinity as they are, and marks for zero and for nothing."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        image = np.log10(values)
-    # Rounding to float32 may carry a value over an end, where the colours of zero and infinity begin.
-    lowest = np.nextafter(np.float32(low), np.float32(np.inf))
-    highest = np.nextafter(np.float32(high), np.float32(-np.inf))
-    image = np.where(np.isfinite(values), np.clip(image, lowest, highest), image)
-    image = np.where(values == 0, zero, image)
-    return np.where(values < 0, NOTHING, image).astype(np.float32)
-
-
 def boxes(hits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Rectangles that cover the cells of a mask: runs along a row, joined with the same run of the rows below.
+    """Rectangles that cover the cells of a mask: runs along a row, joined with the same run in rows below.
 
     Returns:
         First and end column, first and end row, of each rectangle.
@@ -179,17 +135,18 @@ def _label_rows(plot: Any, labels: tuple[str, ...]) -> None:
     plot.yaxis.major_label_text_font_size = f"{size - 1}px"
     ticks = len(labels) * 2 if len(labels) <= 46 else 44
     plot.yaxis.ticker = BasicTicker(min_interval=1, desired_num_ticks=ticks, num_minor_ticks=0)
-    short = [
-        name if len(name) <= NAME_LENGTH else "…" + name[1 - NAME_LENGTH :] for name in without_common(labels)
-    ]
-    plot.yaxis.formatter = CustomJSTickFormatter(
-        args={"names": short}, code="return names[Math.round(tick)] ?? ''"
-    )
+    short = [name if len(name) <= NAME_LENGTH else "…" + name[1 - NAME_LENGTH :] for name in without_common(labels)]
+    plot.yaxis.formatter = CustomJSTickFormatter(args={"names": short}, code="return names[Math.round(tick)] ?? ''")
 
 
 def _row_name(heat: Heat) -> CustomJSHover:
-    code = "return names[Math.min(names.length - 1, Math.max(0, Math.round(value)))]"
-    return CustomJSHover(args={"names": list(heat.labels)}, code=code)
+    code = """
+        const row = Math.min(names.length - 1, Math.max(0, Math.round(value)))
+        const more = Math.min(group, tensors - row * group) - 1
+        return names[row] + (more > 0 ? ` and the next ${more}` : "")
+    """
+    args = {"names": list(heat.labels), "group": heat.tensors_per_row, "tensors": heat.num_tensors}
+    return CustomJSHover(args=args, code=code)
 
 
 def _step_span(heat: Heat) -> CustomJSHover:
@@ -203,12 +160,13 @@ def _step_span(heat: Heat) -> CustomJSHover:
     return CustomJSHover(args={"first": heat.first, "width": heat.steps_per_column}, code=code)
 
 
-def _cell_value(low: float, zero: float) -> CustomJSHover:
+def _cell_value(shades: Shades) -> CustomJSHover:
     code = """
         if (isNaN(value)) return "NaN"
-        if (value == Infinity) return "Inf"
+        if (value == infinity) return "Inf"
         if (value < -1e20) return "no gradient"
         if (value == zero) return "0"
-        return (value <= low + 1e-5 ? "at most " : "") + (10 ** value).toPrecision(4)
+        return (value <= low + 1e-5 && smallest < low ? "at most " : "") + (10 ** value).toPrecision(4)
     """
-    return CustomJSHover(args={"zero": zero, "low": low}, code=code)
+    args = {"zero": float(shades.zero), "infinity": float(shades.infinity), "low": shades.low}
+    return CustomJSHover(args={**args, "smallest": shades.smallest}, code=code)

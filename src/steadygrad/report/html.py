@@ -1,8 +1,8 @@
 """The page's HTML: a template filled in, with every script named in a policy that forbids all others.
 
-The data comes from recorded runs, so names and messages in it are whatever a script chose. Jinja escapes text,
-Bokeh escapes data, and should either fail, the policy lets the browser run only scripts whose hashes it
-lists, and load nothing from anywhere.
+The data comes from recorded runs, so names and messages in it are whatever a script chose. Jinja escapes
+text, Bokeh escapes data, and should either fail, the policy lets the browser run only
+scripts whose hashes it lists, and load nothing from anywhere.
 """
 
 import base64

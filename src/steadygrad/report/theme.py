@@ -48,9 +48,7 @@ class StepAxis:
         """An axis over so many steps; `name` is how the page's script finds it."""
         margin = max(0.5, 0.004 * steps)
         start, end = -margin, max(1, steps) - 1 + margin
-        x_range = Range1d(
-            start=start, end=end, bounds=(start, end), min_interval=min(4.0, end - start), name=name
-        )
+        x_range = Range1d(start=start, end=end, bounds=(start, end), min_interval=min(4.0, end - start), name=name)
         return cls(x_range, Span(dimension="height", line_color=GREY, line_width=1, line_dash="dotted"))
 
 

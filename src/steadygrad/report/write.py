@@ -11,9 +11,7 @@ from ..store import Run, open_run
 from .extra import require_ui
 
 
-def write_report(
-    run: Run | str | Path, path: str | Path, *, summary: Mapping[str, Any] | None = None
-) -> Path:
+def write_report(run: Run | str | Path, path: str | Path, *, summary: Mapping[str, Any] | None = None) -> Path:
     """Write the report of a recorded run as one self-contained HTML file.
 
     Args:

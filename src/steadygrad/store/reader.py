@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import NotARun, RecordingError, RunTooNew
-from ..records import QUANTITIES, Action, Alarm, OptimizerInfo, TensorInfo
+from ..records import NO_GRADIENT, NOT_MEASURED, QUANTITIES, Action, Alarm, OptimizerInfo, TensorInfo
 from .events import Event, read_events
 from .folder import RunManifest, read_manifest
-from .schema import APPLICATION_ID, MAX_OPTIMIZERS, VERSION, from_sql, row_id
+from .schema import APPLICATION_ID, MAX_OPTIMIZERS, VERSION, row_id
 
 STEP_FIELDS = ("step", "time", "loss", "lr", "grad_norm", "clipped_norm", "coefficient")
 
@@ -60,13 +60,19 @@ class ProcessRecording:
         if application != APPLICATION_ID:
             raise RecordingError(f"{self.path} is not a steadygrad recording")
         if version > VERSION:
-            raise RunTooNew(f"{self.path} is a recording of version {version}, this one reads {VERSION}: upgrade steadygrad")
+            raise RunTooNew(
+                f"{self.path} is a recording of version {version}, this one reads {VERSION}: upgrade steadygrad"
+            )
 
     def optimizers(self) -> tuple[OptimizerInfo, ...]:
         """The optimizers that made at least one step, in order of their first."""
         rows = self._query("SELECT idx, name, tensors FROM optimizers ORDER BY idx")
         return tuple(
-            OptimizerInfo(idx, name, tuple(TensorInfo(n, tuple(shape), dtype) for n, shape, dtype in json.loads(tensors)))
+            OptimizerInfo(
+                idx,
+                name,
+                tuple(TensorInfo(n, tuple(shape), dtype) for n, shape, dtype in json.loads(tensors)),
+            )
             for idx, name, tensors in rows
         )
 
@@ -78,7 +84,8 @@ class ProcessRecording:
         counts = {}
         for info in self.optimizers():
             rows = self._query(
-                f"SELECT id FROM steps WHERE id % {MAX_OPTIMIZERS} = ? ORDER BY id DESC LIMIT 1", (info.index,)
+                f"SELECT id FROM steps WHERE id % {MAX_OPTIMIZERS} = ? ORDER BY id DESC LIMIT 1",
+                (info.index,),
             )
             if rows:
                 counts[info.index] = rows[0][0] // MAX_OPTIMIZERS + 1
@@ -93,7 +100,8 @@ class ProcessRecording:
             (row_id(first, 0), end, optimizer),
         )
         columns = list(zip(*rows, strict=True)) if rows else [()] * 8
-        floats = [np.array([np.nan if v is None else v for v in column], dtype=np.float64) for column in columns[1:7]]
+        # numpy reads None and our 'nan' as NaN by itself.
+        floats = [np.array(column, dtype=np.float64) for column in columns[1:7]]
         return Steps(
             np.array(columns[0], dtype=np.int64) // MAX_OPTIMIZERS,
             *floats,
@@ -115,11 +123,12 @@ class ProcessRecording:
         if not rows:
             return np.zeros(0, np.int64), np.zeros((0, 0), np.float32)
         ids, blobs = zip(*rows, strict=True)
-        width = max(len(blob) for blob in blobs) // 4
-        matrix = np.full((len(blobs), width), np.nan, np.float32)
-        for index, blob in enumerate(blobs):
-            values = np.frombuffer(blob, np.float32)
-            matrix[index, : len(values)] = values
+        width = max(len(blob) for blob in blobs)
+        if any(len(blob) != width for blob in blobs):
+            # Groups were added to the optimizer: tensors that did not exist yet had no gradient.
+            absent = np.float32(NO_GRADIENT if quantity == "grad_norm" else NOT_MEASURED).tobytes()
+            blobs = [blob + absent * ((width - len(blob)) // 4) for blob in blobs]
+        matrix = np.frombuffer(b"".join(blobs), np.float32).reshape(len(blobs), width // 4)
         return np.array(ids, np.int64) // MAX_OPTIMIZERS, matrix
 
     def actions(self) -> list[Action]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..errors import RecordingError
 from ..records import Action, Alarm, OptimizerInfo, StepRecord
+from .events import append_event
 from .schema import APPLICATION_ID, TABLES, VERSION, row_id, to_sql
 from .tiers import Tiers
 
@@ -52,6 +53,7 @@ class Recorder:
         self._pending_bytes = 0
         self._retry_at = 0.0
         self._failed = False
+        self._lost = 0
         self._facts: dict[str, str] = {}
         self._flushed = time.monotonic()
         self._steps_until_flush = 1
@@ -136,6 +138,9 @@ class Recorder:
             self._pending.clear()
             self._pending_bytes = 0
             self._facts.clear()
+            if self._failed and not self._lost:
+                self._failed = False
+                append_event(self._path.parent, "resumed")
 
     def close(self) -> None:
         """Write what is pending and close the file. In a forked child it only lets go: the file is its parent's."""
@@ -171,6 +176,7 @@ class Recorder:
         self._pending_bytes += _size(row)
         while self._pending_bytes > MAX_PENDING_BYTES:
             self._pending_bytes -= _size(self._pending.popleft()[1])
+            self._lost += 1
 
     def _incident(self, step: int) -> None:
         self._tiers.protect(step)
@@ -193,6 +199,7 @@ class Recorder:
         self._retry_at = time.monotonic() + RETRY_SECONDS
         if not self._failed:
             self._failed = True
+            append_event(self._path.parent, "interrupted", error=reason)
             self._on_failure(f"recording to {self._path} is interrupted, training goes on: {reason}")
 
 

@@ -14,7 +14,8 @@ TABLES = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE optimizers (idx INTEGER PRIMARY KEY, name TEXT NOT NULL, tensors TEXT NOT NULL);
 CREATE TABLE steps (
-  id INTEGER PRIMARY KEY, time REAL, loss REAL, lr REAL, grad_norm REAL, clipped_norm REAL, coefficient REAL, action TEXT
+  id INTEGER PRIMARY KEY, time REAL, loss REAL, lr REAL,
+  grad_norm REAL, clipped_norm REAL, coefficient REAL, action TEXT
 );
 CREATE TABLE grad_norm (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE param_norm (id INTEGER PRIMARY KEY, data BLOB NOT NULL);

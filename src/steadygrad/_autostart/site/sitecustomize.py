@@ -1,7 +1,7 @@
 """Loaded by every Python that `steadygrad run` starts, before the user's code. Imports nothing heavy.
 
 It chains the `sitecustomize` that would have been loaded without it, and waits for torch: only a process that imports
-torch is watched, and one that does not pays a few microseconds. Whatever goes wrong in here is never the user's problem.
+torch is watched, and one that does not pays a few microseconds. Whatever goes wrong here is never the user's problem.
 """
 
 import os
@@ -34,17 +34,18 @@ class TorchFinder:
         sys.meta_path.remove(TorchFinder)
         for finder in sys.meta_path:
             spec = finder.find_spec(name, path, target) if hasattr(finder, "find_spec") else None
-            if spec is not None:
+            if spec is not None and spec.loader is not None:
                 break
         else:
             return None
-        load = spec.loader.exec_module
+        loader = spec.loader
+        load = loader.exec_module
 
         def exec_module(module):
             load(module)
             attach()
 
-        spec.loader.exec_module = exec_module
+        loader.exec_module = exec_module
         return spec
 
 
@@ -71,7 +72,13 @@ def absent(error):
         import time
 
         folder = json.loads(os.environ["STEADYGRAD_RUN"])["folder"]
-        line = {"event": "absent", "pid": os.getpid(), "time": time.time(), "python": sys.executable, "error": str(error)}
+        line = {
+            "event": "absent",
+            "pid": os.getpid(),
+            "time": time.time(),
+            "python": sys.executable,
+            "error": str(error),
+        }
         with open(os.path.join(folder, "processes.jsonl"), "a", encoding="utf-8") as events:
             events.write(json.dumps(line) + "\n")
     except Exception:
@@ -86,6 +93,11 @@ def complain(error):
         pass
 
 
-if "STEADYGRAD_RUN" in os.environ and os.environ.get("STEADYGRAD", "").strip().lower() not in {"off", "0", "no", "false"}:
+if "STEADYGRAD_RUN" in os.environ and os.environ.get("STEADYGRAD", "").strip().lower() not in {
+    "off",
+    "0",
+    "no",
+    "false",
+}:
     sys.meta_path.insert(0, TorchFinder)
 chain()
