@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 
-def read_vectors(parts: Sequence[tuple[Sequence[int], Tensor]], width: int, fill: float) -> np.ndarray:
+def read_vector(parts: Sequence[tuple[Sequence[int], Tensor]], width: int, fill: float) -> np.ndarray:
     """Read per-tensor values into one vector.
 
     Args:
@@ -24,17 +24,51 @@ def read_vectors(parts: Sequence[tuple[Sequence[int], Tensor]], width: int, fill
         A float64 vector of length `width`.
 
     Example:
-        >>> read_vectors([([1], torch.tensor([5.0]))], 3, -1.0)
+        >>> read_vector([([1], torch.tensor([5.0]))], 3, -1.0)
         array([-1.,  5., -1.])
     """
+    return read_step(parts, width, fill, [])[0]
+
+
+def read_step(
+    parts: Sequence[tuple[Sequence[int], Tensor]], width: int, fill: float, scalars: Sequence[Tensor]
+) -> tuple[np.ndarray, list[float]]:
+    """Read a vector as `read_vector` does, and some single numbers with it, in one transfer a device.
+
+    Args:
+        parts: pairs of places and a device vector of as many values.
+        width: length of the vector.
+        fill: what stands where no part has a value.
+        scalars: one-element tensors of any dtype and device.
+
+    Returns:
+        The vector, and the numbers in order.
+
+    Example:
+        >>> read_step([([0], torch.tensor([5.0]))], 1, -1.0, [torch.tensor(2.0)])
+        (array([5.]), [2.0])
+    """
     result = np.full(width, fill)
-    by_device: dict[torch.device, list[tuple[Sequence[int], Tensor]]] = {}
+    numbers = [0.0] * len(scalars)
+    packs: dict[torch.device, list[tuple[np.ndarray | list[float], Sequence[int], Tensor]]] = {}
     for places, values in parts:
-        by_device.setdefault(values.device, []).append((places, values.detach().reshape(-1)))
-    for group in by_device.values():
-        packed = torch.cat([values for _, values in group]) if len(group) > 1 else group[0][1]
-        result[[place for places, _ in group for place in places]] = packed.cpu().numpy()
-    return result
+        if values.is_cpu:  # nothing to wait for: no packing
+            result[places if len(places) != width else slice(None)] = values.numpy()
+        else:
+            packs.setdefault(values.device, []).append((result, places, values))
+    for place, scalar in enumerate(scalars):
+        if scalar.is_cpu:
+            numbers[place] = float(scalar)
+        else:
+            packs.setdefault(scalar.device, []).append((numbers, [place], scalar.detach().reshape(1)))
+    for pack in packs.values():
+        read = torch.cat([values.to(torch.float32) for _, _, values in pack]).cpu().numpy()
+        start = 0
+        for target, places, _ in pack:
+            for place in places:
+                target[place] = float(read[start])
+                start += 1
+    return result, numbers
 
 
 def read_tensor_scalar(value: Any) -> float | None:
@@ -55,6 +89,9 @@ def global_norm(norms: np.ndarray) -> float:
     >>> global_norm(np.array([3.0, 4.0, -1.0]))
     5.0
     """
+    squares = float(np.dot(norms, norms))
+    if 1e-200 < squares < 1e200 and not (norms < 0).any():
+        return math.sqrt(squares)
     present = norms[~(norms < 0)]
     if not len(present):
         return 0.0

@@ -1,1 +1,1 @@
-"""What a process started by `steadygrad run` loads: `site/` lies on its PYTHONPATH, `child` runs when torch is there."""
+"""What a process that `steadygrad run` starts loads: `site/` lies on its PYTHONPATH, `child` runs when torch is there."""

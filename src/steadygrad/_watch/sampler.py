@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._readback import read_vectors
+from .._readback import read_vector
 from ..measure import tensor_norms
 from ..records import NOT_MEASURED
 
@@ -100,7 +100,7 @@ class Sampler:
 
     def _spread(self, tensors: Sequence[Tensor], places: Sequence[int]) -> np.ndarray:
         parts = [([places[i] for i in inner], norms) for inner, norms in tensor_norms(tensors)]
-        return read_vectors(parts, len(self._params), NOT_MEASURED)
+        return read_vector(parts, len(self._params), NOT_MEASURED)
 
 
 def _parts(params: Sequence[Tensor]) -> list[list[int]]:

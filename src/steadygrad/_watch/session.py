@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from .. import _dist
-from .._readback import global_norm, read_tensor_scalar, read_vectors
+from .._readback import global_norm, read_tensor_scalar, read_step
 from .._snapshot import BufferSnapshot
 from .._tap import CarriedState, find_roots, name_parameters
 from ..guard import Guard, Measured
@@ -75,23 +75,22 @@ class Session:
         self._name_everything(optimizer, frame)
         return True
 
+    @torch.no_grad()
     def measure(self, optimizer: Optimizer, losses: Sequence[Tensor]) -> "Reading":
         """Read everything about the step's gradients and losses to the host, in one transfer a device."""
-        places = [place for place, param in enumerate(self.params) if param.grad is not None]
-        grads: list[Tensor] = [self.params[place].grad for place in places]  # type: ignore[misc]
+        every = [param.grad for param in self.params]
+        grads = [grad for grad in every if grad is not None]
         width = len(self.params)
-        if self.sharded:
-            parts = []
-        else:
-            parts = [([places[i] for i in inner], norms) for inner, norms in tensor_norms(grads)]
+        parts = [] if self.sharded else tensor_norms(grads)
+        if len(grads) != width:
+            places = [place for place, grad in enumerate(every) if grad is not None]
+            parts = [([places[place] for place in inner], norms) for inner, norms in parts]
         scale, found = getattr(optimizer, "grad_scale", None), getattr(optimizer, "found_inf", None)
-        extras = [value for value in (*losses, scale, found) if isinstance(value, Tensor)]
-        parts += [([width + place], extra.detach().reshape(1)) for place, extra in enumerate(extras)]
-        vector = read_vectors(parts, width + len(extras), NO_GRADIENT)
-        norms, tail = vector[:width], list(vector[width:])
-        loss_values = [float(tail.pop(0)) for _ in losses]
-        factor = float(tail.pop(0)) if isinstance(scale, Tensor) else 1.0
-        left_out = bool(tail.pop(0)) if isinstance(found, Tensor) else False
+        scalars = [value.detach() for value in (*losses, scale, found) if isinstance(value, Tensor)]
+        norms, numbers = read_step(parts, width, NO_GRADIENT, scalars)
+        loss_values = numbers[: len(losses)]
+        left_out = bool(numbers[-1]) if isinstance(found, Tensor) else False
+        factor = numbers[len(losses)] if isinstance(scale, Tensor) else 1.0
         if not np.isfinite(norms).all() and not left_out:
             norms = self._without_overflow(norms)
         if factor != 1.0:

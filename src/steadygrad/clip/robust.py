@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +50,14 @@ class ClipDecision:
     def fires(self) -> bool:
         """Whether the gradients are changed."""
         return self.hold or self.coefficient < 1.0
+
+
+QUIET = ClipDecision(1.0, math.inf, None)
+"""The decision on a norm that is not above the median: nothing to say."""
+
+
+def _never() -> bool:
+    return False
 
 
 class RobustClip:
@@ -106,6 +115,8 @@ class RobustClip:
         self._hits: deque[bool] = deque(maxlen=HIT_WINDOW)
         self._num_hits = 0
         self._trust = TRUST_START
+        self._quick: float | None = None
+        self._quick_left = 0
 
     @property
     def num_hits(self) -> int:
@@ -113,7 +124,7 @@ class RobustClip:
         return self._num_hits
 
     def decide(
-        self, norm: float, *, ceiling: float = math.inf, plausible: float = math.inf, worse: bool = False
+        self, norm: float, *, ceiling: float = math.inf, plausible: float = math.inf, worse: Callable[[], bool] = _never
     ) -> ClipDecision:
         """Judge one finite global norm.
 
@@ -122,7 +133,7 @@ class RobustClip:
             ceiling: the norm at which one update would be three times as large as the weights it changes; infinite
                 where the optimizer's update does not grow with the gradient.
             plausible: the norm beyond which a very first gradient is held back for a second opinion.
-            worse: whether the loss says that training is getting worse; then no new scale is accepted.
+            worse: asks whether the loss says that training is getting worse; then no new scale is accepted.
 
         Returns:
             The decision. Its coefficient is 1 exactly when the gradient is to be left alone.
@@ -136,6 +147,10 @@ class RobustClip:
         top = math.log(ceiling) if ceiling < math.inf else math.inf
         if not len(self._accepted):
             return self._first(x, top, math.log(plausible) if plausible < math.inf else math.inf)
+        if self._quick is not None and self._quick_left > 0 and x <= min(self._quick, top):
+            self._quick_left -= 1
+            self._accept(x)
+            return QUIET
         middle, spread = self._level()
         limit = middle + max(math.log(self.ratio), self.width * spread)
         # As large as the weights, and no usual norm of this run: one of the two alone is sound often enough.
@@ -144,10 +159,12 @@ class RobustClip:
         excess = (x - middle) / spread
         shown = math.exp(min(bound, 700.0))
         if x <= bound:
+            # Statistics of many steps move slowly: a norm not above the median needs no new ones for a while.
+            self._quick, self._quick_left = middle, min(8, len(self._accepted) // 8)
             self._accept(x)
             return ClipDecision(1.0, shown, excess)
         self._reject(x)
-        if not worse and x > limit:
+        if x > limit and not worse():
             if self._num_hits >= COMMON_HITS:
                 self._accepted.push(limit)
             if self._is_new_scale() and x <= top + math.log(AS_WEIGHTS):
@@ -173,6 +190,7 @@ class RobustClip:
         self._hits = deque(state["hits"], maxlen=HIT_WINDOW)
         self._num_hits = sum(self._hits)
         self._trust = float(state["trust"])
+        self._quick = None
 
     def _level(self) -> tuple[float, float]:
         """The median of the accepted log-norms and their spread; few samples make it wide."""
@@ -211,6 +229,7 @@ class RobustClip:
         if self._rejected:
             grows = x > self._rejected[-1] + 0.1
             self._trust = max(TRUST_START, self._trust / 2) if grows else min(1.0, self._trust * 2)
+        self._quick = None
         self._rejected.append(x)
         self._hit(True)
 

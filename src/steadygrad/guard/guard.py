@@ -95,7 +95,7 @@ class Guard:
             measured.grad_norm,
             ceiling=ceiling,
             plausible=PLAUSIBLE * max(measured.weight_norm, 1.0),
-            worse=self.level.worse(),
+            worse=self.level.worse,
         )
         if not decision.fires:
             if loss is not None:
