@@ -1,1 +1,1 @@
-"""What a process that `steadygrad run` starts loads: `site/` lies on its PYTHONPATH, `child` runs when torch is there."""
+"""What a process that `steadygrad run` starts loads: `site/` is on its PYTHONPATH, `child` waits for torch."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from .. import _dist
-from .._readback import global_norm, read_tensor_scalar, read_step
+from .._readback import global_norm, read_step, read_tensor_scalar
 from .._snapshot import BufferSnapshot
 from .._tap import CarriedState, find_roots, name_parameters
 from ..guard import Guard, Measured

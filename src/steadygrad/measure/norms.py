@@ -44,7 +44,7 @@ def overflow_safe_norm(tensor: Tensor) -> Tensor:
         A 0-d float64 tensor: finite exactly when every element is finite.
 
     Example:
-        >>> overflow_safe_norm(torch.tensor([3e30, 4e30])).item()
+        >>> overflow_safe_norm(torch.tensor([3e30, 4e30], dtype=torch.float64)).item()
         5e+30
     """
     values = dense_values(tensor).detach()
