@@ -9,7 +9,7 @@ import sys
 import time
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.util import Finalize
 from pathlib import Path
 from types import FrameType
@@ -25,13 +25,16 @@ from .._foreach import scale_
 from .._snapshot import BufferSnapshot
 from .._tap import LossTap, Plan, ScalerTap, StepTap, find_roots
 from ..errors import SteadygradError
-from ..guard import Ruling
+from ..guard import Raised, Ruling
 from ..records import Action, Alarm, Sink, StepRecord, describe
 from ..store import Recorder, append_event
 from .session import Reading, Session, scalar_loss
 
 SCALER_STREAK = 20
 """Steps left out by a gradient scaler in a row that are no longer its search for a scale: 2^20 down from its start."""
+
+BURST = 0.03
+"""The coefficient below which a gradient that cannot be scaled makes its step be lost."""
 
 FACTS_EVERY = 16
 """Steps between two updates of the recorded overhead."""
@@ -120,6 +123,9 @@ class Watcher:
         """Make the recording complete; called at the end of the process too."""
         try:
             if self._sink is not None:
+                for session in self._sessions.values():
+                    late = [replace(raised, late=raised.late + 1) for raised in session.guard.settle()]
+                    self._raise(session, late, {})
                 self._write_overhead()
                 self._sink.close()
                 self._sink = None
@@ -169,14 +175,15 @@ class Watcher:
             ruling = Ruling("scaler-skip", detail={"reason": "the gradient scaler found an overflow"})
         elif session.sharded:
             bad = loss is not None and not math.isfinite(loss)
-            ruling = Ruling("", alarm="nonfinite-loss" if bad else None, detail={"loss": loss})
+            ruling = Ruling("", 1.0, (Raised("nonfinite-loss", {"loss": loss}),) if bad else ())
         else:
             ruling = session.guard.judge(measured)
         if ruling.action == "clip" and not may_clip:
-            # Scaled gradients would contradict the losses that the optimizer compares: an alarming step is lost whole.
-            ruling = Ruling("skip" if ruling.alarm else "", 1.0, ruling.alarm, ruling.detail)
+            # Scaled gradients would contradict the losses that the optimizer compares: a burst is lost whole.
+            burst = ruling.coefficient < BURST
+            ruling = replace(ruling, action="skip" if burst else "", coefficient=0.0 if burst else 1.0)
         if (not self.acts or session.sharded) and ruling.action != "scaler-skip":
-            ruling = Ruling("", 1.0, ruling.alarm, ruling.detail)
+            ruling = replace(ruling, action="", coefficient=1.0)
         if ruling.action == "clip":
             scale_(reading.grads, ruling.coefficient)
         if sampled and ruling.lost:
@@ -190,7 +197,7 @@ class Watcher:
         pending = self._pending.get(id(optimizer))
         if pending is not None:
             detail = {"reason": "the step became non-finite between evaluations of its closure"}
-            pending.ruling = Ruling("skip", 0.0, "nonfinite-gradient", detail)
+            pending.ruling = Ruling("skip", 0.0, (Raised("nonfinite-gradient", detail),), detail)
             pending.session.sampler.drop()
 
     def after(self, optimizer: Optimizer, *, lost: bool) -> None:
@@ -303,12 +310,10 @@ class Watcher:
         bad = not math.isfinite(norm) or (pending.loss is not None and not math.isfinite(pending.loss))
         if bad and ruling.action != "scaler-skip":
             self._first_nonfinite(pending)
-        if ruling.alarm is not None:
-            session.sampler.alarmed(session.step)
-            if self._sink is not None:
-                self._sink.alarm(Alarm(session.index, session.step, ruling.alarm, self._where(pending)))
+        where = self._where(pending)
+        self._raise(session, ruling.alarms, where)
         if ruling.action:
-            self._act(session, ruling.action, self._where(pending))
+            self._act(session, ruling.action, {**ruling.detail, **where})
         coefficient = 1.0 if ruling.action != "clip" else ruling.coefficient
         record = StepRecord(
             optimizer=session.index,
@@ -324,6 +329,13 @@ class Watcher:
         if self._sink is not None:
             self._sink.step(record, reading.blob())
 
+    def _raise(self, session: Session, alarms: Sequence[Raised], where: Mapping[str, Any]) -> None:
+        for raised in alarms:
+            session.sampler.alarmed(session.step)
+            if self._sink is not None:
+                detail = raised.detail if raised.late else {**raised.detail, **where}
+                self._sink.alarm(Alarm(session.index, session.step - raised.late, raised.detector, detail))
+
     def _act(self, session: Session, action: str, detail: Mapping[str, Any]) -> None:
         if self._sink is not None:
             self._sink.action(Action(session.index, session.step, action, dict(detail)))
@@ -337,9 +349,8 @@ class Watcher:
             self._home.say(f"step {session.step}: {streak} steps in a row could not be made: this run needs a change")
 
     def _where(self, pending: _Pending) -> dict[str, Any]:
-        detail = dict(pending.ruling.detail)
         names = pending.session.nonfinite_names(pending.reading.norms)
-        return {**detail, "tensors": names} if names else detail
+        return {"tensors": names} if names else {}
 
     def _first_nonfinite(self, pending: _Pending) -> None:
         if self._found_nonfinite or self._sink is None:

@@ -8,9 +8,6 @@ from typing import Any
 
 from .._robust import MAD_TO_SIGMA, RobustWindow
 
-TINY = 1e-30
-"""Added before the logarithm: a gradient of exactly zero is a fact, not an error."""
-
 NEW_SCALE_STEPS = 4
 """So many rejected norms in a row that agree with each other are a change of scale, not an outlier."""
 
@@ -22,14 +19,29 @@ COMMON_HITS = 3
 
 HIT_WINDOW = 64
 
-AS_WEIGHTS = 1 / 6
-"""Of the ceiling: where the update is half as large as the weights."""
+RECALL_STEPS = 1_024
+"""Steps over which moderate outliers are remembered."""
+
+RECURS = 3
+"""So many remembered outliers of about the same size make the next one a part of the distribution."""
+
+MODERATE = 300.0
+"""Times the median: above it an outlier stays one, however often it comes."""
+
+TOO_FAR = 3.0
+"""Reach at which a step throws the weights away, whatever the history says."""
+
+FAR = 0.5
+"""Reach at which a norm that also stands out is shortened."""
+
+HARMLESS = 0.1
+"""Reach below which a step does no harm, however much its norm stands out."""
 
 STANDS_OUT = 2.0
-"""Times the median: what a norm must be, beside its update being as large as the weights, to be clipped."""
+"""Times the median: what standing out means beside a far reach."""
 
-TRUST_START = 1 / 10
-"""Of the ceiling: where the trust region begins; an update of about a third of the weights."""
+TRUST_START = 0.3
+"""Reach at which the trust region begins; it widens to `TOO_FAR`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +50,15 @@ class ClipDecision:
 
     `coefficient` multiplies the gradients (1: leave them alone); `limit` is the norm above which the policy acts;
     `excess` says by how many nats the norm lies above its median, in units of the spread (`None` without a history);
-    `hold` asks for one step without an update: there is no history yet and the norm is not plausible.
+    `hold` asks for one step without an update: there is no history yet and the step would throw the weights away;
+    `new_scale` says that what was rejected so far has been accepted as a change of scale.
     """
 
     coefficient: float
     limit: float
     excess: float | None
     hold: bool = False
+    new_scale: bool = False
 
     @property
     def fires(self) -> bool:
@@ -70,12 +84,14 @@ class RobustClip:
     rejected never enters the window, so one bad step cannot raise the threshold or turn it off.
 
     A genuine change of scale is followed: four rejections in a row that agree within two nats replace the window, and
-    when rejections are common the window takes them in at the limit. Where the update grows with the gradient, the
-    weights are a second yardstick: `ceiling` is the norm at which one update would be several times as large as the
-    weights it changes. Beyond it a step is always shortened, to a trust region that doubles while the norm does not
-    grow; beyond a third of it, where the update is as large as the weights, a norm that also stands out among the
-    accepted ones is. Without any history a first gradient beyond `ceiling` or `plausible` is held back for one step,
-    and if the next one agrees, it is the scale of this run.
+    when rejections are common the window takes them in at the limit. An outlier of moderate size that keeps coming back
+    is a part of the distribution (the rare class of an unbalanced problem) and is let through.
+
+    Where the update grows with the gradient there is a second yardstick, the `reach` of a step: how far it would move
+    any weight matrix, relative to that matrix. A step of small reach does no harm and is never touched; one that
+    reaches far and stands out is shortened; one of a reach beyond 3 throws the weights away and is always shortened,
+    to a trust region that doubles while the norm does not grow. Without any history, a first gradient of such a reach
+    is held back for one step.
 
     Args:
         window: how many accepted norms are remembered.
@@ -115,8 +131,9 @@ class RobustClip:
         self._hits: deque[bool] = deque(maxlen=HIT_WINDOW)
         self._num_hits = 0
         self._trust = TRUST_START
-        self._quick: float | None = None
-        self._quick_left = 0
+        self._clock = 0
+        self._outliers: deque[tuple[int, float]] = deque()
+        self._quick, self._quick_left = 0.0, 0
 
     @property
     def num_hits(self) -> int:
@@ -124,15 +141,16 @@ class RobustClip:
         return self._num_hits
 
     def decide(
-        self, norm: float, *, ceiling: float = math.inf, plausible: float = math.inf, worse: Callable[[], bool] = _never
+        self, norm: float, *, reach: float = 0.0, plausible: float = math.inf, worse: Callable[[], bool] = _never
     ) -> ClipDecision:
         """Judge one finite global norm.
 
         Args:
             norm: the L2 norm of all gradients of the step, unscaled, finite.
-            ceiling: the norm at which one update would be three times as large as the weights it changes; infinite
-                where the optimizer's update does not grow with the gradient.
-            plausible: the norm beyond which a very first gradient is held back for a second opinion.
+            reach: the largest |dw| / |w| that the step would make to any weight matrix; 0 where it is not known or
+                the optimizer's update does not grow with the gradient.
+            plausible: the norm beyond which a very first gradient is scaled down. Where the update does not grow with
+                the gradient this changes little if the norm is genuine, and keeps it out of the moments if it is not.
             worse: asks whether the loss says that training is getting worse; then no new scale is accepted.
 
         Returns:
@@ -143,36 +161,41 @@ class RobustClip:
         """
         if not 0 <= norm < math.inf:
             raise ValueError(f"norm is {norm}, expected a finite number of at least 0")
-        x = math.log(norm + TINY)
-        top = math.log(ceiling) if ceiling < math.inf else math.inf
+        self._clock += 1
+        if norm == 0.0:
+            return QUIET  # nothing was learned from this batch: that is no scale
+        x = math.log(norm)
         if not len(self._accepted):
-            return self._first(x, top, math.log(plausible) if plausible < math.inf else math.inf)
-        if self._quick is not None and self._quick_left > 0 and x <= min(self._quick, top):
+            return self._first(x, reach, plausible)
+        if self._quick_left > 0 and x <= self._quick and reach <= FAR:
             self._quick_left -= 1
             self._accept(x)
             return QUIET
         middle, spread = self._level()
         limit = middle + max(math.log(self.ratio), self.width * spread)
-        # As large as the weights, and no usual norm of this run: one of the two alone is sound often enough.
-        as_weights = max(top + math.log(AS_WEIGHTS), middle + max(math.log(STANDS_OUT), 2.0 * spread))
-        bound = min(limit, top, as_weights)
+        stands_out = x > middle + max(math.log(STANDS_OUT), 2.0 * spread)
         excess = (x - middle) / spread
-        shown = math.exp(min(bound, 700.0))
-        if x <= bound:
+        shown = math.exp(min(limit, 700.0))
+        rare = x > limit and not (0.0 < reach < HARMLESS)
+        if not rare and reach <= TOO_FAR and not (reach > FAR and stands_out):
             # Statistics of many steps move slowly: a norm not above the median needs no new ones for a while.
             self._quick, self._quick_left = middle, min(8, len(self._accepted) // 8)
             self._accept(x)
             return ClipDecision(1.0, shown, excess)
+        if rare and reach == 0.0 and self._recurs(x, middle):
+            self._accept(x)
+            return ClipDecision(1.0, shown, excess)
         self._reject(x)
-        if x > limit and not worse():
+        if x > limit and reach <= FAR and not worse():
             if self._num_hits >= COMMON_HITS:
                 self._accepted.push(limit)
-            if self._is_new_scale() and x <= top + math.log(AS_WEIGHTS):
+            if self._is_new_scale():
                 self._accepted.replace(self._rejected)
                 self._rejected.clear()
-                return ClipDecision(1.0, shown, excess)
-        usual = math.exp(min(0.0, middle + spread - x))
-        return ClipDecision(min(usual, self._within_ceiling(x, top)), shown, excess)
+                return ClipDecision(1.0, shown, excess, new_scale=True)
+        # The farther beyond the limit, the more is taken away: a little beyond ends a little below, a burst at the usual.
+        target = max(middle + spread, min(limit, 2 * limit - x)) if rare else middle + spread
+        return ClipDecision(min(math.exp(min(0.0, target - x)), self._within_trust(reach)), shown, excess)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on from here."""
@@ -181,6 +204,8 @@ class RobustClip:
             "rejected": list(self._rejected),
             "hits": list(self._hits),
             "trust": self._trust,
+            "clock": self._clock,
+            "outliers": list(self._outliers),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -190,7 +215,9 @@ class RobustClip:
         self._hits = deque(state["hits"], maxlen=HIT_WINDOW)
         self._num_hits = sum(self._hits)
         self._trust = float(state["trust"])
-        self._quick = None
+        self._clock = int(state["clock"])
+        self._outliers = deque((int(step), float(x)) for step, x in state["outliers"])
+        self._quick_left = 0
 
     def _level(self) -> tuple[float, float]:
         """The median of the accepted log-norms and their spread; few samples make it wide."""
@@ -200,23 +227,30 @@ class RobustClip:
         uncertainty = 0.2 + 0.8 / math.sqrt(len(window))
         return middle, max(MAD_TO_SIGMA * window.mad(), upper_tail, uncertainty)
 
-    def _first(self, x: float, top: float, plausible: float) -> ClipDecision:
-        """No history: only the size of the step, and the agreement of the first two norms, can tell."""
-        limit = math.exp(min(top, plausible, 700.0))
-        if x <= min(top, plausible):
-            self._accept(x)
-            return ClipDecision(1.0, limit, None)
+    def _first(self, x: float, reach: float, plausible: float) -> ClipDecision:
+        """No history: only the size of the step itself, and the agreement of two norms, can tell."""
         agrees = bool(self._rejected) and abs(x - self._rejected[-1]) < NEW_SCALE_SPREAD
-        if agrees and x <= top:
-            self._accept(x)
-            return ClipDecision(1.0, limit, None)
-        self._reject(x)
-        if not agrees:
-            return ClipDecision(1.0, limit, None, hold=True)
-        return ClipDecision(self._within_ceiling(x, top), limit, None)
+        if reach > TOO_FAR:
+            self._reject(x)
+            return ClipDecision(
+                self._within_trust(reach) if agrees else 0.0, math.exp(x) * TOO_FAR / reach, None, hold=not agrees
+            )
+        if reach == 0.0 and plausible < math.exp(min(x, 700.0)) and not agrees:
+            self._reject(x)
+            return ClipDecision(math.exp(math.log(plausible) - x) / plausible, plausible, None)
+        self._accept(x)
+        return ClipDecision(1.0, math.inf, None)
 
-    def _within_ceiling(self, x: float, top: float) -> float:
-        return math.exp(min(0.0, top + math.log(self._trust) - x))
+    def _within_trust(self, reach: float) -> float:
+        return min(1.0, self._trust / reach) if reach > 0.0 else 1.0
+
+    def _recurs(self, x: float, middle: float) -> bool:
+        """Whether outliers of about this size keep coming back; remembers this one."""
+        while self._outliers and self._outliers[0][0] < self._clock - RECALL_STEPS:
+            self._outliers.popleft()
+        alike = sum(abs(x - other) < NEW_SCALE_SPREAD for _, other in self._outliers)
+        self._outliers.append((self._clock, x))
+        return alike >= RECURS and x <= middle + math.log(MODERATE)
 
     def _accept(self, x: float) -> None:
         self._accepted.push(x)
@@ -228,8 +262,8 @@ class RobustClip:
         # The trust region of steps that the weights' size forbids: wider while the norm does not grow, else narrower.
         if self._rejected:
             grows = x > self._rejected[-1] + 0.1
-            self._trust = max(TRUST_START, self._trust / 2) if grows else min(1.0, self._trust * 2)
-        self._quick = None
+            self._trust = max(TRUST_START, self._trust / 2) if grows else min(TOO_FAR, self._trust * 2)
+        self._quick_left = 0
         self._rejected.append(x)
         self._hit(True)
 

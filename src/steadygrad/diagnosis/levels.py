@@ -32,7 +32,8 @@ def recovery(before: np.ndarray, after: np.ndarray, start: float | None = None) 
     r"""Compare the losses before an incident with those at the end.
 
     Back means: the median of the last 8 is at most the median of the 8 before the incident plus the larger of a
-    tenth of the progress made until then and three median absolute deviations of the losses before it.
+    tenth of the progress made until then and three median absolute deviations of the losses before it. Losses above
+    twice the first are damage already, and neither a level nor noise.
 
     Args:
         before: losses up to the incident, oldest first; non-finite ones are passed over.
@@ -51,8 +52,10 @@ def recovery(before: np.ndarray, after: np.ndarray, start: float | None = None) 
     before, after = before[np.isfinite(before)], after[np.isfinite(after)]
     if not len(before) or not len(after):
         return None
-    level = float(np.median(before[-RECENT:]))
     first = float(before[0]) if start is None or not math.isfinite(start) else start
+    sound = before[before <= first + abs(first)]
+    before = sound if len(sound) else np.array([first])
+    level = min(float(np.median(before[-RECENT:])), first)
     progress = max(0.0, first - level)
     history = before[-HISTORY:]
     noise = float(np.median(np.abs(history - np.median(history)))) if len(history) > 1 else 0.0

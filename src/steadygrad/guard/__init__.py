@@ -3,8 +3,8 @@
 `loss` is the state of the loss, `guard` judges a step from plain numbers, `skip` makes a step not happen.
 """
 
-from .guard import Guard, Measured, Ruling
+from .guard import Guard, Measured, Raised, Ruling
 from .loss import LossLevel
 from .skip import HiddenGradients, hollow
 
-__all__ = ["Guard", "HiddenGradients", "LossLevel", "Measured", "Ruling", "hollow"]
+__all__ = ["Guard", "HiddenGradients", "LossLevel", "Measured", "Raised", "Ruling", "hollow"]

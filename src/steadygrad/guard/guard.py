@@ -1,17 +1,14 @@
 """The guard of one optimizer: judges a step from plain numbers, on the host, in microseconds."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..clip import RobustClip
+from ..clip import ClipDecision, RobustClip
 from .loss import LossLevel
 
-CEILING = 3.0
-"""An update so many times as large as the weights it changes throws them away."""
-
 PLAUSIBLE = 1e4
-"""A first gradient this many times as large as the weights is held back for a second opinion."""
+"""A first gradient this many times as large as the weights is scaled down."""
 
 SPIKE_RATIO = 100.0
 """A norm this many times the median, and `SPIKE_WIDTH` spreads above it, is an alarm and not only clipped."""
@@ -37,12 +34,21 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
+class Raised:
+    """A detector's alarm, `late` steps after the step that it is about."""
+
+    detector: str
+    detail: dict[str, Any]
+    late: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Ruling:
     """What to do with a step. `action` is "", "clip", "skip" or "hold" (a skip for want of a second opinion)."""
 
     action: str
     coefficient: float = 1.0
-    alarm: str | None = None
+    alarms: tuple[Raised, ...] = ()
     detail: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -53,6 +59,9 @@ class Ruling:
 
 class Guard:
     """Judges the steps of one optimizer. A step that is rejected enters no statistic.
+
+    A spike is an alarm once it is over: a norm that stays up is a change of scale (a new task, a longer context), and
+    no fault. So its alarm comes up to four steps late, with the number of the step that it is about.
 
     Args:
         use_loss: whether the loss may decide. Not where ranks see different losses and must decide alike.
@@ -73,6 +82,7 @@ class Guard:
         self.level = LossLevel()
         self.use_loss = use_loss
         self._sustained = False
+        self._suspect: Raised | None = None
 
     def judge(self, measured: Measured) -> Ruling:
         """Rule on a step.
@@ -83,40 +93,57 @@ class Guard:
         Returns:
             What to do. With `use_loss=False` the ruling depends on gradients, learning rate and weights alone.
         """
+        if self._suspect is not None:
+            self._suspect = replace(self._suspect, late=self._suspect.late + 1)
         loss = measured.loss if self.use_loss else None
         numbers = {"grad_norm": measured.grad_norm, "loss": measured.loss}
-        if not math.isfinite(measured.grad_norm):
-            return Ruling("skip", 0.0, "nonfinite-gradient", numbers)
-        if loss is not None and not math.isfinite(loss):
-            return Ruling("skip", 0.0, "nonfinite-loss", numbers)
-        reaches = 0.0 < measured.reach < math.inf
-        ceiling = CEILING * measured.grad_norm / measured.reach if reaches else math.inf
+        for detector, value in (("nonfinite-gradient", measured.grad_norm), ("nonfinite-loss", loss)):
+            if value is not None and not math.isfinite(value):
+                return Ruling("skip", 0.0, (*self.settle(), Raised(detector, numbers)), numbers)
         decision = self.clip.decide(
             measured.grad_norm,
-            ceiling=ceiling,
+            reach=measured.reach,
             plausible=PLAUSIBLE * max(measured.weight_norm, 1.0),
             worse=self.level.worse,
         )
         if not decision.fires:
-            if loss is not None:
-                self.level.push(loss)
-            self._sustained = self._sustained and self.clip.num_hits >= SUSTAINED_HITS // 2
-            return Ruling("")
+            return Ruling("", 1.0, self._accepted(loss, measured, decision, numbers))
         numbers["limit"] = decision.limit
-        if reaches:
+        if measured.reach:
             numbers["update_ratio"] = measured.reach
-        alarm = self._alarm(measured, decision.limit, decision.excess)
         if decision.hold:
-            return Ruling("hold", 0.0, "gradient-spike", numbers)
+            return Ruling("hold", 0.0, (Raised("update-spike", numbers),), numbers)
         numbers["coefficient"] = decision.coefficient
-        return Ruling("clip", decision.coefficient, alarm, numbers)
+        return Ruling("clip", decision.coefficient, self._rejected(measured, decision, numbers), numbers)
 
-    def _alarm(self, measured: Measured, limit: float, excess: float | None) -> str | None:
+    def settle(self) -> tuple[Raised, ...]:
+        """The alarm of a spike that has not been explained by a change of scale; asked at the end of a run too."""
+        suspect, self._suspect = self._suspect, None
+        return () if suspect is None else (suspect,)
+
+    def _accepted(
+        self, loss: float | None, measured: Measured, decision: ClipDecision, numbers: dict[str, Any]
+    ) -> tuple[Raised, ...]:
+        if loss is not None:
+            self.level.push(loss)
+        self._sustained = self._sustained and self.clip.num_hits >= SUSTAINED_HITS // 2
+        if decision.new_scale:
+            self._suspect = None
+        raised = self.settle()
+        if loss is not None and self.level.diverges(measured.grad_norm):
+            raised += (Raised("loss-divergence", {**numbers, "best": self.level.best}),)
+        return raised
+
+    def _rejected(self, measured: Measured, decision: ClipDecision, numbers: dict[str, Any]) -> tuple[Raised, ...]:
         if measured.reach > 1.0:
-            return "update-spike"
-        if excess is not None and excess > SPIKE_WIDTH and measured.grad_norm > limit * SPIKE_RATIO / self.clip.ratio:
-            return "gradient-spike"
+            return (*self.settle(), Raised("update-spike", numbers))
+        if decision.excess is None:
+            self._suspect = Raised("gradient-spike", numbers)
+            return ()
         if self.clip.num_hits >= SUSTAINED_HITS and not self._sustained:
             self._sustained = True
-            return "sustained-clipping"
-        return None
+            return (*self.settle(), Raised("sustained-clipping", numbers))
+        far = measured.grad_norm > decision.limit * SPIKE_RATIO / self.clip.ratio
+        if self._suspect is None and decision.excess > SPIKE_WIDTH and far:
+            self._suspect = Raised("gradient-spike", numbers)
+        return self.settle() if self._suspect is not None and self._suspect.late >= 4 else ()

@@ -1,4 +1,4 @@
-"""The state of the loss: evidence for other detectors, never a reason to act by itself."""
+"""The state of the loss: evidence for the clip, and an alarm for a run that drifts away; never acts by itself."""
 
 from collections import deque
 from itertools import pairwise
@@ -8,6 +8,9 @@ from .._robust import MAD_TO_SIGMA
 
 RECENT = 8
 HISTORY = 64
+
+FAR = 30.0
+"""Times the scale of the run: a loss this far above its start, with gradients grown as much, is drifting away."""
 
 
 class LossLevel:
@@ -29,11 +32,21 @@ class LossLevel:
         self._losses: deque[float] = deque(maxlen=HISTORY)
         self._best = float("inf")
         self._first: float | None = None
+        self._count = 0
+        self._norms: deque[float] = deque(maxlen=RECENT)
+        self._lowest_norm = float("inf")
+        self._told = False
+
+    @property
+    def best(self) -> float:
+        """The best level so far: the lowest median of eight losses in a row."""
+        return self._best
 
     def push(self, loss: float) -> None:
         """Add the finite loss of an accepted step."""
         if self._first is None:
             self._first = loss
+        self._count += 1
         self._losses.append(loss)
         if len(self._losses) >= RECENT:
             self._best = min(self._best, self._recent())
@@ -50,6 +63,31 @@ class LossLevel:
         spread = ordered[3 * len(ordered) // 4] - ordered[len(ordered) // 4]
         span = max(self._first - self._best, spread if self._first <= self._best else 0.0)
         return self._recent() - self._best > max(6 * noise, 0.5 * span)
+
+    def diverges(self, grad_norm: float) -> bool:
+        """Whether the run drifts away for good; true once an episode.
+
+        Far above its start (thirty times all that was ever between its losses and their size), not falling, and with
+        gradients thirty times their lowest level. Losses that may rise (a GAN's) and a harder task are none of this.
+
+        Args:
+            grad_norm: the norm of the accepted step whose loss was pushed last.
+        """
+        self._norms.append(grad_norm)
+        if self._count % RECENT or self._first is None or len(self._losses) < RECENT:
+            return False
+        level_of_norm = median(self._norms)
+        self._lowest_norm = min(self._lowest_norm, level_of_norm or self._lowest_norm)
+        losses = list(self._losses)
+        scale = max(self._first - self._best, abs(self._first), abs(self._best))
+        far = scale > 0 and self._recent() - self._first > FAR * scale
+        rising = len(losses) >= 4 * RECENT and median(losses[-RECENT:]) >= median(losses[-4 * RECENT : -3 * RECENT])
+        if not far:
+            self._told = False
+        if self._told or not (far and rising and level_of_norm > FAR * self._lowest_norm):
+            return False
+        self._told = True
+        return True
 
     def _recent(self) -> float:
         recent = [self._losses[index] for index in range(len(self._losses) - RECENT, len(self._losses))]
