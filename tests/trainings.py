@@ -90,12 +90,14 @@ def train(
     """Train; `faults` maps steps to factors on the loss (NaN, 1e6). With `watched`, under `sg.watch`."""
     torch.manual_seed(seed)
     model = ARCHITECTURES[architecture]()
+    if optimizer == "lbfgs":  # a line search wants one function: no dropout, one batch
+        model.eval()
     stepper = OPTIMIZERS[optimizer](model.parameters())
     watch = sg.watch(model, stepper, record=record) if watched else None
     result = Result()
     x = torch.randn(32, 10, 4)
     for step in range(steps):
-        if optimizer != "lbfgs":  # a line search wants one function, not a new one at every step
+        if optimizer != "lbfgs":
             x = torch.randn(32, 10, 4)
         y = x[:, :, 0].sum(dim=1, keepdim=True) * 0.3
         factor = (faults or {}).get(step, 1.0)

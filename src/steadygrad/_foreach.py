@@ -36,19 +36,21 @@ def dense_values(tensor: Tensor) -> Tensor:
 
 def scale_(tensors: Sequence[Tensor], factor: float) -> None:
     """Multiply tensors in place, sparse ones included."""
-    dense = [tensor for tensor in tensors if tensor.layout == torch.strided]
-    if dense:
-        torch._foreach_mul_(dense, factor)
-    for tensor in tensors:
-        if tensor.layout != torch.strided:
-            tensor.mul_(factor)
+    with torch.no_grad():
+        dense = [tensor for tensor in tensors if tensor.layout == torch.strided]
+        if dense:
+            torch._foreach_mul_(dense, factor)
+        for tensor in tensors:
+            if tensor.layout != torch.strided:
+                tensor.mul_(factor)
 
 
 def zero_(tensors: Sequence[Tensor]) -> None:
     """Set tensors to zero in place, sparse ones included. (0 * NaN is NaN: multiplying would not do.)"""
-    dense = [tensor for tensor in tensors if tensor.layout == torch.strided]
-    if dense:
-        torch._foreach_zero_(dense)
-    for tensor in tensors:
-        if tensor.layout != torch.strided:
-            tensor.zero_()
+    with torch.no_grad():
+        dense = [tensor for tensor in tensors if tensor.layout == torch.strided]
+        if dense:
+            torch._foreach_zero_(dense)
+        for tensor in tensors:
+            if tensor.layout != torch.strided:
+                tensor.zero_()

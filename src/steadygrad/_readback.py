@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ._foreach import dense_values
+
 
 def read_vector(parts: Sequence[tuple[Sequence[int], Tensor]], width: int, fill: float) -> np.ndarray:
     """Read per-tensor values into one vector.
@@ -80,7 +82,12 @@ def read_tensor_scalar(value: Any) -> float | None:
 
 def any_nonfinite(tensors: Sequence[Tensor]) -> bool:
     """Whether any element of any of the tensors is NaN or infinite. Not for the hot path."""
-    return any(not bool(torch.isfinite(tensor.detach()).all()) for tensor in tensors if tensor.numel())
+    return any(not bool(torch.isfinite(dense_values(tensor.detach())).all()) for tensor in tensors if tensor.numel())
+
+
+def any_nan(tensors: Sequence[Tensor]) -> bool:
+    """Whether any element of any of the tensors is NaN. Not for the hot path."""
+    return any(bool(torch.isnan(dense_values(tensor.detach())).any()) for tensor in tensors if tensor.numel())
 
 
 def global_norm(norms: np.ndarray) -> float:

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 
@@ -18,8 +19,9 @@ class BufferSnapshot:
     """
 
     def __init__(self, modules: Iterable[nn.Module]) -> None:
-        owners = {id(module): module for root in modules for module in root.modules() if module._buffers}
-        self._owners = [module._buffers for module in owners.values()]
+        owners = {id(module): module for root in modules for module in root.modules()}
+        modules = [module for module in owners.values() if not isinstance(module, torch.jit.ScriptModule)]
+        self._owners = [module._buffers for module in modules if module._buffers]
         self._versions: list[list[tuple[int, int]]] = [[] for _ in self._owners]
         self._copies: list[dict[str, Tensor]] = [{} for _ in self._owners]
         self.save()
@@ -32,7 +34,7 @@ class BufferSnapshot:
                 copies = self._copies[place]
                 with torch.no_grad():
                     for name, buffer in buffers.items():
-                        if buffer is not None:
+                        if buffer is not None and not is_lazy(buffer):
                             copies[name] = _refreshed(copies.get(name), buffer)
                 self._versions[place] = versions
 
@@ -46,7 +48,8 @@ class BufferSnapshot:
                 for name, copy in self._copies[place].items():
                     buffer = buffers.get(name)
                     if buffer is not None and buffer.shape == copy.shape:
-                        buffer.copy_(copy)
+                        # Uncounted: a graph that saved this buffer may still have its backward pass before it.
+                        buffer.data.copy_(copy)
                     else:
                         buffers[name] = copy.clone()
                     restored.append(name)
@@ -90,7 +93,9 @@ class OptimizerBackup:
 
 def _versions(buffers: Mapping[str, Tensor | None]) -> list[tuple[int, int]]:
     # Tensors made in inference mode count no versions: they are known by identity only.
-    return [(id(b), -1 if b.is_inference() else b._version) for b in buffers.values() if b is not None]
+    return [
+        (id(b), -1 if b.is_inference() else b._version) for b in buffers.values() if b is not None and not is_lazy(b)
+    ]
 
 
 def _refreshed(copy: Tensor | None, buffer: Tensor) -> Tensor:

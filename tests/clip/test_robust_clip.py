@@ -43,7 +43,7 @@ def test_a_spike_is_caught_at_any_step(step, seed):
     calm = feed(clip, [rng.lognormvariate(0, 0.3) for _ in range(step)])
     spike = clip.decide(1e4)
     assert not any(decision.fires for decision in calm)
-    assert spike.coefficient * 1e4 < 30
+    assert spike.coefficient * 1e4 < 100
     assert not clip.decide(1.0).fires
 
 

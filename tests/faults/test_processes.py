@@ -224,3 +224,12 @@ def test_the_run_folder_may_be_read_by_another_python_without_torch(runner):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))
     assert done.stdout.strip() == "healthy", done.stderr
     assert json.loads((ran.folder / "run.json").read_text())["status"] == 0
+
+
+def test_asking_whether_torch_is_there_is_not_importing_it(runner):
+    runner.write(
+        "import importlib.util\nassert importlib.util.find_spec('torch')\nassert importlib.util.find_spec('torch')\n"
+        "import torch\nm = torch.nn.Linear(1, 1)\no = torch.optim.SGD(m.parameters())\n"
+        "m(torch.ones(1)).backward()\no.step()\n"
+    )
+    assert runner.watched("train.py").summary["steps"] == 1

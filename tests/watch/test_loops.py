@@ -42,8 +42,42 @@ def test_grad_scaler_is_understood(fused, tmp_path):
     assert steps.loss[0] < 100, "the recorded loss is the unscaled one"
     assert actions(watch, "scaler-skip") == [4]
     assert actions(watch, "skip") == []
-    assert sg.open_run(watch.run).verdict == "healthy", "an overflow that the scaler handles is not an alarm"
+    assert [alarm.detector for alarm in recorded(watch).alarms()] == ["nonfinite-loss"], (
+        "the scaler did not find a scale"
+    )
     assert all(p.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_scaler_that_looks_for_its_scale_is_healthy(fused, tmp_path):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, fused=fused)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**127, growth_interval=10_000)
+    with sg.watch(model, optimizer, record=tmp_path) as watch:
+        for _ in range(60):
+            optimizer.zero_grad()
+            scaler.scale((model(torch.randn(16, 4)) * 10).square().mean()).backward()
+            scaler.step(optimizer)
+            scaler.update()
+    assert len(actions(watch, "scaler-skip")) in range(3, 20)
+    assert recorded(watch).alarms() == []
+    assert sg.open_run(watch.run).verdict == "healthy"
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_nan_batch_under_a_scaler_does_not_stay_in_the_buffers(fused):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 1))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, fused=fused)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    with sg.watch(model, optimizer, record=False):
+        for step in range(6):
+            optimizer.zero_grad()
+            scaler.scale(model(torch.randn(16, 4) * (NAN if step == 3 else 1.0)).square().mean()).backward()
+            scaler.step(optimizer)
+            scaler.update()
+    assert all(buffer.isfinite().all() for buffer in model.buffers())
 
 
 def test_accumulation_is_not_poisoned(tmp_path):
@@ -272,3 +306,164 @@ def test_a_step_that_raises_does_not_confuse_the_next(tmp_path):
                 optimizer.step()
             optimizer.zero_grad()
     assert len(recorded(watch).steps()) == 5
+
+
+def test_a_watched_model_is_copied_and_saved_as_before(tmp_path):
+    import copy
+
+    model = Stateful()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    with sg.watch(model, optimizer, record=False):
+        for step in range(3):
+            out, _ = model(torch.randn(5, 4, 3) * (NAN if step == 1 else 1.0))
+            optimizer.zero_grad()
+            out.square().mean().backward()
+            optimizer.step()
+            copied = copy.deepcopy(model)
+            torch.save(model, tmp_path / "model.pt")
+            loaded = torch.load(tmp_path / "model.pt", weights_only=False)
+            x = torch.randn(5, 4, 3)
+            assert torch.equal(copied(x)[0], model(x)[0])
+            assert torch.equal(loaded(x)[0], model(x)[0])
+
+
+class Masked(nn.Module):
+    """Keeps a causal mask of minus infinity and a running best of infinity as plain attributes."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+        self.mask = torch.full((4, 4), float("-inf")).triu(1)
+        self.best = torch.tensor(float("inf"))
+
+    def forward(self, x, bias=None):
+        scores = (x @ x.transpose(1, 2) + self.mask + (0 if bias is None else bias)).softmax(-1)
+        return self.layer(scores @ x)
+
+
+def test_masks_are_not_cleared():
+    model = Masked()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    bias = torch.full((1, 4, 3), 0.0)
+    with sg.watch(model, optimizer, record=False):
+        for step in range(5):
+            out = model(
+                torch.randn(2, 4, 3) * (NAN if step == 2 else 1.0), torch.full((1, 4, 4), float("-inf")).triu(2)
+            )
+            optimizer.zero_grad()
+            (out + bias).square().mean().backward()
+            optimizer.step()
+    assert model.mask.isinf().any()
+    assert model.best.isinf()
+
+
+def test_losing_one_step_does_not_break_anothers_backward():
+    generator = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
+    critic = nn.Linear(3, 1)
+    optimizers = [torch.optim.Adam(m.parameters(), lr=0.01) for m in (generator, critic)]
+    with sg.watch(nn.ModuleList([generator, critic]), optimizers, record=False):
+        for step in range(4):
+            fake = generator(torch.randn(8, 2))
+            optimizers[1].zero_grad()
+            (critic(fake.detach()).mean() * (NAN if step == 1 else 1.0)).backward()
+            optimizers[1].step()
+            optimizers[0].zero_grad()
+            critic(fake).mean().backward()
+            optimizers[0].step()
+    assert all(p.isfinite().all() for p in [*generator.parameters(), *critic.parameters()])
+
+
+def test_a_script_that_guards_itself_is_left_alone(tmp_path):
+    def run(watched):
+        torch.manual_seed(0)
+        model = nn.Linear(4, 1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+        watch = sg.watch(model, optimizer, record=tmp_path) if watched else None
+        for step in range(8):
+            loss = model(torch.randn(8, 4)).square().mean() * (NAN if step == 3 else 1.0)
+            optimizer.zero_grad()
+            loss.backward()
+            if not torch.isfinite(torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)):
+                optimizer.zero_grad()
+                continue
+            optimizer.step()
+        if watch is not None:
+            watch.close()
+        return model.weight.detach().clone()
+
+    assert torch.equal(run(True), run(False))
+
+
+def test_replaced_parameters_are_noticed(tmp_path):
+    optimizer = torch.optim.SGD([nn.Parameter(torch.ones(3))], lr=0.1)
+    with sg.watch(None, optimizer, record=tmp_path) as watch:
+        for step in range(6):
+            if step == 3:
+                optimizer.param_groups[0]["params"][0] = nn.Parameter(torch.ones(3))
+            (param,) = optimizer.param_groups[0]["params"]
+            optimizer.zero_grad()
+            (param.square().sum() * (NAN if step == 4 else 1.0)).backward()
+            optimizer.step()
+    assert param.isfinite().all()
+    assert actions(watch, "skip") == [4]
+
+
+def test_backward_of_a_generator_still_computes_gradients():
+    model = nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with sg.watch(model, optimizer, record=False):
+        torch.autograd.backward(model(torch.ones(1, 2)).sum() for _ in range(2))
+    assert model.weight.grad.norm() > 0
+
+
+def test_an_optimizer_inside_anothers_closure_is_watched(tmp_path):
+    outer_model, inner_model = nn.Linear(2, 1), nn.Linear(2, 1)
+    outer = torch.optim.SGD(outer_model.parameters(), lr=0.1)
+    inner = torch.optim.SGD(inner_model.parameters(), lr=0.1)
+    with sg.watch(None, [outer, inner], record=tmp_path) as watch:
+        for step in range(4):
+
+            def closure(step=step):
+                inner.zero_grad()
+                (inner_model(torch.ones(1, 2)).sum() * (NAN if step == 2 else 1.0)).backward()
+                inner.step()
+                outer.zero_grad()
+                loss = outer_model(torch.ones(1, 2)).square().sum()
+                loss.backward()
+                return loss
+
+            outer.step(closure)
+    assert inner_model.weight.isfinite().all()
+    counts = sorted(recorded(watch).step_counts().values())
+    assert counts == [4, 4]
+
+
+def test_old_models_are_let_go(tmp_path):
+    import gc
+    import weakref
+
+    from steadygrad._watch import Watcher
+
+    class Home:
+        def folder(self):
+            return None
+
+        def say(self, line):
+            pass
+
+    watcher = Watcher("protect", Home())
+    watcher.install()
+    seen = weakref.WeakSet()
+    try:
+        for _ in range(10):
+            model = nn.Linear(2, 1)
+            optimizer = torch.optim.Adam(model.parameters())
+            model(torch.ones(1, 2)).sum().backward()
+            optimizer.step()
+            seen.add(model)
+    finally:
+        watcher.remove()
+    del model, optimizer
+    gc.collect()
+    assert len(seen) == 0
+    assert watcher._sessions == {}

@@ -25,6 +25,8 @@ MAKERS = {
     "lbfgs": lambda p: torch.optim.LBFGS(p, lr=0.1, max_iter=5),
     "lbfgs-search": lambda p: torch.optim.LBFGS(p, lr=1.0, max_iter=5, line_search_fn="strong_wolfe"),
     "counting": lambda p: Counting(p),
+    "stacking": lambda p: Stacking(p),
+    "super": lambda p: Super(p, lr=0.1),
     "wrapper": lambda p: Wrapper(torch.optim.SGD(p, lr=0.1, momentum=0.9)),
 }
 
@@ -46,6 +48,33 @@ class Counting(torch.optim.Optimizer):
                 if param.grad is not None:
                     param.data.add_(param.grad, alpha=-group["lr"] / group["k"])
         return loss
+
+
+class Stacking(torch.optim.Optimizer):
+    """A third-party style optimizer whose step cannot stand being without parameters."""
+
+    def __init__(self, params):
+        super().__init__(params, {"lr": 0.1})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        params = [p for p in self.param_groups[0]["params"] if p.grad is not None]
+        if closure is None or params:
+            norm = torch.stack([p.grad.norm() for p in params]).norm()
+            for p in params:
+                p.sub_(p.grad / (1 + norm), alpha=0.1)
+        return loss
+
+
+class Super(torch.optim.AdamW):
+    """A subclass that calls `super().step()`: the hooks of both may fire."""
+
+    def step(self, closure=None):
+        return super().step(closure)
 
 
 class Wrapper(torch.optim.Optimizer):

@@ -5,23 +5,31 @@ step is lost, however often the step is skipped. Nothing is paid until a step ha
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils.hooks import RemovableHandle
 
-from .._readback import any_nonfinite
+from .._readback import any_nan
+
+PATIENCE = 64
+"""Steps without a call of the model after which looking ends: its `forward` is not what this script calls."""
 
 
 class CarriedState:
     """Armed by a skipped step, until a step is accepted again.
 
-    While armed, the outermost call into the modules is looked at: an argument behind the first one (the data) that is
-    not finite and looks like something the model returned is a carried state; it and the tensors beside it in the same
-    tuple are replaced by zeros. "Looks like" means as many dimensions and the same last one: batch sizes vary. What
-    the model returns is learned from one call. States that a module keeps as plain attributes are cleared when the
-    step is skipped.
+    While armed, the outermost call into the modules is looked at: an argument behind the first one (the data) that
+    holds a NaN and looks like something the model returned is a carried state; it and the tensors beside it in the
+    same tuple are replaced by zeros. "Looks like" means as many dimensions and the same last one: batch sizes vary.
+    What the model returns is learned from one call. States that a module keeps as plain attributes are cleared when
+    the step is skipped. Infinities are left alone: masks are made of them.
+
+    A healthy run is learned from through hooks of the process, so that no module of the user's is touched. Only while
+    armed do hooks lie on the modules (torch has none for the process that sees keyword arguments).
 
     Args:
         roots: the modules that own the skipped optimizer's parameters.
@@ -37,46 +45,59 @@ class CarriedState:
     ) -> None:
         self._on_cleared = on_cleared
         self._on_error = on_error
-        self._modules = {id(module): module for root in roots for module in root.modules()}
+        modules = {id(module): module for root in roots for module in root.modules()}
+        self._modules = {key: m for key, m in modules.items() if not isinstance(m, torch.jit.ScriptModule)}
         self._handles: list[RemovableHandle] = []
         self._depth = 0
-        self._armed = False
+        self._waited = 0
         self._returned: set[tuple[int, int]] = set()
-
-    @property
-    def armed(self) -> bool:
-        """Whether calls are being looked at for states to clear."""
-        return self._armed
+        self.armed = False
 
     def learn(self) -> None:
         """Look at the next call, once, for what the model returns."""
-        self._hook()
+        if not self._handles:
+            self._depth = 0
+            self._handles.append(register_module_forward_pre_hook(self._pass))
+            self._handles.append(register_module_forward_hook(self._leave, always_call=True))
 
     def arm(self) -> None:
         """Clear states kept as attributes and look at the coming calls."""
         for module in self._modules.values():
             self._clear_attributes(module)
-        self._armed = True
-        self._hook()
+        self._waited = 0
+        if self.armed:
+            return
+        self.armed = True
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self._depth = 0
+        for module in self._modules.values():
+            self._handles.append(module.register_forward_pre_hook(_Hook(self._enter), with_kwargs=True))
+            self._handles.append(module.register_forward_hook(_Hook(self._leave), always_call=True))
+
+    def stepped(self) -> None:
+        """A step is over: looking does not go on for ever in a script that never calls the model itself."""
+        self._waited += 1
+        if self._waited > PATIENCE:
+            self.disarm()
 
     def disarm(self) -> None:
         """Stop looking."""
-        self._armed = False
+        self.armed = False
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
 
-    def _hook(self) -> None:
-        if self._handles:
-            return
-        self._depth = 0
-        for module in self._modules.values():
-            self._handles.append(module.register_forward_pre_hook(self._enter, with_kwargs=True))
-            self._handles.append(module.register_forward_hook(self._leave, always_call=True))
+    def _pass(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        if not torch.compiler.is_compiling() and id(module) in self._modules:
+            self._depth += 1
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if torch.compiler.is_compiling():
+            return None
         self._depth += 1
-        if self._depth > 1 or not self._armed or torch.compiler.is_compiling():
+        if self._depth > 1:
             return None
         try:
             cleared = False
@@ -97,26 +118,39 @@ class CarriedState:
             return None
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
+        if torch.compiler.is_compiling() or id(module) not in self._modules:
+            return
         self._depth = max(0, self._depth - 1)
         if self._depth == 0:
             self._returned.update(_look(tensor) for tensor in _floats(output))
-            if not self._armed:
+            if not self.armed:
                 self.disarm()
 
     def _is_state(self, argument: Any) -> bool:
         tensors = list(_floats(argument))
-        if not tensors or not any_nonfinite(tensors):
-            return False
-        return any(_look(tensor) in self._returned for tensor in tensors)
+        return any(_look(tensor) in self._returned for tensor in tensors) and any_nan(tensors)
 
     def _clear_attributes(self, module: nn.Module) -> None:
         for name, value in list(vars(module).items()):
             if name in {"_parameters", "_buffers", "_modules"}:
                 continue
             tensors = list(_floats(value))
-            if tensors and any_nonfinite(tensors):
+            if tensors and any_nan(tensors):
                 setattr(module, name, _zeros_like(value))
                 self._on_cleared(f"{type(module).__name__}.{name}")
+
+
+class _Hook:
+    """A hook that a copied or saved module does not take along: there it becomes a call that does nothing."""
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call = call
+
+    def __call__(self, *args: Any) -> Any:
+        return self._call(*args)
+
+    def __reduce__(self) -> Any:
+        return getattr, (nullcontext(), "__exit__")  # of the standard library: the copy opens without us
 
 
 def _look(tensor: Tensor) -> tuple[int, int]:

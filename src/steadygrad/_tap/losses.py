@@ -1,7 +1,7 @@
 """The losses of a step, caught where they enter `backward`. They stay on their device, detached, unread."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -23,8 +23,8 @@ class LossTap:
         self._pending: list[Tensor] = []
         self._original: Callable[..., None] | None = None
         self.on_backward: Callable[[], None] | None = None
-        self.scale: Tensor | None = None
-        """The factor by which a gradient scaler has multiplied the next loss."""
+        self.scaled: tuple[Any, Tensor | None, Tensor] | None = None
+        """What a gradient scaler has multiplied last: its result, the loss itself, and the factor."""
 
     def install(self) -> None:
         """Start looking."""
@@ -33,6 +33,8 @@ class LossTap:
 
         @functools.wraps(original)
         def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
+            if isinstance(tensors, Iterator):
+                tensors = tuple(tensors)
             if self._original is not None and not torch.compiler.is_compiling():
                 try:
                     self._look(tensors)
@@ -60,7 +62,19 @@ class LossTap:
             self.on_backward()
         several = [tensors] if isinstance(tensors, Tensor) else list(tensors)
         for tensor in several:
-            if tensor.numel() == 1 and tensor.is_floating_point() and len(self._pending) < MAX_PENDING:
-                loss = tensor.detach().reshape(())
-                self._pending.append(loss if self.scale is None else loss / self.scale.to(loss.device))
-        self.scale = None
+            if (
+                isinstance(tensor, Tensor)
+                and tensor.numel() == 1
+                and tensor.is_floating_point()
+                and len(self._pending) < MAX_PENDING
+            ):
+                self._pending.append(self._unscaled(tensor).reshape(()))
+        self.scaled = None
+
+    def _unscaled(self, tensor: Tensor) -> Tensor:
+        if self.scaled is None:
+            return tensor.detach()
+        result, loss, factor = self.scaled
+        if tensor is result and loss is not None:
+            return loss  # dividing would not do: the scaled loss may have overflowed
+        return tensor.detach() / factor.to(tensor.device)

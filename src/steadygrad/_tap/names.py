@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .roots import unwrapped
 
-MAX_ITEMS = 1_000
+MAX_ITEMS = 100_000
 """Items of a container of tensors that are looked at for names."""
 
 

@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Iterable, Sequence
 
+import torch
 from torch import Tensor, nn
 
 
@@ -44,6 +45,8 @@ def find_roots(params: Sequence[Tensor], candidates: Iterable[nn.Module] | None 
 def unwrapped(module: nn.Module) -> nn.Module:
     """The user's module inside torch's own wrappers (DistributedDataParallel, DataParallel, torch.compile)."""
     while True:
+        if isinstance(module, torch.jit.ScriptModule):
+            return module
         inner = module._modules.get("_orig_mod")
         if inner is None and type(module) in _parallel_wrappers():
             inner = module._modules.get("module")

@@ -4,6 +4,7 @@ An unfused optimizer is not called at all when the scaler has found an overflow,
 """
 
 import functools
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -32,13 +33,13 @@ class ScalerTap:
         self._losses = losses
         self._on_left_out = on_left_out
         self._on_error = on_error
-        self._stepped: list[Optimizer] = []
+        self._stepped: weakref.WeakSet[Optimizer] = weakref.WeakSet()
         self._originals: dict[str, Any] = {}
         self._wrappers: dict[str, Any] = {}
 
     def stepped(self, optimizer: Optimizer) -> None:
         """An optimizer's step hook has fired."""
-        self._stepped.append(optimizer)
+        self._stepped.add(optimizer)
 
     def install(self) -> None:
         """Start looking."""
@@ -50,7 +51,8 @@ class ScalerTap:
         def scale(scaler: Any, outputs: Any) -> Any:
             scaled = original_scale(scaler, outputs)
             if self._originals and isinstance(getattr(scaler, "_scale", None), Tensor) and scaler.is_enabled():
-                self._losses.scale = scaler._scale
+                raw = outputs.detach() if isinstance(outputs, Tensor) else None
+                self._losses.scaled = (scaled, raw, scaler._scale)
             return scaled
 
         @functools.wraps(original_step)

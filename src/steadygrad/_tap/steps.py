@@ -61,7 +61,7 @@ class StepObserver(Protocol):
 class _Call:
     """One step in progress."""
 
-    __slots__ = ("backup", "evaluations", "frame", "hidden", "last_bad", "lost", "optimizer")
+    __slots__ = ("backup", "evaluations", "frame", "hidden", "inner", "last_bad", "lost", "optimizer", "outer")
 
     def __init__(self, optimizer: Optimizer, frame: FrameType) -> None:
         self.optimizer = optimizer
@@ -71,6 +71,8 @@ class _Call:
         self.backup: OptimizerBackup | None = None
         self.evaluations = 0
         self.last_bad = False
+        self.inner = 0
+        self.outer: _Call | None = None
 
 
 class StepTap:
@@ -93,14 +95,23 @@ class StepTap:
 
     def install(self) -> None:
         """Start watching."""
+        self._original_hooking = Optimizer.profile_hook_step
+        Optimizer.profile_hook_step = staticmethod(_losable(self._original_hooking))  # pyright: ignore[reportAttributeAccessIssue]
         self._handles.append(register_optimizer_step_pre_hook(self._pre))
         self._handles.append(register_optimizer_step_post_hook(self._post))
+
+        for kind in _descendants(Optimizer):
+            step = vars(kind).get("step")
+            if getattr(step, "hooked", False) and LOST not in vars(step) and hasattr(step, "__wrapped__"):
+                kind.step = Optimizer.profile_hook_step(step.__wrapped__)
+                kind.step.hooked = True
 
     def remove(self) -> None:
         """Stop watching."""
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        Optimizer.profile_hook_step = staticmethod(self._original_hooking)
 
     @property
     def _active(self) -> _Call | None:
@@ -115,16 +126,22 @@ class StepTap:
             if torch.compiler.is_compiling():
                 return None
             frame, outer = sys._getframe(1), self._active
-            if outer is not None and outer.optimizer is not optimizer and _on_stack(outer.frame, frame):
+            if outer is not None and not _on_stack(outer.frame, frame):
+                outer = self._active = None  # that step raised and never came to its end
+            if outer is not None and outer.optimizer is optimizer:
+                outer.inner += 1  # a subclass calls `super().step()`: the same step
+                return None
+            if outer is not None and _share(outer.optimizer, optimizer):
                 # A wrapper delegates to this optimizer: one step, judged once, and lost as a whole.
-                return ((hollow(optimizer), *args[1:]), kwargs) if outer.lost else None
+                return _lose(optimizer, args, kwargs, frame) if outer.lost else None
             return self._enter(optimizer, args, kwargs, frame) if self._observer.wants(optimizer) else None
         except Exception as error:
             self._on_error(error)
             return None
 
     def _enter(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any], frame: FrameType) -> Any:
-        call = self._active = _Call(optimizer, frame)
+        call = _Call(optimizer, frame)
+        call.outer, self._active = self._active, call
         closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
         if callable(closure):
             if self._observer.acts:
@@ -136,7 +153,7 @@ class StepTap:
                 return args, {**kwargs, "closure": watched}
             return (optimizer, watched, *args[2:]), kwargs
         call.lost = self._observer.before(optimizer, None, frame.f_back, may_clip=True).lose
-        return ((hollow(optimizer), *args[1:]), kwargs) if call.lost else None
+        return _lose(optimizer, args, kwargs, frame) if call.lost else None
 
     def _evaluates_often(self, optimizer: Optimizer) -> bool:
         """Whether a step may call its closure more than once, so that only a copy from before can undo it."""
@@ -171,8 +188,12 @@ class StepTap:
             HiddenGradients(_params(optimizer))
 
     def _post(self, optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        vars(optimizer).pop(LOST, None)
         call = self._active
         if call is None or call.optimizer is not optimizer:
+            return
+        if call.inner:
+            call.inner -= 1
             return
         try:
             self._leave(call)
@@ -180,7 +201,7 @@ class StepTap:
             self._on_error(error)
         finally:
             call.frame = None
-            self._active = None
+            self._active = call.outer
 
     def _leave(self, call: _Call) -> None:
         optimizer = call.optimizer
@@ -201,6 +222,49 @@ class StepTap:
 
 def _params(optimizer: Optimizer) -> list[Tensor]:
     return [param for group in optimizer.param_groups for param in group["params"]]
+
+
+LOST = "_steadygrad_lost"
+"""On an optimizer while its step is being lost."""
+
+
+def _losable(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Make torch's hooking of `step` leave out the step itself when it is to be lost.
+
+    Not running an optimizer's code is the truest way to lose its step. Where a wrapper from before is still in use (a
+    scheduler made earlier holds one), the step runs on a hollow copy.
+    """
+
+    @functools.wraps(original)
+    def profile_hook_step(func: Any) -> Any:
+        @functools.wraps(func)
+        def maybe(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+            return None if LOST in vars(self) else func(self, *args, **kwargs)
+
+        maybe.__dict__[LOST] = True
+        return original(maybe)
+
+    return profile_hook_step
+
+
+def _descendants(kind: type) -> list[type]:
+    found = [kind]
+    for each in found:
+        found.extend(child for child in each.__subclasses__() if child not in found)
+    return found
+
+
+def _lose(optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any], frame: FrameType) -> Any:
+    """What the pre-hook returns to lose a step whose wrapper runs in `frame`."""
+    if LOST in getattr(frame.f_locals.get("func"), "__dict__", {}):
+        vars(optimizer)[LOST] = True
+        return None
+    return (hollow(optimizer), *args[1:]), kwargs
+
+
+def _share(outer: Optimizer, inner: Optimizer) -> bool:
+    """Whether two optimizers have a parameter in common: a delegate has, one inside another's closure has not."""
+    return bool({id(param) for param in _params(outer)} & {id(param) for param in _params(inner)})
 
 
 def _on_stack(outer: FrameType | None, frame: FrameType | None) -> bool:

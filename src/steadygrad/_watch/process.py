@@ -3,9 +3,11 @@
 Promise: an error in here detaches the watcher with one line, and the training goes on as if it had never been there.
 """
 
+import functools
 import math
 import os
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Mapping, Sequence
@@ -22,12 +24,13 @@ from torch.optim import Optimizer
 
 from .. import _dist
 from .._foreach import scale_
+from .._readback import read_step
 from .._snapshot import BufferSnapshot
 from .._tap import LossTap, Plan, ScalerTap, StepTap, find_roots
 from ..errors import SteadygradError
 from ..guard import Raised, Ruling
 from ..records import Action, Alarm, Sink, StepRecord, describe
-from ..store import Recorder, append_event
+from ..store import MAX_OPTIMIZERS, Recorder, append_event
 from .session import Reading, Session, scalar_loss
 
 SCALER_STREAK = 20
@@ -89,10 +92,12 @@ class Watcher:
         self._modules = modules
         self._others = others
         self._chosen = None if optimizers is None else weakref.WeakSet(optimizers)
+        self._known_roots: weakref.WeakSet[nn.Module] = weakref.WeakSet()
         self._early_buffers: weakref.WeakKeyDictionary[Optimizer, BufferSnapshot] = weakref.WeakKeyDictionary()
         self.losses = LossTap(self.fail)
         self._scaler = ScalerTap(self.losses, self._left_out, self.fail)
         self._steps = StepTap(self, self.fail)
+        self._lock = threading.RLock()
         self.dead = False
         self._forget()
 
@@ -138,11 +143,11 @@ class Watcher:
         if not self.dead:
             self.dead = True
             self._home.say(
-                f"an error inside steadygrad ({type(error).__name__}: {error}): it has let go of this run, "
+                f"an error inside steadygrad ({_first_line(error)}): it has let go of this run, "
                 "training goes on unwatched"
             )
             if self._folder is not None:
-                append_event(self._folder, "detached", error=f"{type(error).__name__}: {error}")
+                append_event(self._folder, "detached", error=_first_line(error))
             self.close()
 
     def built(self, optimizer: Optimizer) -> None:
@@ -150,7 +155,18 @@ class Watcher:
         if not self.acts or self.dead:
             return
         params = [param for group in optimizer.param_groups for param in group["params"]]
-        self._early_buffers[optimizer] = BufferSnapshot(find_roots(params, self._modules))
+        self._early_buffers[optimizer] = BufferSnapshot(self._roots(params))
+
+    def _roots(self, params: Sequence[Tensor]) -> list[nn.Module]:
+        """The owners of some parameters; all modules of the process are looked through only if the known do not do."""
+        if self._modules is None:
+            known = find_roots(params, list(self._known_roots))
+            owned = {id(param) for root in known for param in root.parameters()}
+            if known and all(id(param) in owned for param in params):
+                return known
+        roots = find_roots(params, self._modules)
+        self._known_roots.update(roots)
+        return roots
 
     # What `StepTap` asks.
 
@@ -165,14 +181,15 @@ class Watcher:
         began = time.perf_counter()
         if os.getpid() != self._pid:
             self._forget()
-        session = self._session(optimizer, frame)
+        with self._lock:
+            session = self._session(optimizer, frame)
         self._scaler.stepped(optimizer)
         reading = session.measure(optimizer, self.losses.take() or scalar_loss(closure_loss))
-        loss = self._loss(session, reading.losses)
+        loss = self._loss(session, reading.losses, reading.norm)
         sampled = self._mode_samples(session)
         measured = session.measured(optimizer, reading.norms, reading.norm, loss)
         if reading.left_out:
-            ruling = Ruling("scaler-skip", detail={"reason": "the gradient scaler found an overflow"})
+            ruling = Ruling("scaler-skip", 1.0, _unsound(loss), {"reason": "the gradient scaler found an overflow"})
         elif session.sharded:
             bad = loss is not None and not math.isfinite(loss)
             ruling = Ruling("", 1.0, (Raised("nonfinite-loss", {"loss": loss}),) if bad else ())
@@ -210,9 +227,11 @@ class Watcher:
         if session.sampler.pending:
             self._end_sample(pending)
         session.lost_in_a_row = session.lost_in_a_row + 1 if lost else 0
+        session.left_out_in_a_row = 0
         self._record(pending)
-        if self.acts:
-            self._keep_state_sound(session, lost)
+        left_out = pending.ruling.action == "scaler-skip"
+        if self.acts and (not left_out or pending.ruling.alarms):
+            self._keep_state_sound(session, lost or left_out)
         session.step += 1
         self._made += 1
         self._spent += time.perf_counter() - began
@@ -234,16 +253,19 @@ class Watcher:
             self._count,
             optimizer,
             frame,
-            candidates=self._modules,
+            find_roots=self._roots,
             buffers=self._early_buffers.pop(optimizer, None),
             use_loss=world_size == 1,
-            on_cleared=lambda where: self._cleared(optimizer, where),
+            on_cleared=functools.partial(self._cleared, id(optimizer)),
             on_error=self.fail,
         )
         self._sessions[id(optimizer)] = session
+        weakref.finalize(optimizer, self._release, id(optimizer)).atexit = False
         self._count += 1
         if self._sink is not None:
             self._sink.optimizer(session.info)
+        if self._count == MAX_OPTIMIZERS + 1:
+            self._home.say(f"more than {MAX_OPTIMIZERS} optimizers: the others are watched, but not recorded")
         if self._count == 1:
             self._announce(session, rank, world_size)
         if self.acts:
@@ -270,8 +292,12 @@ class Watcher:
             if session.sharded:
                 self._home.say("parameters are sharded across ranks: only the loss is watched, nothing is changed")
 
-    def _loss(self, session: Session, losses: list[float]) -> float | None:
+    def _loss(self, session: Session, losses: list[float], norm: float) -> float | None:
         if losses:
+            sound = [loss for loss in losses if math.isfinite(loss)]
+            if sound and math.isfinite(norm):
+                # The script has thrown away a bad backward pass itself: the gradients of this step know nothing of it.
+                losses = sound
             self._last_loss = (session.index, float(np.mean(losses)))
             return self._last_loss[1]
         # A second optimizer that steps after the same backward pass shares its loss.
@@ -303,6 +329,7 @@ class Watcher:
             session.buffers.save()
             if session.carried.armed:
                 session.carried.disarm()
+        session.carried.stepped()
 
     def _record(self, pending: _Pending) -> None:
         session, ruling, reading = pending.session, pending.ruling, pending.reading
@@ -371,8 +398,17 @@ class Watcher:
             }
         self._sink.facts({"first_nonfinite": found})
 
-    def _cleared(self, optimizer: Optimizer, where: str) -> None:
-        session = self._sessions.get(id(optimizer))
+    def _release(self, key: int) -> None:
+        """An optimizer is gone: let go of its parameters and modules."""
+        session = self._sessions.get(key)
+        if session is not None and session.ref() is None:
+            session.carried.disarm()
+            self._raise(session, session.guard.settle(), {})
+            del self._sessions[key]
+        self._pending.pop(key, None)
+
+    def _cleared(self, key: int, where: str) -> None:
+        session = self._sessions.get(key)
         if session is not None:
             self._act(session, "clear-carried-state", {"where": where})
 
@@ -380,19 +416,19 @@ class Watcher:
         """The scaler has not called the optimizer: a step without a hook. Its losses belong to it all the same."""
         session = self._sessions.get(id(optimizer))
         losses: list[Tensor] = self.losses.take()
-        if self.dead or not self.wants(optimizer):
+        if self.dead or not self.wants(optimizer) or session is None:
             return
-        self._scaler_streak += 1
-        if session is None or self._sink is None:
-            return
-        detail = {
-            "reason": "the gradient scaler found an overflow",
-            "in_a_row": self._scaler_streak,
-            "losses": len(losses),
-        }
-        self._sink.action(Action(session.index, session.step, "scaler-skip", detail))
-        if self._scaler_streak == SCALER_STREAK:
-            self._sink.alarm(Alarm(session.index, session.step, "nonfinite-gradient", detail))
+        _, values = read_step([], 0, 0.0, losses)
+        alarms = _unsound(float(np.mean(values)) if values else None)
+        session.left_out_in_a_row += 1
+        detail = {"reason": "the gradient scaler found an overflow", "in_a_row": session.left_out_in_a_row}
+        if session.left_out_in_a_row == SCALER_STREAK and not alarms:
+            alarms = (Raised("nonfinite-gradient", detail),)
+        self._raise(session, alarms, {})
+        if self._sink is not None:
+            self._sink.action(Action(session.index, session.step, "scaler-skip", detail))
+        if self.acts and alarms:
+            self._keep_state_sound(session, lost=True)
 
     def _write_overhead(self) -> None:
         if self._sink is not None:
@@ -413,8 +449,17 @@ class Watcher:
         self._started = time.perf_counter()
         self._intervened = False
         self._found_nonfinite = False
-        self._scaler_streak = 0
         self._last_loss: tuple[int, float | None] = (-1, None)
+
+
+def _unsound(loss: float | None) -> tuple[Raised, ...]:
+    """A scaler looks for its scale with sound losses; a loss that is not finite is no overflow of the scale."""
+    return () if loss is None or math.isfinite(loss) else (Raised("nonfinite-loss", {"loss": loss}),)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0][:300]}"
 
 
 def _told(action: str, detail: Mapping[str, Any]) -> str:

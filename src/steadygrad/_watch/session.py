@@ -1,6 +1,7 @@
 """One watched optimizer: its parameters and their names, its guard, and what it needs to lose a step cleanly."""
 
 import math
+import operator
 import weakref
 from collections.abc import Callable, Sequence
 from types import FrameType
@@ -9,12 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from .. import _dist
 from .._readback import global_norm, read_step, read_tensor_scalar
 from .._snapshot import BufferSnapshot
-from .._tap import CarriedState, find_roots, name_parameters
+from .._tap import CarriedState, name_parameters
 from ..guard import Guard, Measured
 from ..measure import overflow_safe_norm, tensor_norms
 from ..records import NO_GRADIENT, OptimizerInfo, TensorInfo
@@ -38,7 +40,7 @@ class Session:
         index: its place in order of first step.
         optimizer: the optimizer.
         frame: the innermost frame of the user's code, for names.
-        candidates: modules among which the owners of the parameters are looked for; None: all that are alive.
+        find_roots: finds the modules that own parameters.
         buffers: the buffers' snapshot taken when the optimizer was made, if there is one.
         use_loss: whether the loss may decide.
         on_cleared: called when a carried state was cleared.
@@ -51,7 +53,7 @@ class Session:
         optimizer: Optimizer,
         frame: FrameType | None,
         *,
-        candidates: Sequence[nn.Module] | None,
+        find_roots: Callable[[Sequence[Tensor]], list[nn.Module]],
         buffers: BufferSnapshot | None,
         use_loss: bool,
         on_cleared: Callable[[str], None],
@@ -62,15 +64,17 @@ class Session:
         self.guard = Guard(use_loss=use_loss)
         self.step = 0
         self.lost_in_a_row = 0
+        self.left_out_in_a_row = 0
         self._agreeing = 0
-        self._candidates = candidates
+        self._find_roots = find_roots
         self._name_everything(optimizer, frame)
         self.buffers = BufferSnapshot(self.roots) if buffers is None else buffers
         self.carried = CarriedState(self.roots, on_cleared, on_error)
 
     def refresh(self, optimizer: Optimizer, frame: FrameType | None) -> bool:
-        """Look at the parameters again when their number has changed; returns whether it has."""
-        if sum(len(group["params"]) for group in optimizer.param_groups) == len(self.params):
+        """Look at the parameters again when they are others; returns whether they are."""
+        now = [param for group in optimizer.param_groups for param in group["params"]]
+        if len(now) == len(self.params) and all(map(operator.is_, now, self.params)):
             return False
         self._name_everything(optimizer, frame)
         return True
@@ -132,6 +136,8 @@ class Session:
         by_tensor = (
             rates[0] if len(rates) == 1 else np.repeat(rates, [len(g["params"]) for g in optimizer.param_groups])
         )
+        if len(self.sampler.param_norms) != len(norms):
+            return 0.0
         reach = by_tensor * norms / np.maximum(self.sampler.param_norms, self._natural)
         return max(0.0, float(reach.max(initial=0.0)))
 
@@ -151,14 +157,15 @@ class Session:
     def _name_everything(self, optimizer: Optimizer, frame: FrameType | None) -> None:
         self.params: list[Tensor] = [param for group in optimizer.param_groups for param in group["params"]]
         self.sharded = any(_dist.is_sharded(param) for param in self.params)
-        self.sampler = Sampler([] if self.sharded else self.params)
-        self.roots = find_roots(self.params, self._candidates)
+        awkward = self.sharded or any(param.is_meta or is_lazy(param) for param in self.params)
+        self.sampler = Sampler([] if awkward else self.params)
+        self.roots = self._find_roots(self.params)
         names = name_parameters(self.params, self.roots, frame)
         tensors = tuple(
             TensorInfo(name, tuple(param.shape), str(param.dtype).removeprefix("torch."))
             for name, param in zip(names, self.params, strict=True)
         )
-        self._natural = np.array([_natural_norm(param) for param in self.params])
+        self._natural = np.array([math.inf if awkward else _natural_norm(param) for param in self.params])
         self.info = OptimizerInfo(self.index, type(optimizer).__name__, tensors)
 
 

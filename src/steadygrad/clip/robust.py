@@ -193,7 +193,7 @@ class RobustClip:
                 self._accepted.replace(self._rejected)
                 self._rejected.clear()
                 return ClipDecision(1.0, shown, excess, new_scale=True)
-        # The farther beyond the limit, the more is taken away: a little beyond ends a little below, a burst at the usual.
+        # The farther beyond the limit, the more is taken away: a little beyond ends below it, a burst at the usual.
         target = max(middle + spread, min(limit, 2 * limit - x)) if rare else middle + spread
         return ClipDecision(min(math.exp(min(0.0, target - x)), self._within_trust(reach)), shown, excess)
 
@@ -237,9 +237,9 @@ class RobustClip:
             )
         if reach == 0.0 and plausible < math.exp(min(x, 700.0)) and not agrees:
             self._reject(x)
-            return ClipDecision(math.exp(math.log(plausible) - x) / plausible, plausible, None)
+            return ClipDecision(math.exp(-x), plausible, None)
         self._accept(x)
-        return ClipDecision(1.0, math.inf, None)
+        return ClipDecision(1.0, math.inf, None, new_scale=agrees)
 
     def _within_trust(self, reach: float) -> float:
         return min(1.0, self._trust / reach) if reach > 0.0 else 1.0

@@ -82,13 +82,15 @@ def _why_unstable(recording: ProcessRecording) -> str | None:
 def _not_back(steps: Steps, alarms: list[Alarm], actions: list[Action]) -> str | None:
     lost = np.isin(steps.action.astype(str), list(SKIPS))
     tail = slice(max(0, len(steps) - RECENT), None)
-    if not np.isfinite(steps.grad_norm[tail]).all():
-        return "gradients were still not finite at the end"
-    known = steps.loss_known
-    if known[tail].any() and not np.isfinite(steps.loss[tail][known[tail]]).all():
-        return "the loss was still not finite at the end"
-    if lost[tail].all():
+    made = ~lost
+    made[: tail.start] = False
+    if not made.any():
         return "every one of the last steps had to be skipped"
+    known = steps.loss_known
+    if not np.isfinite(steps.grad_norm[made]).all():
+        return "gradients were still not finite at the end"
+    if not np.isfinite(steps.loss[made & known]).all():
+        return "the loss was still not finite at the end"
     last_alarm = max(alarm.step for alarm in alarms)
     since = int((steps.step > last_alarm).sum())
     if since < min(3, len(steps) // 4):
@@ -139,6 +141,9 @@ def _why_incomplete(run: Run, recording: ProcessRecording) -> str | None:
 def _why_unobserved(run: Run) -> str:
     events = run.events()
     names = {event.name for event in events}
+    let_go = next((event.detail.get("error", "") for event in events if event.name == "detached"), None)
+    if let_go is not None:
+        return f"an error inside steadygrad made it let go before the first step was recorded ({let_go})"
     if "absent" in names:
         pythons = sorted({event.detail.get("python", "?") for event in events if event.name == "absent"})
         return f"steadygrad is not installed for the Python that ran the training ({', '.join(pythons)})"
@@ -147,7 +152,7 @@ def _why_unobserved(run: Run) -> str:
     if "backward" in names:
         return (
             "gradients were computed, but no torch.optim optimizer made a step: parameters that the script updates "
-            "itself (p.data.add_(...)) are not watched; use a torch.optim optimizer"
+            "itself (p.data.add_(...)) are not watched; use a torch.optim optimizer (nor are steps in torch.compile)"
         )
     if "attached" in names:
         return "torch was loaded, but neither a backward pass nor an optimizer step was seen"

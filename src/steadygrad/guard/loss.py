@@ -9,6 +9,12 @@ from .._robust import MAD_TO_SIGMA
 RECENT = 8
 HISTORY = 64
 
+CHAIN = 4
+"""Records in a row of loss and gradient norm together that no healthy run sets far above its start."""
+
+CHAIN_GROWTH = 4.0
+"""Times that the norm must have grown over such a chain."""
+
 FAR = 30.0
 """Times the scale of the run: a loss this far above its start, with gradients grown as much, is drifting away."""
 
@@ -36,6 +42,8 @@ class LossLevel:
         self._norms: deque[float] = deque(maxlen=RECENT)
         self._lowest_norm = float("inf")
         self._told = False
+        self._records = [-float("inf"), -float("inf")]
+        self._chain: list[float] = []
 
     @property
     def best(self) -> float:
@@ -67,13 +75,17 @@ class LossLevel:
     def diverges(self, grad_norm: float) -> bool:
         """Whether the run drifts away for good; true once an episode.
 
-        Far above its start (thirty times all that was ever between its losses and their size), not falling, and with
-        gradients thirty times their lowest level. Losses that may rise (a GAN's) and a harder task are none of this.
+        Either fast: the loss and the gradient norm set records together, four steps in a row, above twice the start
+        and with the norm grown fourfold. Or slowly: far above its start (thirty times all that was ever between its
+        losses and their size), not falling, and with gradients thirty times their lowest level. Losses that may rise
+        (a GAN's) and a harder task are none of this.
 
         Args:
             grad_norm: the norm of the accepted step whose loss was pushed last.
         """
         self._norms.append(grad_norm)
+        if self._runs_away(grad_norm):
+            return True
         if self._count % RECENT or self._first is None or len(self._losses) < RECENT:
             return False
         level_of_norm = median(self._norms)
@@ -88,6 +100,19 @@ class LossLevel:
             return False
         self._told = True
         return True
+
+    def _runs_away(self, grad_norm: float) -> bool:
+        if self._first is None or not self._losses:
+            return False
+        loss = self._losses[-1]
+        record = loss > self._records[0] and grad_norm > self._records[1]
+        self._chain = [*self._chain, grad_norm] if record else []
+        self._records = [max(self._records[0], loss), max(self._records[1], grad_norm)]
+        if len(self._chain) <= CHAIN or loss <= self._first + abs(self._first):
+            return False
+        grown = self._chain[-1] > CHAIN_GROWTH * self._chain[-1 - CHAIN]
+        told, self._told = self._told, self._told or grown
+        return grown and not told
 
     def _recent(self) -> float:
         recent = [self._losses[index] for index in range(len(self._losses) - RECENT, len(self._losses))]

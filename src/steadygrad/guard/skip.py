@@ -31,8 +31,9 @@ def hollow(optimizer: AnyOptimizer) -> AnyOptimizer:
     """
     shell = object.__new__(type(optimizer))
     shell.__dict__.update(optimizer.__dict__)
-    shell.param_groups = [{**group, "params": []} for group in optimizer.param_groups]
-    shell.state = defaultdict(dict, {key: _own(key, value) for key, value in optimizer.state.items()})
+    # Into the copy's own dictionary: a class may have properties of these names that write to an inner optimizer.
+    vars(shell)["param_groups"] = [{**group, "params": []} for group in optimizer.param_groups]
+    vars(shell)["state"] = defaultdict(dict, {key: _own(key, value) for key, value in optimizer.state.items()})
     return shell
 
 

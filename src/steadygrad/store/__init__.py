@@ -12,8 +12,10 @@ from .events import Event, append_event, read_events
 from .folder import RunManifest, create_run, finish_run, list_runs, read_manifest
 from .reader import ProcessRecording, Run, open_run
 from .recorder import Recorder
+from .schema import MAX_OPTIMIZERS
 
 __all__ = [
+    "MAX_OPTIMIZERS",
     "Event",
     "ProcessRecording",
     "Recorder",

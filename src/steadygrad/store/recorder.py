@@ -17,7 +17,7 @@ from typing import Any
 from ..errors import RecordingError
 from ..records import Action, Alarm, OptimizerInfo, StepRecord
 from .events import append_event
-from .schema import APPLICATION_ID, TABLES, VERSION, row_id, to_sql
+from .schema import APPLICATION_ID, MAX_OPTIMIZERS, TABLES, VERSION, row_id, to_sql
 from .tiers import Tiers
 
 FLUSH_SECONDS = 1.0
@@ -78,6 +78,8 @@ class Recorder:
 
     def step(self, record: StepRecord, grad_norms: bytes) -> None:
         """One step with its per-tensor gradient norms (float32)."""
+        if record.optimizer >= MAX_OPTIMIZERS:
+            return
         key = row_id(record.step, record.optimizer)
         row = (
             key,
@@ -97,6 +99,8 @@ class Recorder:
     def sample(self, optimizer: int, step: int, quantity: str, values: bytes) -> None:
         """A sampled per-tensor quantity: `param_norm` or `update_ratio` (float32)."""
         assert quantity in {"param_norm", "update_ratio"}
+        if optimizer >= MAX_OPTIMIZERS:
+            return
         self._add(f"INSERT OR REPLACE INTO {quantity} VALUES (?, ?)", (row_id(step, optimizer), values))
 
     def action(self, action: Action) -> None:
@@ -113,7 +117,8 @@ class Recorder:
 
     def facts(self, values: Mapping[str, Any]) -> None:
         """Named facts of the process; written with the next flush."""
-        self._facts.update({name: json.dumps(value) for name, value in values.items()})
+        with self._lock:
+            self._facts.update({name: json.dumps(value) for name, value in values.items()})
 
     def flush(self) -> None:
         """Write what is pending. When a reader holds the file or the disk refuses, it stays pending."""
@@ -170,13 +175,14 @@ class Recorder:
         return connection
 
     def _add(self, sql: str, row: tuple[Any, ...]) -> None:
-        if self._connection is None:
-            return
-        self._pending.append((sql, row))
-        self._pending_bytes += _size(row)
-        while self._pending_bytes > MAX_PENDING_BYTES:
-            self._pending_bytes -= _size(self._pending.popleft()[1])
-            self._lost += 1
+        with self._lock:
+            if self._connection is None:
+                return
+            self._pending.append((sql, row))
+            self._pending_bytes += _size(row)
+            while self._pending_bytes > MAX_PENDING_BYTES:
+                self._pending_bytes -= _size(self._pending.popleft()[1])
+                self._lost += 1
 
     def _incident(self, step: int) -> None:
         self._tiers.protect(step)

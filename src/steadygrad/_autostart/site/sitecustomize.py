@@ -31,8 +31,10 @@ class TorchFinder:
     def find_spec(name, path=None, target=None):
         if name != "torch":
             return None
-        sys.meta_path.remove(TorchFinder)
+        # Asking for the spec is not importing: transformers and others only look whether torch is there.
         for finder in sys.meta_path:
+            if finder is TorchFinder:
+                continue
             spec = finder.find_spec(name, path, target) if hasattr(finder, "find_spec") else None
             if spec is not None and spec.loader is not None:
                 break
@@ -42,6 +44,8 @@ class TorchFinder:
         load = loader.exec_module
 
         def exec_module(module):
+            if TorchFinder in sys.meta_path:
+                sys.meta_path.remove(TorchFinder)
             load(module)
             attach()
 
