@@ -100,11 +100,13 @@ class StepTap:
         self._handles.append(register_optimizer_step_pre_hook(self._pre))
         self._handles.append(register_optimizer_step_post_hook(self._post))
 
+        kind: Any
         for kind in _descendants(Optimizer):
-            step = vars(kind).get("step")
+            step: Any = vars(kind).get("step")
             if getattr(step, "hooked", False) and LOST not in vars(step) and hasattr(step, "__wrapped__"):
-                kind.step = Optimizer.profile_hook_step(step.__wrapped__)
-                kind.step.hooked = True
+                renewed: Any = Optimizer.profile_hook_step(step.__wrapped__)
+                renewed.hooked = True
+                kind.step = renewed
 
     def remove(self) -> None:
         """Stop watching."""

@@ -414,10 +414,11 @@ class Watcher:
 
     def _left_out(self, optimizer: Optimizer) -> None:
         """The scaler has not called the optimizer: a step without a hook. Its losses belong to it all the same."""
-        session = self._sessions.get(id(optimizer))
         losses: list[Tensor] = self.losses.take()
-        if self.dead or not self.wants(optimizer) or session is None:
+        if self.dead or not self.wants(optimizer):
             return
+        with self._lock:
+            session = self._session(optimizer, None)
         _, values = read_step([], 0, 0.0, losses)
         alarms = _unsound(float(np.mean(values)) if values else None)
         session.left_out_in_a_row += 1
