@@ -15,6 +15,8 @@ import pytest
 def _no_inherited_switches(monkeypatch):
     for name in ("STEADYGRAD", "STEADYGRAD_RUN", "RANK", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
+    # Small models gain nothing from threads, and lose much where the machine is busy.
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import os
 from dataclasses import asdict, dataclass
 
 SWITCH = "STEADYGRAD"
-"""`STEADYGRAD=off` turns everything off: no hook is installed, no file is written."""
+"""`STEADYGRAD=off` turns everything off: no hook is installed, nothing is recorded."""
 
 CHILD = "STEADYGRAD_RUN"
 """What `steadygrad run` tells the processes it starts: a JSON object, see `ChildConfig`."""

@@ -148,3 +148,21 @@ def test_watch_inside_a_script_that_is_run_is_one_watcher(runner):
     assert ran.stderr.count("watching") == 1
     assert (ran.summary["verdict"], ran.summary["steps"]) == ("recovered", 30)
     assert len(list(runner.folder.glob("runs/*"))) == 1
+
+
+def test_two_watches_one_after_the_other_in_one_run(runner):
+    runner.write(
+        "import torch, steadygrad as sg\n"
+        "for bad in (None, 5):\n"
+        "    model = torch.nn.Linear(2, 1)\n"
+        "    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)\n"
+        "    with sg.watch(model, optimizer):\n"
+        "        for step in range(20):\n"
+        "            optimizer.zero_grad()\n"
+        "            (model(torch.randn(4, 2)).square().mean() * (float('nan') if step == bad else 1)).backward()\n"
+        "            optimizer.step()\n"
+    )
+    ran = runner.watched("train.py")
+    assert len(list(ran.folder.glob("rank0-*.db"))) == 2
+    assert (ran.summary["verdict"], ran.summary["first_alarm_step"]) == ("recovered", 5)
+    assert ran.summary["action_counts"] == {"skip": 1}

@@ -467,3 +467,16 @@ def test_old_models_are_let_go(tmp_path):
     gc.collect()
     assert len(seen) == 0
     assert watcher._sessions == {}
+
+
+def test_losses_of_an_unwatched_training_are_not_mixed_in(tmp_path):
+    watched, other = nn.Linear(2, 1), nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(watched.parameters(), lr=0.0)
+    unwatched = torch.optim.SGD(other.parameters(), lr=0.0)
+    with sg.watch(watched, optimizer, record=tmp_path) as watch:
+        for _ in range(3):
+            (other(torch.ones(1, 2)).sum() * 0 + 100).backward()
+            unwatched.step()
+            (watched(torch.ones(1, 2)).sum() * 0 + 1).backward()
+            optimizer.step()
+    assert set(recorded(watch).steps().loss) == {1.0}

@@ -49,6 +49,10 @@ class StepObserver(Protocol):
         """Gradients are there, the step is not made yet."""
         ...
 
+    def passed_by(self) -> None:
+        """An optimizer that is not watched makes a step."""
+        ...
+
     def undone(self, optimizer: Optimizer) -> None:
         """A step that had been judged sound failed half-way and was undone."""
         ...
@@ -136,7 +140,10 @@ class StepTap:
             if outer is not None and _share(outer.optimizer, optimizer):
                 # A wrapper delegates to this optimizer: one step, judged once, and lost as a whole.
                 return _lose(optimizer, args, kwargs, frame) if outer.lost else None
-            return self._enter(optimizer, args, kwargs, frame) if self._observer.wants(optimizer) else None
+            if not self._observer.wants(optimizer):
+                self._observer.passed_by()
+                return None
+            return self._enter(optimizer, args, kwargs, frame)
         except Exception as error:
             self._on_error(error)
             return None

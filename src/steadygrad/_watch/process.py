@@ -209,6 +209,10 @@ class Watcher:
         self._spent += time.perf_counter() - began
         return Plan(lose=ruling.lost)
 
+    def passed_by(self) -> None:
+        """An optimizer that is not watched steps: the losses until now were its own."""
+        self.losses.take()
+
     def undone(self, optimizer: Optimizer) -> None:
         """A step that had been judged sound failed half-way and was undone."""
         pending = self._pending.get(id(optimizer))
@@ -276,11 +280,14 @@ class Watcher:
         try:
             folder = self._home.folder()
             if folder is not None:
-                self._sink = Recorder(folder / f"rank{rank}-{os.getpid()}.db", self._home.say)
                 self._folder = folder
+                self._sink = Recorder(_free_name(folder, rank), self._home.say)
                 # Children of `multiprocessing` leave without running `atexit`.
                 Finalize(None, self.close, exitpriority=0)
         except SteadygradError as error:
+            if self._folder is not None:
+                append_event(self._folder, "interrupted", error=str(error))
+            self._folder = None
             self._home.say(f"recording is off, protection is on: {error}")
 
     def _announce(self, session: Session, rank: int, world_size: int) -> None:
@@ -461,6 +468,15 @@ def _unsound(loss: float | None) -> tuple[Raised, ...]:
 def _first_line(error: BaseException) -> str:
     lines = str(error).splitlines() or [""]
     return f"{type(error).__name__}: {lines[0][:300]}"
+
+
+def _free_name(folder: Path, rank: int) -> Path:
+    """The recording of this process; a second watch in one process has a second one."""
+    path, count = folder / f"rank{rank}-{os.getpid()}.db", 1
+    while path.exists():
+        count += 1
+        path = folder / f"rank{rank}-{os.getpid()}-{count}.db"
+    return path
 
 
 def _told(action: str, detail: Mapping[str, Any]) -> str:

@@ -17,6 +17,9 @@ SHARE = 0.004
 LONGEST = 1_000
 """Steps after which a sample is taken however cheap the steps are."""
 
+FIXED = 100
+"""Steps between samples where every rank must sample at the same steps, whatever its clock says."""
+
 NEAR_ALARM = 8
 """Steps after an alarm that are all sampled."""
 
@@ -25,10 +28,16 @@ MAX_BYTES = 256 << 20
 
 
 class Sampler:
-    """Measures |w| before a step and |dw| / |w| after it, for a part of the parameters no larger than `MAX_BYTES`."""
+    """Measures |w| before a step and |dw| / |w| after it, for a part of the parameters no larger than `MAX_BYTES`.
 
-    def __init__(self, params: Sequence[Tensor]) -> None:
+    Args:
+        params: the parameters.
+        by_clock: choose the steps by what sampling costs, rather than by their numbers alone.
+    """
+
+    def __init__(self, params: Sequence[Tensor], *, by_clock: bool = True) -> None:
         self._params = list(params)
+        self._by_clock = by_clock
         self._next_at = 0
         self._every_until = 0
         self._part = 0
@@ -96,7 +105,8 @@ class Sampler:
         step_time = max(1e-6, (now - self._last_time - cost) / steps)
         self._last_time, self._last_step = now, step
         wait = LONGEST if step == 0 else int(cost / (SHARE * step_time)) + 1
-        self._next_at = step + (1 if step < 2 else min(LONGEST, max(10, wait)))
+        wait = min(LONGEST, max(10, wait)) if self._by_clock else FIXED
+        self._next_at = step + (1 if step < 2 else wait)
 
     def _spread(self, tensors: Sequence[Tensor], places: Sequence[int]) -> np.ndarray:
         parts = [([places[i] for i in inner], norms) for inner, norms in tensor_norms(tensors)]

@@ -158,7 +158,8 @@ class Session:
         self.params: list[Tensor] = [param for group in optimizer.param_groups for param in group["params"]]
         self.sharded = any(_dist.is_sharded(param) for param in self.params)
         awkward = self.sharded or any(param.is_meta or is_lazy(param) for param in self.params)
-        self.sampler = Sampler([] if awkward else self.params)
+        # Ranks must sample at the same steps: what the sample says decides, and they decide alike.
+        self.sampler = Sampler([] if awkward else self.params, by_clock=self.guard.use_loss)
         self.roots = self._find_roots(self.params)
         names = name_parameters(self.params, self.roots, frame)
         tensors = tuple(

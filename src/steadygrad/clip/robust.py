@@ -194,7 +194,8 @@ class RobustClip:
                 self._rejected.clear()
                 return ClipDecision(1.0, shown, excess, new_scale=True)
         # The farther beyond the limit, the more is taken away: a little beyond ends below it, a burst at the usual.
-        target = max(middle + spread, min(limit, 2 * limit - x)) if rare else middle + spread
+        # Where the reach is known, every step that gets here is dangerous and ends at the usual norm.
+        target = max(middle + spread, min(limit, 2 * limit - x)) if reach == 0.0 else middle + spread
         return ClipDecision(min(math.exp(min(0.0, target - x)), self._within_trust(reach)), shown, excess)
 
     def state_dict(self) -> dict[str, Any]:

@@ -29,10 +29,12 @@ def summarize(run: Run) -> dict[str, Any]:
     judgement = judge(run)
     recording = run.main
     facts = recording.facts() if recording else {}
-    actions = recording.actions() if recording else []
-    alarms = recording.alarms() if recording else []
+    # Of several ranks the first speaks for all: they act alike. A second watch in one process speaks for itself.
+    own = [each for each in run.recordings if recording and each.rank == recording.rank]
+    actions = sorted((action for each in own for action in each.actions()), key=lambda action: action.step)
+    alarms = sorted((alarm for each in own for alarm in each.alarms()), key=lambda alarm: alarm.step)
     status = run.manifest.status
-    error = next((event.detail.get("error") for event in reversed(run.events()) if event.name == "exit"), None)
+    errors = [event.detail["error"] for event in run.events() if event.name == "exit" and "error" in event.detail]
     return {
         "schema": run.manifest.schema,
         "run": str(run.folder),
@@ -52,7 +54,7 @@ def summarize(run: Run) -> dict[str, Any]:
         "exit": {
             "status": status,
             "signal": signal_name(-status) if status is not None and status < 0 else None,
-            "error": error,
+            "error": errors[0] if errors else None,
         },
     }
 

@@ -48,7 +48,7 @@ def judge(run: Run) -> Judgement:
         if status:
             return Judgement("crashed", f"{_why_crashed(run, status)}; {VERDICTS['unobserved']}", None)
         return Judgement("unobserved", _why_unobserved(run), None)
-    alarms = [alarm for each in run.recordings for alarm in each.alarms()]
+    alarms = [alarm for each in run.recordings if each.rank == recording.rank for alarm in each.alarms()]
     first = min((alarm.step for alarm in alarms), default=None)
     if recording.facts().get("stopped"):
         return Judgement("stopped", f"{VERDICTS['stopped']}: {recording.facts()['stopped']}", first)

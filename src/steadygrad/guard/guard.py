@@ -14,6 +14,10 @@ SPIKE_RATIO = 100.0
 """A norm this many times the median, and `SPIKE_WIDTH` spreads above it, is an alarm and not only clipped."""
 
 SPIKE_WIDTH = 10.0
+"""Spreads above the median, see `SPIKE_RATIO`."""
+
+SAME_SCALE = 10.0
+"""An accepted norm within this factor of a spike shows that the scale has changed."""
 
 SUSTAINED_HITS = 10
 """So many clipped steps among the last 64 are an alarm: something keeps exploding, the clip only holds it."""
@@ -127,7 +131,8 @@ class Guard:
         if loss is not None:
             self.level.push(loss)
         self._sustained = self._sustained and self.clip.num_hits >= SUSTAINED_HITS // 2
-        if decision.new_scale:
+        still_up = self._suspect is not None and measured.grad_norm > self._suspect.detail["grad_norm"] / SAME_SCALE
+        if decision.new_scale or still_up:
             self._suspect = None
         raised = self.settle()
         if loss is not None and self.level.diverges(measured.grad_norm):

@@ -10,7 +10,7 @@ RECENT = 8
 HISTORY = 64
 
 CHAIN = 4
-"""Records in a row of loss and gradient norm together that no healthy run sets far above its start."""
+"""Records in a row of loss and gradient norm together, or levels in a row that do not fall: no task does that."""
 
 CHAIN_GROWTH = 4.0
 """Times that the norm must have grown over such a chain."""
@@ -44,6 +44,8 @@ class LossLevel:
         self._told = False
         self._records = [-float("inf"), -float("inf")]
         self._chain: list[float] = []
+        self._rising = 0
+        self._last_level = float("inf")
 
     @property
     def best(self) -> float:
@@ -77,7 +79,7 @@ class LossLevel:
 
         Either fast: the loss and the gradient norm set records together, four steps in a row, above twice the start
         and with the norm grown fourfold. Or slowly: far above its start (thirty times all that was ever between its
-        losses and their size), not falling, and with gradients thirty times their lowest level. Losses that may rise
+        losses and their size), not falling for 32 steps, and with gradients thirty times their lowest level. Losses that may rise
         (a GAN's) and a harder task are none of this.
 
         Args:
@@ -90,13 +92,14 @@ class LossLevel:
             return False
         level_of_norm = median(self._norms)
         self._lowest_norm = min(self._lowest_norm, level_of_norm or self._lowest_norm)
-        losses = list(self._losses)
         scale = max(self._first - self._best, abs(self._first), abs(self._best))
-        far = scale > 0 and self._recent() - self._first > FAR * scale
-        rising = len(losses) >= 4 * RECENT and median(losses[-RECENT:]) >= median(losses[-4 * RECENT : -3 * RECENT])
+        level = self._recent()
+        far = scale > 0 and level - self._first > FAR * scale
+        self._rising = self._rising + 1 if far and level >= self._last_level else 0
+        self._last_level = level
         if not far:
             self._told = False
-        if self._told or not (far and rising and level_of_norm > FAR * self._lowest_norm):
+        if self._told or self._rising < CHAIN or level_of_norm <= FAR * self._lowest_norm:
             return False
         self._told = True
         return True

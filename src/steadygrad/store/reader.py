@@ -52,7 +52,8 @@ class ProcessRecording:
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
-        rank, _, pid = self.path.stem.removeprefix("rank").partition("-")
+        self._steps: dict[tuple[int, int, int | None], Steps] = {}
+        rank, pid, *_ = [*self.path.stem.removeprefix("rank").split("-"), "", ""]
         self.rank = int(rank) if rank.isdecimal() else 0
         self.pid = int(pid) if pid.isdecimal() else 0
         (application,) = self._query("PRAGMA application_id")[0]
@@ -92,7 +93,13 @@ class ProcessRecording:
         return counts
 
     def steps(self, optimizer: int = 0, first: int = 0, last: int | None = None) -> Steps:
-        """The scalars of the steps [first, last) of one optimizer."""
+        """The scalars of the steps [first, last) of one optimizer, as they are at the first call."""
+        key = (optimizer, first, last)
+        if key not in self._steps:
+            self._steps = {key: self._read_steps(optimizer, first, last)}
+        return self._steps[key]
+
+    def _read_steps(self, optimizer: int, first: int, last: int | None) -> Steps:
         end = 2**62 if last is None else row_id(last, 0)
         rows = self._query(
             "SELECT id, time, loss, lr, grad_norm, clipped_norm, coefficient, action FROM steps "

@@ -13,6 +13,9 @@ NEAR = 16_384
 STRIDE = 16
 """Of older steps, one in so many keeps its vector."""
 
+SAMPLE_STRIDE = 256
+"""Of older sampled quantities, one in so many steps is kept."""
+
 AROUND = 64
 """Steps on either side of an incident that keep every vector."""
 
@@ -57,6 +60,14 @@ class Tiers:
                     f"DELETE FROM grad_norm WHERE id >= ? AND id < ? AND (id / {MAX_OPTIMIZERS}) % {STRIDE} != 0",
                     (first * MAX_OPTIMIZERS, last * MAX_OPTIMIZERS),
                 )
+                for table in ("param_norm", "update_ratio"):  # sampled at odd steps: the first of each stretch stays
+                    band = (first * MAX_OPTIMIZERS, last * MAX_OPTIMIZERS) * 2
+                    connection.execute(
+                        f"DELETE FROM {table} WHERE id >= ? AND id < ? AND id NOT IN (SELECT min(id) FROM {table} "
+                        "WHERE id >= ? AND id < ? "
+                        f"GROUP BY id / {MAX_OPTIMIZERS * SAMPLE_STRIDE}, id % {MAX_OPTIMIZERS})",
+                        band,
+                    )
             self._thinned_to += BAND
 
     def _gaps(self, first: int, last: int) -> list[tuple[int, int]]:

@@ -1,0 +1,24 @@
+"""A regression loop in which nobody clears the gradients.
+
+Cause: missing-zero-grad
+"""
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+torch.manual_seed(0)
+x = torch.randn(1000, 8)
+y = x[:, :1] ** 2 - x[:, 1:2]
+train_loader = DataLoader(TensorDataset(x, y), batch_size=25, shuffle=True)
+model = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1))
+criterion = nn.MSELoss()
+optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+for epoch in range(8):
+    for inputs, targets in train_loader:
+        loss = criterion(model(inputs), targets)
+        loss.backward()
+        optimizer.step()
+    print(f"epoch {epoch}: {loss.item()}")
+with torch.no_grad():
+    print("final loss", criterion(model(x), y).item())

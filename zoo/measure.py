@@ -1,0 +1,339 @@
+"""Run the zoo: every script bare, observed and protected; print a table and the confusion counts.
+
+    python zoo/measure.py                        # everything
+    python zoo/measure.py vae gan lbfgs          # scripts whose name contains one of these words
+    python zoo/measure.py --json zoo.json --jobs 2
+
+A script ends by printing `final loss <number>`. A docstring line `Variants: --lr 0.1 | --lr 1` runs it once for each.
+What the bare run did is read by a recorder of this file, not by the tool that is measured.
+"""
+
+import argparse
+import json
+import math
+import os
+import re
+import runpy
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+ZOO = Path(__file__).resolve().parent
+KINDS = ("healthy", "exploding")
+TIMEOUT = 300.0
+
+MOST_CLIPPED = 0.01
+"""Share of steps that may be clipped in a healthy run."""
+
+SAME_LOSS = 0.005
+"""By how much, of the bare final loss, the final loss of a protected healthy run may differ."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One script with one set of arguments."""
+
+    kind: str
+    path: Path
+    args: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The script's name and its arguments."""
+        return " ".join((self.path.stem, *self.args))
+
+
+@dataclass
+class Watched:
+    """What one watched run said and did."""
+
+    verdict: str
+    reason: str
+    first_alarm: int | None
+    alarms: dict[str, int]
+    actions: dict[str, int]
+    clipped: float
+    final: float | None
+    same_output: bool
+    seconds: float
+    error: str = ""
+
+
+@dataclass
+class Result:
+    """One case, measured."""
+
+    kind: str
+    name: str
+    steps: int
+    start: float | None
+    final: float | None
+    first_nonfinite: int | None
+    peak_norm: float
+    explodes: bool
+    observe: Watched
+    protect: Watched
+    faults: list[str] = field(default_factory=list)
+
+
+def find_cases(words: list[str]) -> list[Case]:
+    """The cases whose name contains one of the words; all of them without words."""
+    cases = []
+    for kind in KINDS:
+        for path in sorted((ZOO / kind).glob("*.py")):
+            line = re.search(r"^Variants: (.+)$", path.read_text(), re.MULTILINE)
+            for variant in line[1].split("|") if line else [""]:
+                cases.append(Case(kind, path, tuple(variant.split())))
+    return [case for case in cases if not words or any(word in case.name for word in words)]
+
+
+def measure(case: Case) -> Result:
+    """Run one case three times."""
+    with TemporaryDirectory(prefix="zoo-") as scratch:
+        record = Path(scratch) / "bare.json"
+        command = [sys.executable, str(ZOO / "measure.py"), "--record", str(record), str(case.path), *case.args]
+        bare = _execute(command, scratch)
+        steps = json.loads(record.read_text()) if record.exists() else []
+        observe = _watched(case, "observe", Path(scratch), bare.stdout)
+        protect = _watched(case, "protect", Path(scratch), bare.stdout)
+    main = [step for step in steps if step["optimizer"] == 0]
+    bad = [step["step"] for step in steps if not (_finite(step["loss"]) and _finite(step["grad_norm"]))]
+    losses = [float(step["loss"]) for step in main if step["loss"] is not None]
+    norms = [float(step["grad_norm"]) for step in steps if _finite(step["grad_norm"])]
+    start, final = (losses[0] if losses else None), _final(bare.stdout)
+    lost = final is None or not math.isfinite(final)
+    if not lost and start is not None and math.isfinite(start):
+        lost = final > start and final > 2 * start
+    result = Result(
+        case.kind,
+        case.name,
+        len(main),
+        start,
+        final,
+        min(bad, default=None),
+        max(norms, default=math.nan),
+        lost or bool(bad),
+        observe,
+        protect,
+    )
+    result.faults = _judge(result)
+    if not steps:
+        result.faults.append("bare run failed: " + bare.stderr.strip()[-200:])
+    return result
+
+
+def _judge(result: Result) -> list[str]:
+    """What is wrong with how the tool took this case."""
+    faults = []
+    observe, protect = result.observe, result.protect
+    faults += [f"{name}: {run.error}" for name, run in (("observe", observe), ("protect", protect)) if run.error]
+    if result.final is not None and not observe.same_output:
+        faults.append("observe changed the output")
+    if result.kind == "healthy":
+        if result.explodes:
+            faults.append("ZOO: bare run is not healthy")
+        for name, run in (("observe", observe), ("protect", protect)):
+            if run.verdict != "healthy":
+                faults.append(f"{name} says {run.verdict} (alarm at {run.first_alarm})")
+        lost = protect.actions.get("skip", 0) + protect.actions.get("hold", 0)
+        if lost:
+            faults.append(f"{lost} steps lost")
+        if protect.clipped >= MOST_CLIPPED:
+            faults.append(f"{protect.clipped:.1%} clipped")
+        if not protect.actions and not protect.same_output:
+            faults.append("protect changed the output without an action")
+        if not _same(protect.final, result.final):
+            faults.append(f"final loss {_show(protect.final)} instead of {_show(result.final)}")
+        return faults
+    if not result.explodes:
+        faults.append("ZOO: bare run does not explode")
+    if observe.verdict in {"healthy", "recovered"}:
+        faults.append(f"observe says {observe.verdict}")
+    if observe.first_alarm is None:
+        faults.append("no alarm")
+    elif result.first_nonfinite is not None and observe.first_alarm > result.first_nonfinite:
+        faults.append(f"alarm at {observe.first_alarm}, after the first non-finite step {result.first_nonfinite}")
+    sound = protect.final is not None and math.isfinite(protect.final)
+    if sound and result.start is not None and math.isfinite(result.start):
+        sound = protect.final < result.start
+    if protect.verdict in {"healthy", "recovered"} and not sound:
+        faults.append(f"protect says {protect.verdict}, final loss {_show(protect.final)}")
+    if protect.verdict == "healthy" and sound:
+        faults.append("protect cured it without an alarm")
+    if protect.verdict == "unstable" and not sound:
+        faults.append("(not rescued)")
+    if protect.verdict == "unstable" and sound:
+        faults.append("(sound at the end, called unstable)")
+    return faults
+
+
+def _watched(case: Case, mode: str, scratch: Path, bare_output: str) -> Watched:
+    summary_path = scratch / f"{mode}.json"
+    command = [str(Path(sys.executable).with_name("steadygrad")), "run", "--quiet", "--mode", mode]
+    command += ["--json", str(summary_path), "--out", str(scratch / mode), str(case.path), *case.args]
+    began = time.perf_counter()
+    done = _execute(command, str(scratch))
+    seconds = time.perf_counter() - began
+    if not summary_path.exists():
+        return Watched("missing", "", None, {}, {}, 0.0, None, False, seconds, done.stderr.strip()[-200:])
+    summary = json.loads(summary_path.read_text())
+    alarms: dict[str, int] = {}
+    for alarm in summary["alarms"]:
+        alarms[alarm["detector"]] = alarms.get(alarm["detector"], 0) + 1
+    actions = summary["action_counts"]
+    error = "" if done.returncode == 0 else f"exit status {done.returncode}: {done.stderr.strip()[-200:]}"
+    if "let go of this run" in done.stderr:
+        error = "detached: " + done.stderr.strip()[-200:]
+    return Watched(
+        summary["verdict"],
+        summary.get("reason", ""),
+        summary["first_alarm_step"],
+        alarms,
+        actions,
+        actions.get("clip", 0) / max(1, summary["steps"]),
+        _final(done.stdout),
+        done.stdout == bare_output,
+        seconds,
+        error,
+    )
+
+
+def _execute(command: list[str], folder: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, env=environment, cwd=folder, timeout=TIMEOUT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 124, "", f"longer than {TIMEOUT} s")
+
+
+def _final(output: str) -> float | None:
+    found = re.findall(r"^final loss (\S+)$", output, re.MULTILINE)
+    return float(found[-1]) if found else None
+
+
+def _finite(value: Any) -> bool:
+    return value is None or math.isfinite(float(value))
+
+
+def _same(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return False
+    return abs(one - other) <= SAME_LOSS * abs(other) or one == other
+
+
+def _show(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def record(path: Path, script: str, args: list[str]) -> None:
+    """Run a script as `python script args` would, and write the loss and gradient norm of each optimizer step."""
+    import torch
+    from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+    pending: list[torch.Tensor] = []
+    places: dict[int, int] = {}
+    counts: dict[int, int] = {}
+    rows: list[dict[str, Any]] = []
+    original = torch.autograd.backward
+
+    def backward(tensors: Any, *rest: Any, **named: Any) -> None:
+        first = tensors if isinstance(tensors, torch.Tensor) else next(iter(tensors))
+        if first.numel() == 1:
+            pending.append(first.detach().clone())
+        return original(tensors, *rest, **named)
+
+    def before_step(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        place = places.setdefault(id(optimizer), len(places))
+        step = counts[place] = counts.get(place, -1) + 1
+        grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        squares = [(g.coalesce().values() if g.is_sparse else g).double().square().sum() for g in grads]
+        loss = sum(float(value) for value in pending) / len(pending) if pending else None
+        norm = math.sqrt(sum(float(value) for value in squares))
+        rows.append({"optimizer": place, "step": step, "loss": repr(loss) if loss is not None else None})
+        rows[-1]["grad_norm"] = repr(norm)
+        pending.clear()
+
+    torch.autograd.backward = backward
+    register_optimizer_step_pre_hook(before_step)
+    sys.argv = [script, *args]
+    try:
+        runpy.run_path(script, run_name="__main__")
+    finally:
+        path.write_text(json.dumps(rows))
+
+
+def table(results: list[Result]) -> str:
+    """The results as text, one line a case."""
+    lines = [
+        f"{'case':34} {'steps':>5} {'start':>9} {'bare':>9} {'nonfin':>6} | {'observe':9} {'alarm':>5} "
+        f"| {'protect':9} {'alarm':>5} {'clip%':>6} {'skip':>4} {'hold':>4} {'final':>9} | faults"
+    ]
+    for kind in KINDS:
+        lines.append(f"-- {kind}")
+        for r in (result for result in results if result.kind == kind):
+            o, p = r.observe, r.protect
+            lines.append(
+                f"{r.name[:34]:34} {r.steps:5} {_show(r.start):>9} {_show(r.final):>9} {_step(r.first_nonfinite):>6} "
+                f"| {o.verdict:9} {_step(o.first_alarm):>5} | {p.verdict:9} {_step(p.first_alarm):>5} "
+                f"{100 * p.clipped:6.1f} {p.actions.get('skip', 0):4} {p.actions.get('hold', 0):4} "
+                f"{_show(p.final):>9} | {'; '.join(r.faults)}"
+            )
+    return "\n".join(lines)
+
+
+def _step(value: int | None) -> str:
+    return "-" if value is None else str(value)
+
+
+def confusion(results: list[Result]) -> str:
+    """The counts of alarms against what is true, by mode."""
+    lines = []
+    for mode in ("observe", "protect"):
+        counts = {(kind, alarmed): 0 for kind in KINDS for alarmed in (False, True)}
+        for result in results:
+            counts[result.kind, getattr(result, mode).first_alarm is not None] += 1
+        lines.append(
+            f"{mode}: exploding {counts['exploding', True]} alarmed, {counts['exploding', False]} missed; "
+            f"healthy {counts['healthy', False]} quiet, {counts['healthy', True]} false alarms"
+        )
+    clean = sum(not any(not fault.startswith("(") for fault in result.faults) for result in results)
+    rescued = sum(r.kind == "exploding" and r.protect.verdict == "recovered" for r in results)
+    lines.append(f"{clean} of {len(results)} cases without a fault; {rescued} exploding runs recovered")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """The command."""
+    if sys.argv[1:2] == ["--record"]:
+        record(Path(sys.argv[2]), sys.argv[3], sys.argv[4:])
+        return
+    parser = argparse.ArgumentParser(description="Measure the zoo.")
+    parser.add_argument("words", nargs="*", help="run only cases whose name contains one of these")
+    parser.add_argument("--json", type=Path, help="write the results here")
+    parser.add_argument("--jobs", type=int, default=2, help="cases at a time")
+    args = parser.parse_args()
+    cases = find_cases(args.words)
+    results: list[Result] = []
+    with ThreadPoolExecutor(args.jobs) as pool:
+        for done in as_completed([pool.submit(measure, case) for case in cases]):
+            results.append(done.result())
+            last = results[-1]
+            word = "; ".join(last.faults) or "as it should be"
+            print(f"[{len(results)}/{len(cases)}] {last.kind}/{last.name}: {word}", file=sys.stderr, flush=True)
+    order = {case.name: place for place, case in enumerate(cases)}
+    results.sort(key=lambda result: order[result.name])
+    print(table(results))
+    print(confusion(results))
+    if args.json:
+        args.json.write_text(json.dumps([asdict(result) for result in results], indent=1))
+
+
+if __name__ == "__main__":
+    main()
