@@ -79,8 +79,8 @@ class LossLevel:
 
         Either fast: the loss and the gradient norm set records together, four steps in a row, above twice the start
         and with the norm grown fourfold. Or slowly: far above its start (thirty times all that was ever between its
-        losses and their size), not falling for 32 steps, and with gradients thirty times their lowest level. Losses that may rise
-        (a GAN's) and a harder task are none of this.
+        losses and their size), not falling for 32 steps, and with gradients thirty times their lowest level. Losses
+        that may rise (a GAN's) and a harder task are none of this.
 
         Args:
             grad_norm: the norm of the accepted step whose loss was pushed last.
