@@ -30,8 +30,9 @@ from .._tap import LossTap, Plan, ScalerTap, StepTap, find_roots
 from ..errors import SteadygradError
 from ..guard import Raised, Ruling
 from ..records import Action, Alarm, Sink, StepRecord, describe
-from ..store import MAX_OPTIMIZERS, Recorder, append_event
+from ..store import MAX_OPTIMIZERS, Recorder, append_event, recording_path
 from .session import Reading, Session, scalar_loss
+from .words import first_line, told
 
 SCALER_STREAK = 20
 """Steps left out by a gradient scaler in a row that are no longer its search for a scale: 2^20 down from its start."""
@@ -143,11 +144,11 @@ class Watcher:
         if not self.dead:
             self.dead = True
             self._home.say(
-                f"an error inside steadygrad ({_first_line(error)}): it has let go of this run, "
+                f"an error inside steadygrad ({first_line(error)}): it has let go of this run, "
                 "training goes on unwatched"
             )
             if self._folder is not None:
-                append_event(self._folder, "detached", error=_first_line(error))
+                append_event(self._folder, "detached", error=first_line(error))
             self.close()
 
     def built(self, optimizer: Optimizer) -> None:
@@ -281,7 +282,7 @@ class Watcher:
             folder = self._home.folder()
             if folder is not None:
                 self._folder = folder
-                self._sink = Recorder(_free_name(folder, rank), self._home.say)
+                self._sink = Recorder(recording_path(folder, rank), self._home.say)
                 # Children of `multiprocessing` leave without running `atexit`.
                 Finalize(None, self.close, exitpriority=0)
         except SteadygradError as error:
@@ -377,7 +378,7 @@ class Watcher:
             return
         if not self._intervened:
             self._intervened = True
-            self._home.say(f"step {session.step}: {_told(action, detail)}; what follows is recorded, not printed")
+            self._home.say(f"step {session.step}: {told(action, detail)}; what follows is recorded, not printed")
         streak = session.lost_in_a_row
         if action in {"skip", "hold"} and streak in {10, 100, 1000, 10_000}:
             self._home.say(f"step {session.step}: {streak} steps in a row could not be made: this run needs a change")
@@ -463,28 +464,3 @@ class Watcher:
 def _unsound(loss: float | None) -> tuple[Raised, ...]:
     """A scaler looks for its scale with sound losses; a loss that is not finite is no overflow of the scale."""
     return () if loss is None or math.isfinite(loss) else (Raised("nonfinite-loss", {"loss": loss}),)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0][:300]}"
-
-
-def _free_name(folder: Path, rank: int) -> Path:
-    """The recording of this process; a second watch in one process has a second one."""
-    path, count = folder / f"rank{rank}-{os.getpid()}.db", 1
-    while path.exists():
-        count += 1
-        path = folder / f"rank{rank}-{os.getpid()}-{count}.db"
-    return path
-
-
-def _told(action: str, detail: Mapping[str, Any]) -> str:
-    tensors = ", ".join(detail.get("tensors", [])[:2])
-    if action == "skip":
-        return f"skipped, the gradient or the loss is not finite{f' ({tensors})' if tensors else ''}"
-    if action == "hold":
-        return f"held back, the first gradient has norm {detail.get('grad_norm', math.nan):.3g}"
-    if action == "clip":
-        return f"gradient clipped from norm {detail['grad_norm']:.3g} by {detail['coefficient']:.3g}"
-    return action.replace("-", " ")

@@ -9,7 +9,7 @@
 """
 
 from .events import Event, append_event, read_events
-from .folder import RunManifest, create_run, finish_run, list_runs, read_manifest
+from .folder import RunManifest, create_run, finish_run, list_runs, read_manifest, recording_path
 from .reader import ProcessRecording, Run, open_run
 from .recorder import Recorder
 from .schema import MAX_OPTIMIZERS
@@ -28,4 +28,5 @@ __all__ = [
     "open_run",
     "read_events",
     "read_manifest",
+    "recording_path",
 ]

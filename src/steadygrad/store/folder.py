@@ -83,6 +83,15 @@ def read_manifest(folder: Path) -> RunManifest:
         raise NotARun(f"not a run folder: {folder} ({MANIFEST} is incomplete: {error})") from None
 
 
+def recording_path(folder: Path, rank: int) -> Path:
+    """The recording of this process; a second watch in one process has a second one."""
+    path, count = folder / f"rank{rank}-{os.getpid()}.db", 1
+    while path.exists():
+        count += 1
+        path = folder / f"rank{rank}-{os.getpid()}-{count}.db"
+    return path
+
+
 def list_runs(parent: Path) -> list[Path]:
     """The run folders directly below `parent`, oldest first."""
     try:
