@@ -33,11 +33,13 @@ def test_the_commands_and_options_are_these():
 
     from steadygrad.cli.main import steadygrad as group
 
-    assert set(group.commands) == COMMANDS
-    context = click.Context(group.commands["run"])
-    names = {
-        name for param in group.commands["run"].get_params(context) for name in param.opts if name.startswith("--")
-    }
+    outer = click.Context(group)
+    assert set(group.list_commands(outer)) == COMMANDS
+    for name in COMMANDS:
+        assert group.get_command(outer, name).help
+    run = group.get_command(outer, "run")
+    context = click.Context(run)
+    names = {name for param in run.get_params(context) for name in param.opts if name.startswith("--")}
     assert names == RUN_OPTIONS
 
 

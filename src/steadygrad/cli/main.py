@@ -1,17 +1,28 @@
 """`steadygrad`: the group of commands, and how errors reach the user: one line and an exit status."""
 
+import importlib
 import sys
 
 import click
 
 from .. import __version__
 from ..errors import SteadygradError
-from . import demo, report, run, runs
 
-COMMANDS = (run.run, demo.demo, report.report, runs.runs)
+COMMANDS = ("run", "demo", "report", "runs")
+"""Each is a module of this package and the command in it; only the one that is called is loaded."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        return getattr(importlib.import_module(f".{cmd_name}", __package__), cmd_name)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="steadygrad")
 def steadygrad() -> None:
     """Keep neural-network training steady.
@@ -22,10 +33,6 @@ def steadygrad() -> None:
       steadygrad report runs/NAME             write the HTML report of one
       steadygrad demo                         see an explosion, and the same run held together
     """
-
-
-for _command in COMMANDS:
-    steadygrad.add_command(_command)
 
 
 def main() -> None:

@@ -5,15 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from .. import _config
-from ..diagnosis import lost_run, open_run, to_json
 from ..errors import SteadygradError, UsageError
-from ..store import append_event, create_run, finish_run
+from ..store.events import append_event
+from ..store.folder import create_run, finish_run
 from .child import end_like, environment, run_child
 from .outputs import require_writable, write_whole
-from .summary import print_summary
 from .target import find_target, split_arguments
 
 
@@ -103,6 +101,12 @@ def _require_ui() -> None:
 
 def _conclude(folder: Path, status: int, json_path: Path | None, report_path: Path | None, quiet: bool) -> None:
     """Everything after the child's end. Whatever fails here is told in one line; the status stays the child's."""
+    # Loaded here and not above: the user's command is not to wait for what only tells of it.
+    from rich.console import Console
+
+    from ..diagnosis import lost_run, open_run, to_json
+    from .summary import print_summary
+
     try:
         finish_run(folder, status)
     except SteadygradError as error:

@@ -6,13 +6,18 @@
         rank0-4711.db       the recording of one process: steps, per-tensor norms, actions, alarms
 
 `folder` makes and names run folders, `events` is processes.jsonl, `schema` the SQL, `recorder` writes, `reader` reads.
+The reader is loaded when it is first asked for: writing a run needs no numpy, and `steadygrad run` waits for none.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from .events import Event, append_event, read_events
 from .folder import RunManifest, create_run, finish_run, list_runs, read_manifest, recording_path
-from .reader import ProcessRecording, Run, open_run
 from .recorder import Recorder
 from .schema import MAX_OPTIMIZERS
+
+if TYPE_CHECKING:
+    from .reader import ProcessRecording, Run, open_run
 
 __all__ = [
     "MAX_OPTIMIZERS",
@@ -30,3 +35,11 @@ __all__ = [
     "read_manifest",
     "recording_path",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in {"ProcessRecording", "Run", "open_run"}:
+        from . import reader
+
+        return getattr(reader, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
