@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..records import Action, Alarm
+from ..records import Alarm
 from ..store import ProcessRecording, Run
 from ..store.reader import Steps
 from .levels import RECENT, recovery
@@ -68,18 +68,18 @@ def judge(run: Run) -> Judgement:
 
 def _why_unstable(recording: ProcessRecording) -> str | None:
     """Why a process' run cannot be called recovered; None when it can."""
-    alarms, actions = recording.alarms(), recording.actions()
+    alarms = recording.alarms()
     for optimizer in recording.step_counts():
         own = [alarm for alarm in alarms if alarm.optimizer == optimizer]
         if own:
             steps = recording.steps(optimizer)
-            reason = _not_back(steps, own, [action for action in actions if action.optimizer == optimizer])
+            reason = _not_back(steps, own)
             if reason:
                 return reason
     return None
 
 
-def _not_back(steps: Steps, alarms: list[Alarm], actions: list[Action]) -> str | None:
+def _not_back(steps: Steps, alarms: list[Alarm]) -> str | None:
     lost = np.isin(steps.action.astype(str), list(SKIPS))
     tail = slice(max(0, len(steps) - RECENT), None)
     made = ~lost

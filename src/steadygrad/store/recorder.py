@@ -66,11 +66,6 @@ class Recorder:
         except (sqlite3.Error, OSError) as error:
             raise RecordingError(f"cannot record to {path}: {error}") from error
 
-    @property
-    def alive(self) -> bool:
-        """Whether records are still kept."""
-        return self._connection is not None
-
     def optimizer(self, info: OptimizerInfo) -> None:
         """A new optimizer has made its first step."""
         tensors = json.dumps([[tensor.name, list(tensor.shape), tensor.dtype] for tensor in info.tensors])

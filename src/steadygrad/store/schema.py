@@ -46,12 +46,3 @@ def to_sql(value: float | None) -> Any:
     if value is None or value == value:
         return value
     return "nan"
-
-
-def from_sql(value: Any) -> float | None:
-    """The inverse of `to_sql`.
-
-    >>> from_sql("nan"), from_sql(2.0)
-    (nan, 2.0)
-    """
-    return None if value is None else float(value)
