@@ -2,6 +2,7 @@
 
     python benchmarks/run_overhead.py
     python benchmarks/run_overhead.py --quick --json overhead.json
+    python benchmarks/run_overhead.py --peers
 
 Two processes train the same model from the same seed, one bare and one inside `sg.watch(...)` in protect mode with
 recording. They never run at once: the parent lets each make a step in turn (bare, watched, watched, bare, ...), so
@@ -11,6 +12,16 @@ with their 95 % intervals; no absolute time means anything here.
 Wall time is what a user waits; on a shared machine it is also what the neighbours do. So the judgement goes by the
 processor time of the training process, and by what the watcher itself counts: "ok" when the interval's upper end and
 the count are within the bound, "missed" when its lower end or the count is beyond, else "unclear".
+
+`--peers` measures in the same way what else people add to a training: clipping, anomaly mode, `wandb.watch` and three
+tools that look for instability. They are no dependencies of this project. Those that are not installed are skipped; in
+an environment of its own, with torch and this project already in it:
+
+    pip install wandb stabilityguard trainscope torchmortem
+
+A median passes over what a tool does only now and then, so the table also has the mean: the processor time of all
+timed steps, over that of the bare ones. Not in it are the first steps, and what a tool does in other processes. The
+row "nothing" is a second bare training: it shows how far apart two equal processes are, which no interval does.
 """
 
 import argparse
@@ -23,201 +34,178 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 import torch
+from contenders import BARE, CONTENDERS, PEERS, STEADYGRAD
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor, nn
-
-import steadygrad as sg
-
-VOCABULARY = 1_000
-"""Tokens of the two language models."""
+from torch import nn
+from workloads import WORKLOADS
 
 START_UP_BOUND = 0.3
 """Seconds that `steadygrad run` may add to the start of a script that imports torch."""
 
 
-class LstmModel(nn.Module):
-    """Embedding, two LSTM layers, decoder: 5.2 M parameters."""
-
-    def __init__(self, width: int = 512) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(VOCABULARY, width)
-        self.lstm = nn.LSTM(width, width, num_layers=2)
-        self.decoder = nn.Linear(width, VOCABULARY)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Logits of the next token, of tokens (time, batch)."""
-        return self.decoder(self.lstm(self.embedding(tokens))[0])
-
-
-class TransformerModel(nn.Module):
-    """Embedding, six pre-norm encoder layers with a causal mask, decoder: 11.4 M parameters."""
-
-    def __init__(self, width: int = 384, layers: int = 6) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(VOCABULARY, width)
-        layer = nn.TransformerEncoderLayer(width, 6, 4 * width, dropout=0.0, batch_first=True, norm_first=True)
-        self.body = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
-        self.decoder = nn.Linear(width, VOCABULARY)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Logits of the next token, of tokens (batch, time)."""
-        mask = nn.Transformer.generate_square_subsequent_mask(tokens.shape[1])
-        return self.decoder(self.body(self.embedding(tokens), mask=mask, is_causal=True))
-
-
-def _adamw(params: Sequence[Tensor]) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(params, lr=3e-4)
-
-
-def _sgd(params: Sequence[Tensor]) -> torch.optim.Optimizer:
-    return torch.optim.SGD(params, lr=0.5)
-
-
-@dataclass(frozen=True)
-class Workload:
-    """A training whose steps are timed: `shape` is that of the tokens, `bound` the overhead allowed."""
-
-    name: str
-    model: Callable[[], nn.Module]
-    optimizer: Callable[[Sequence[Tensor]], torch.optim.Optimizer]
-    shape: tuple[int, int]
-    bound: float
-
-
-WORKLOADS = {
-    "lstm": Workload("LSTM language model, SGD", LstmModel, _sgd, (35, 16), 0.02),
-    "transformer": Workload("transformer, AdamW", TransformerModel, _adamw, (8, 64), 0.01),
-}
-
-
 @dataclass(frozen=True)
 class Overhead:
-    """The measured overhead of one workload, as fractions of the bare time.
+    """The measured overhead of one contender on one workload, as fractions of the bare time.
 
-    `wall` and `cpu` are medians over pairs of steps, each with its 95 % interval. `own` is what the watcher says it has
-    spent, over the time that the watched training ran: rare work (a sample, a write, the set-up at the first step) is
-    in it, which a median passes over.
+    `wall` and `cpu` are medians over pairs of steps, `mean` is the processor time of all of them together; each has its
+    95 % interval. `own` is what the contender says it has spent, over the time that its training ran: the set-up at the
+    first step is in it too. `acted` is how often it has changed a step. Only steadygrad has a bound and a verdict.
     """
 
     workload: str
+    contender: str
     parameters: int
     steps: int
     wall: float
     wall_interval: tuple[float, float]
     cpu: float
     cpu_interval: tuple[float, float]
-    own: float
-    bound: float
+    mean: float
+    mean_interval: tuple[float, float]
+    own: float | None
+    acted: int
+    bound: float | None
     verdict: str
 
 
-def work(key: str, watched: bool, record: str, threads: int, commands: Connection) -> None:
+def work(key: str, contender: str, folder: str, threads: int, commands: Connection) -> None:
     """Train in this process, as many steps as each number received says, until None comes.
 
     Args:
         key: the workload.
-        watched: whether inside `sg.watch`.
-        record: the folder for the run folder.
+        contender: what is added to it.
+        folder: where to run; what would be printed is written there too.
         threads: of torch.
         commands: receives how many steps to make; is sent (wall seconds, processor seconds) of them. At the end it is
-            sent the watcher's own seconds (0 for a bare training), whether it acted, and the number of parameters.
+            sent the contender's own seconds (None if it counts none), how often it acted, and the number of parameters.
     """
+    os.chdir(folder)
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     workload = WORKLOADS[key]
     model = workload.model()
-    optimizer = workload.optimizer(list(model.parameters()))
-    watch = sg.watch(model, optimizer, record=record) if watched else None
-    batches = [torch.randint(VOCABULARY, workload.shape) for _ in range(16)]
-    made = 0
-    while (steps := commands.recv()) is not None:
-        wall, cpu = time.perf_counter(), time.process_time()
-        for _ in range(steps):
-            tokens = batches[made % len(batches)]
-            loss = nn.functional.cross_entropy(model(tokens).flatten(0, 1), tokens.flatten())
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            made += 1
-        commands.send((time.perf_counter() - wall, time.process_time() - cpu))
-    seconds, acted = 0.0, False
-    if watch is not None:
-        watch.close()
-        assert watch.run is not None
-        summary = sg.open_run(watch.run).summary()
-        seconds, acted = summary["overhead"]["seconds"], bool(summary["action_counts"])
+    with Path(f"{contender}.txt").open("w") as printed, redirect_stdout(printed):
+        attached = CONTENDERS[contender].attach(model, workload.optimizer(list(model.parameters())))
+        optimizer = attached.optimizer
+        batches = workload.batches()
+        made = 0
+        while (steps := commands.recv()) is not None:
+            wall, cpu = time.perf_counter(), time.process_time()
+            for _ in range(steps):
+                tokens = batches[made % len(batches)]
+                with attached.around():
+                    loss = nn.functional.cross_entropy(model(tokens).flatten(0, 1), tokens.flatten())
+                    optimizer.zero_grad()
+                    loss.backward()
+                attached.before_step(loss)
+                optimizer.step()
+                attached.after_step(loss)
+                made += 1
+            commands.send((time.perf_counter() - wall, time.process_time() - cpu))
+        seconds, acted = attached.finish()
     commands.send((seconds, acted, sum(param.numel() for param in model.parameters())))
 
 
-def measure(key: str, *, pairs: int, warm_up: int, threads: int) -> Overhead:
-    """Time one workload bare and watched, in turns.
+def measure(key: str, contender: str, *, pairs: int, warm_up: int, threads: int) -> Overhead:
+    """Time one workload bare and with a contender, in turns.
 
     Args:
         key: the workload.
+        contender: what is added to it.
         pairs: how many pairs of steps are timed.
         warm_up: steps of each process before that.
         threads: of torch.
 
     Returns:
         The overhead.
+
+    Raises:
+        EOFError: a training stopped with an error, which it has printed.
+        ConnectionError: the same.
     """
     context = multiprocessing.get_context("spawn")
     workload = WORKLOADS[key]
-    with tempfile.TemporaryDirectory(prefix="steadygrad-bench-") as record:
-        ends: list[Connection] = []
-        processes = []
-        for watched in (False, True):
-            here, there = context.Pipe()
-            process = context.Process(target=work, args=(key, watched, record, threads, there), daemon=True)
-            process.start()
-            there.close()
-            ends.append(here)
-            processes.append(process)
-        running = _block(ends[1], warm_up)[0]
-        _block(ends[0], warm_up)
-        walls: list[float] = []
-        cpus: list[float] = []
-        for pair in range(pairs):
-            times = [(0.0, 0.0), (0.0, 0.0)]
-            for which in (0, 1) if pair % 2 == 0 else (1, 0):
-                times[which] = _block(ends[which], 1)
-            running += times[1][0]
-            walls.append(times[1][0] / times[0][0] - 1.0)
-            cpus.append(times[1][1] / times[0][1] - 1.0)
-        reports = []
-        for end, process in zip(ends, processes, strict=True):
-            end.send(None)
-            reports.append(end.recv())
-            process.join()
+    ends: list[Connection] = []
+    processes = []
+    with tempfile.TemporaryDirectory(prefix="steadygrad-bench-") as folder:
+        try:
+            for which in (BARE, contender):
+                here, there = context.Pipe()
+                process = context.Process(target=work, args=(key, which, folder, threads, there), daemon=True)
+                process.start()
+                there.close()
+                ends.append(here)
+                processes.append(process)
+            running = _block(ends[1], warm_up)[0]
+            _block(ends[0], warm_up)
+            times = np.zeros((pairs, 2, 2))  # of pair, process, and wall or processor
+            for pair in range(pairs):
+                for which in (0, 1) if pair % 2 == 0 else (1, 0):
+                    times[pair, which] = _block(ends[which], 1)
+            reports = []
+            for end in ends:
+                end.send(None)
+                reports.append(end.recv())
+        except (EOFError, ConnectionError):
+            for process in processes:
+                process.terminate()
+            raise
+        finally:
+            for process in processes:
+                process.join()
+    running += float(times[:, 1, 0].sum())
     seconds, acted, parameters = reports[1]
-    if acted:
-        raise SystemExit(f"{workload.name}: the watcher has changed the training, so this is no healthy run")
+    walls, cpus = (times[:, 1] / times[:, 0] - 1.0).T.tolist()
     low, high = interval(cpus)
-    own = seconds / running
-    if max(high, own) <= workload.bound:
-        verdict = "ok"
-    else:
-        verdict = "missed" if max(low, own) > workload.bound else "unclear"
+    mean, mean_interval = mean_overhead(times[:, 1, 1], times[:, 0, 1])
+    own = None if seconds is None else seconds / running
+    bound, verdict = None, ""
+    if contender == STEADYGRAD:
+        if acted:
+            raise SystemExit(f"{workload.name}: the watcher has changed the training, so this is no healthy run")
+        assert own is not None
+        bound = workload.bound
+        if max(high, own) <= bound:
+            verdict = "ok"
+        else:
+            verdict = "missed" if max(low, own) > bound else "unclear"
     return Overhead(
         workload=workload.name,
+        contender=CONTENDERS[contender].label() or contender,
         parameters=parameters,
         steps=warm_up + pairs,
         wall=median(walls),
         wall_interval=interval(walls),
         cpu=median(cpus),
         cpu_interval=(low, high),
+        mean=mean,
+        mean_interval=mean_interval,
         own=own,
-        bound=workload.bound,
+        acted=acted,
+        bound=bound,
         verdict=verdict,
     )
+
+
+def mean_overhead(contended: np.ndarray, bare: np.ndarray) -> tuple[float, tuple[float, float]]:
+    """The overhead over all pairs together, with a 95 % interval from drawing the pairs anew, 2,000 times.
+
+    >>> mean_overhead(np.full(30, 3.0), np.full(30, 2.0))
+    (0.5, (0.5, 0.5))
+    """
+    drawn = np.random.default_rng(0).integers(len(bare), size=(2_000, len(bare)))
+    low, high = np.quantile(contended[drawn].sum(1) / bare[drawn].sum(1), (0.025, 0.975)) - 1.0
+    return float(contended.sum() / bare.sum() - 1.0), (float(low), float(high))
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
@@ -265,15 +253,31 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer steps: a look, with a wide interval")
     parser.add_argument("--threads", type=int, default=1, help="torch threads of the trainings (default: 1)")
     parser.add_argument("--only", choices=[*WORKLOADS, "start-up"], help="measure this one alone")
+    parser.add_argument("--peers", action="store_true", help="measure clipping, anomaly mode and other tools as well")
     args = parser.parse_args()
     pairs, warm_up, starts = (30, 4, 3) if args.quick else (200, 8, 9)
     console = Console(stderr=True, highlight=False)
 
+    contenders = {}
+    for contender in (STEADYGRAD, *PEERS) if args.peers else (STEADYGRAD,):
+        label = CONTENDERS[contender].label()
+        if label is None:
+            name, package = CONTENDERS[contender].name, CONTENDERS[contender].package
+            console.print(f"{name}: skipped, the package {package} is not installed")
+        else:
+            contenders[contender] = label
     overheads = []
     for key, workload in WORKLOADS.items():
-        if args.only in (None, key):
-            console.print(f"{workload.name}: {pairs} pairs of steps ...")
-            overheads.append(measure(key, pairs=pairs, warm_up=warm_up, threads=args.threads))
+        if args.only not in (None, key):
+            continue
+        for contender, label in contenders.items():
+            console.print(f"{workload.name}, {label}: {pairs} pairs of steps ...")
+            try:
+                overheads.append(measure(key, contender, pairs=pairs, warm_up=warm_up, threads=args.threads))
+            except (EOFError, ConnectionError):
+                if contender == STEADYGRAD:
+                    raise
+                console.print(f"{workload.name}, {label}: stopped with an error (above), so it has no row")
     added: tuple[list[float], list[float]] = ([], [])
     if args.only in (None, "start-up"):
         console.print(f"start-up: {starts} pairs of starts ...")
@@ -282,28 +286,32 @@ def main() -> None:
     machine = (
         f"{os.cpu_count()} cores, {platform.machine()}, torch {torch.__version__}, Python {platform.python_version()}"
     )
-    table = Table(title=f"Overhead of watching ({machine})", box=None, pad_edge=False, header_style="bold")
-    for name in ("what", "wall time", "processor time", "its own count", "bound", ""):
-        table.add_column(name, justify="left" if name in {"what", ""} else "right")
+    table = Table(title=f"Overhead over bare training ({machine})", box=None, pad_edge=False, header_style="bold")
+    for name in ("what", "contender", "wall time", "processor time", "its mean", "own count", "bound", ""):
+        table.add_column(name, justify="left" if name in {"what", "contender", ""} else "right")
     for each in overheads:
         table.add_row(
             f"{each.workload}, {each.parameters / 1e6:.1f} M, {each.steps} steps",
+            each.contender,
             _with_interval(each.wall, each.wall_interval),
             _with_interval(each.cpu, each.cpu_interval),
-            _percent(each.own),
-            _percent(each.bound),
-            _colored(each.verdict),
+            _with_interval(each.mean, each.mean_interval),
+            "" if each.own is None else _percent(each.own),
+            "" if each.bound is None else _percent(each.bound),
+            _colored(each.verdict) if each.verdict else (f"acted {each.acted} times" if each.acted else ""),
         )
     if added[0]:
         verdict = "ok" if median(added[0]) <= START_UP_BOUND else "missed"
         table.add_row(
-            f"start-up of `steadygrad run`, {len(added[0])} starts",
-            *(f"{median(each):.2f} s ({min(each):.2f} to {max(each):.2f} s)" for each in added),
+            f"start-up, {len(added[0])} starts",
+            "steadygrad run",
+            *(f"{median(each):.2f} s ({min(each):.2f} to {max(each):.2f})" for each in added),
+            "",
             "",
             f"{START_UP_BOUND:.2f} s",
             _colored(verdict),
         )
-    Console(highlight=False, width=None if sys.stdout.isatty() else 150).print(table)
+    Console(highlight=False, width=None if sys.stdout.isatty() else 190).print(table)
     if args.json is not None:
         result = {
             "machine": machine,
@@ -331,7 +339,7 @@ def _percent(fraction: float) -> str:
 
 
 def _with_interval(fraction: float, interval: tuple[float, float]) -> str:
-    return f"{_percent(fraction)} ({_percent(interval[0])} to {_percent(interval[1])})"
+    return f"{_percent(fraction)} ({100 * interval[0]:.2f} to {100 * interval[1]:.2f})"
 
 
 def _colored(verdict: str) -> str:

@@ -1,9 +1,13 @@
 """Lists of tensors, grouped so that torch's `_foreach_*` functions take their fast path."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
+from torch.utils._foreach_utils import _group_tensors_by_device_and_dtype
+
+REDUCED = frozenset({torch.float16, torch.bfloat16})
+"""Dtypes in which nothing is to be accumulated."""
 
 
 def group(tensors: Sequence[Tensor]) -> dict[tuple[torch.device, torch.dtype, bool], list[int]]:
@@ -20,8 +24,15 @@ def group(tensors: Sequence[Tensor]) -> dict[tuple[torch.device, torch.dtype, bo
         [[0, 1]]
     """
     groups: dict[tuple[torch.device, torch.dtype, bool], list[int]] = {}
-    for index, tensor in enumerate(tensors):
-        groups.setdefault((tensor.device, tensor.dtype, tensor.layout == torch.strided), []).append(index)
+    if not tensors:
+        return groups
+    # Far faster than a loop that asks each tensor: what one is, most are.
+    for (device, dtype), (_, places) in _group_tensors_by_device_and_dtype([list(tensors)], with_indices=True).items():
+        sparse = [place for place in places if tensors[place].layout != torch.strided]
+        dense = places if not sparse else [place for place in places if tensors[place].layout == torch.strided]
+        for kind, own in ((True, dense), (False, sparse)):
+            if own:
+                groups[(device, dtype, kind)] = own
     return groups
 
 
@@ -34,14 +45,35 @@ def dense_values(tensor: Tensor) -> Tensor:
     return tensor.values()
 
 
+CHUNK = 1 << 16
+"""Elements that are worked on together: few enough that all but the first look finds them in the cache."""
+
+
+def chunks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Pieces of tensors of one shape, for work that looks at each element several times.
+
+    On a CPU flat views that fit into the cache, where memory order allows it; else the tensors as they are.
+
+    Example:
+        >>> [piece.shape for piece, _ in chunks(torch.ones(300, 300), torch.zeros(300, 300))]
+        [torch.Size([65536]), torch.Size([24464])]
+    """
+    first = tensors[0]
+    if first.numel() <= CHUNK or not all(tensor.is_cpu and tensor.is_contiguous() for tensor in tensors):
+        yield tensors
+    else:
+        yield from zip(*(tensor.view(-1).split(CHUNK) for tensor in tensors), strict=True)
+
+
 def scale_(tensors: Sequence[Tensor], factor: float) -> None:
     """Multiply tensors in place, sparse ones included."""
     with torch.no_grad():
-        dense = [tensor for tensor in tensors if tensor.layout == torch.strided]
-        if dense:
-            torch._foreach_mul_(dense, factor)
+        # Of reduced precision, `_foreach_mul_` rounds the factor too: a limit would be missed by up to 0.4 %.
+        together = [tensor for tensor in tensors if tensor.layout == torch.strided and tensor.dtype not in REDUCED]
+        if together:
+            torch._foreach_mul_(together, factor)
         for tensor in tensors:
-            if tensor.layout != torch.strided:
+            if tensor.layout != torch.strided or tensor.dtype in REDUCED:
                 tensor.mul_(factor)
 
 

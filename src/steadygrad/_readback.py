@@ -4,6 +4,7 @@ Every read waits for the device, so each step goes through here once, with every
 """
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -78,6 +79,60 @@ def read_tensor_scalar(value: Any) -> float | None:
     if isinstance(value, Tensor):
         return float(value.detach()) if value.numel() == 1 else None
     return float(value) if isinstance(value, (int, float)) else None
+
+
+def peek(tensor: Tensor) -> list[float] | None:
+    """The values of a tensor where reading them costs no waiting; None elsewhere, for the device to decide.
+
+    Free to read is a plain tensor on the CPU, outside `torch.compile` and `FakeTensorMode`.
+
+    Example:
+        >>> peek(torch.tensor([1.0, 2.0]))
+        [1.0, 2.0]
+    """
+    if not _free_to_read(tensor):
+        return None
+    values = tensor.tolist()
+    return values if isinstance(values, list) else [values]
+
+
+def _free_to_read(tensor: Tensor) -> bool:
+    return not torch.compiler.is_compiling() and tensor.is_cpu and type(tensor) is Tensor
+
+
+class Mailbox:
+    """Numbers of a device that arrive when the device gets there; nobody waits for them.
+
+    A CPU's arrive at once. An accelerator's are copied into pinned memory behind the work that makes them, and are
+    there a step or two later. What has no values (`FakeTensorMode`, `torch.compile`) never arrives.
+
+    Example:
+        >>> mailbox = Mailbox()
+        >>> mailbox.post(torch.tensor([1.0, 2.0]))
+        >>> mailbox.collect()
+        [[1.0, 2.0]]
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[Tensor, Any]] = deque()
+
+    def post(self, values: Tensor) -> None:
+        """Send a vector."""
+        if _free_to_read(values):
+            self._waiting.append((values.clone(), None))
+        elif values.is_cuda and type(values) is Tensor and not torch.compiler.is_compiling():
+            copy = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+            copy.copy_(values, non_blocking=True)
+            event = torch.cuda.Event()
+            event.record(torch.cuda.current_stream(values.device))
+            self._waiting.append((copy, event))
+
+    def collect(self) -> list[list[float]]:
+        """Everything that has arrived, in the order of posting."""
+        arrived = []
+        while self._waiting and (self._waiting[0][1] is None or self._waiting[0][1].query()):
+            arrived.append(self._waiting.popleft()[0].reshape(-1).tolist())
+        return arrived
 
 
 def any_nonfinite(tensors: Sequence[Tensor]) -> bool:

@@ -10,12 +10,12 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.util import Finalize
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -24,15 +24,20 @@ from torch.optim import Optimizer
 
 from .. import _dist
 from .._foreach import scale_
+from .._names import find_roots
 from .._readback import read_step
 from .._snapshot import BufferSnapshot
-from .._tap import LossTap, Plan, ScalerTap, StepTap, find_roots
+from .._tap import LossTap, Plan, ScalerTap, StepTap
+from ..clip import Policy
 from ..errors import SteadygradError
 from ..guard import Raised, Ruling
 from ..records import Action, Alarm, Sink, StepRecord, describe
 from ..store import MAX_OPTIMIZERS, Recorder, append_event, recording_path
 from .session import Reading, Session, scalar_loss
 from .words import first_line, told
+
+Clip: TypeAlias = Policy | Callable[[], Policy] | Literal[False] | None
+"""What scales gradients: a policy, something that makes one for each optimizer, nothing, or (None) the default."""
 
 SCALER_STREAK = 20
 """Steps left out by a gradient scaler in a row that are no longer its search for a scale: 2^20 down from its start."""
@@ -76,6 +81,7 @@ class Watcher:
         optimizers: the optimizers to watch; None: every one of the process.
         modules: where to look for the owners of the parameters; None: every module that is alive.
         others: optimizers that another watcher has, to be left alone.
+        clip: what scales gradients, see `watch`.
     """
 
     def __init__(
@@ -86,8 +92,10 @@ class Watcher:
         optimizers: Sequence[Optimizer] | None = None,
         modules: Sequence[nn.Module] | None = None,
         others: "weakref.WeakSet[Optimizer] | None" = None,
+        clip: Clip = None,
     ) -> None:
         self._mode = mode
+        self._clip: Clip = clip
         self.acts = mode != "observe"
         self._home = home
         self._modules = modules
@@ -202,8 +210,12 @@ class Watcher:
             ruling = replace(ruling, action="skip" if burst else "", coefficient=0.0 if burst else 1.0)
         if (not self.acts or session.sharded) and ruling.action != "scaler-skip":
             ruling = replace(ruling, action="", coefficient=1.0)
+        if ruling.action == "clip" and (session.policy is not None or not session.scales):
+            ruling = replace(ruling, action="", coefficient=1.0)
         if ruling.action == "clip":
             scale_(reading.grads, ruling.coefficient)
+        elif ruling.action == "" and session.policy is not None and self.acts and may_clip and not session.sharded:
+            ruling = replace(ruling, coefficient=session.clip_by_policy(optimizer, reading.norm))
         if sampled and ruling.lost:
             session.sampler.drop()
         self._pending[id(optimizer)] = _Pending(session, reading, ruling, loss, session.lr(optimizer))
@@ -229,6 +241,8 @@ class Watcher:
             return
         began = time.perf_counter()
         session = pending.session
+        if session.policy is not None and self.acts and not lost and pending.ruling.action == "":
+            session.policy.after_step(optimizer)
         if session.sampler.pending:
             self._end_sample(pending)
         session.lost_in_a_row = session.lost_in_a_row + 1 if lost else 0
@@ -260,6 +274,7 @@ class Watcher:
             frame,
             find_roots=self._roots,
             buffers=self._early_buffers.pop(optimizer, None),
+            clip=_made(self._clip),
             use_loss=world_size == 1,
             on_cleared=functools.partial(self._cleared, id(optimizer)),
             on_error=self.fail,
@@ -349,7 +364,7 @@ class Watcher:
         self._raise(session, ruling.alarms, where)
         if ruling.action:
             self._act(session, ruling.action, {**ruling.detail, **where})
-        coefficient = 1.0 if ruling.action != "clip" else ruling.coefficient
+        coefficient = 1.0 if ruling.lost else ruling.coefficient
         record = StepRecord(
             optimizer=session.index,
             step=session.step,
@@ -459,6 +474,13 @@ class Watcher:
         self._intervened = False
         self._found_nonfinite = False
         self._last_loss: tuple[int, float | None] = (-1, None)
+
+
+def _made(clip: Clip) -> Policy | Literal[False] | None:
+    """The policy of one optimizer."""
+    if clip is None or isinstance(clip, Policy):
+        return clip
+    return clip() if callable(clip) else False
 
 
 def _unsound(loss: float | None) -> tuple[Raised, ...]:

@@ -5,7 +5,7 @@ import operator
 import weakref
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,9 +14,11 @@ from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from .. import _dist
+from .._names import name_parameters
 from .._readback import global_norm, read_step, read_tensor_scalar
 from .._snapshot import BufferSnapshot
-from .._tap import CarriedState, name_parameters
+from .._tap import CarriedState
+from ..clip import Policy, RobustClip, settle_scale, step_gradients
 from ..guard import Guard, Measured
 from ..measure import overflow_safe_norm, tensor_norms
 from ..records import NO_GRADIENT, OptimizerInfo, TensorInfo
@@ -42,6 +44,7 @@ class Session:
         frame: the innermost frame of the user's code, for names.
         find_roots: finds the modules that own parameters.
         buffers: the buffers' snapshot taken when the optimizer was made, if there is one.
+        clip: the policy that scales gradients; None: the default one; False: none.
         use_loss: whether the loss may decide.
         on_cleared: called when a carried state was cleared.
         on_error: receives errors of ours.
@@ -55,13 +58,17 @@ class Session:
         *,
         find_roots: Callable[[Sequence[Tensor]], list[nn.Module]],
         buffers: BufferSnapshot | None,
+        clip: Policy | Literal[False] | None,
         use_loss: bool,
         on_cleared: Callable[[str], None],
         on_error: Callable[[BaseException], None],
     ) -> None:
         self.index = index
         self.ref = weakref.ref(optimizer)
-        self.guard = Guard(use_loss=use_loss)
+        self.guard = Guard(clip if isinstance(clip, RobustClip) else None, use_loss=use_loss)
+        # A policy of the user's own does the scaling; the guard's still tells what is unusual.
+        self.policy = None if clip is False or isinstance(clip, RobustClip) else clip
+        self.scales = clip is not False
         self.step = 0
         self.lost_in_a_row = 0
         self.left_out_in_a_row = 0
@@ -109,6 +116,17 @@ class Session:
             self.sampler.weight_norm,
             self._reach(optimizer, norms) if math.isfinite(norm) else 0.0,
         )
+
+    @torch.no_grad()
+    def clip_by_policy(self, optimizer: Optimizer, norm: float) -> float:
+        """Let the user's own policy clip; returns by how much the global norm has changed."""
+        assert self.policy is not None
+        gradients = step_gradients(optimizer)
+        clipped = self.policy.clip_(gradients)
+        settle_scale(optimizer, gradients)
+        self.policy.before_step(optimizer)
+        after = read_tensor_scalar(clipped.clipped_norm)
+        return 1.0 if not after or not norm else min(1.0, after / norm)
 
     def lr(self, optimizer: Optimizer) -> float | None:
         """The largest learning rate of the optimizer's groups; None where there is none."""

@@ -12,9 +12,10 @@ from torch import nn
 from torch.optim import Optimizer
 
 from .. import _config
+from ..clip import Policy
 from ..errors import SteadygradError
 from ..store import create_run, finish_run
-from .process import Watcher
+from .process import Clip, Watcher
 
 WATCHED: "weakref.WeakSet[Optimizer]" = weakref.WeakSet()
 """Optimizers that a `Watch` has: the watcher of `steadygrad run` leaves them to it."""
@@ -28,6 +29,7 @@ class Watch:
         model: nn.Module | None,
         optimizers: Sequence[Optimizer],
         mode: str,
+        clip: Clip,
         record: str | Path | Literal[False],
     ) -> None:
         self._record: Path | None = None if record is False else Path(record)
@@ -36,7 +38,8 @@ class Watch:
         self._optimizers = list(optimizers)
         self._mode = mode
         self._closed = False
-        self._watcher = Watcher(mode, self, optimizers=optimizers, modules=None if model is None else [model])
+        modules = None if model is None else [model]
+        self._watcher = Watcher(mode, self, optimizers=optimizers, modules=modules, clip=clip)
         if not self._off:
             WATCHED.update(optimizers)
             self._watcher.install()
@@ -97,6 +100,7 @@ def watch(
     optimizer: Optimizer | Sequence[Optimizer],
     *,
     mode: Literal["observe", "protect"] = "protect",
+    clip: Clip = None,
     record: str | Path | Literal[False] = "runs",
 ) -> Watch:
     """Watch a training loop from inside: hooks only, the loop, its schedulers and its scaler stay as they are.
@@ -105,14 +109,17 @@ def watch(
         model: the module whose parameters are trained; names in the record are its paths. None: the owners are found.
         optimizer: the optimizer, or several.
         mode: "protect" skips steps that are not finite and clips outliers; "observe" never touches training.
+        clip: what scales gradients in protect mode: a policy of `steadygrad.clip` or a `chain` of them; for several
+            optimizers a function that makes one for each; False for nothing. By default a `RobustClip` that knows how
+            far a step reaches. Steps that are not finite are skipped whatever clips.
         record: the folder in which the run's folder is made, or False to record nothing.
 
     Returns:
         The watch. Close it at the end, or use it in a `with` statement.
 
     Raises:
-        TypeError: `optimizer` is no torch optimizer.
-        ValueError: `mode` is not a mode, or there is no optimizer.
+        TypeError: `optimizer` is no torch optimizer, or `clip` no policy.
+        ValueError: `mode` is not a mode, there is no optimizer, or one policy is to clip for several optimizers.
 
     Example:
         >>> import torch
@@ -131,4 +138,11 @@ def watch(
     for each in optimizers:
         if not isinstance(each, Optimizer):
             raise TypeError(f"optimizer is a {type(each).__name__}, expected a torch.optim.Optimizer")
-    return Watch(model, optimizers, mode, record)
+    if not (clip is None or clip is False or isinstance(clip, Policy) or callable(clip)):
+        raise TypeError(f"clip is a {type(clip).__name__}, expected a policy of steadygrad.clip, or False")
+    if isinstance(clip, Policy) and len(optimizers) > 1:
+        raise ValueError(
+            f"clip is one {type(clip).__name__} for {len(optimizers)} optimizers, expected a function that makes one "
+            f"for each: clip=lambda: {type(clip).__name__}(...)"
+        )
+    return Watch(model, optimizers, mode, clip, record)

@@ -2,11 +2,20 @@
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Literal
 
+import torch
+from torch import Tensor
+
+from .._dist import local
+from .._readback import Mailbox, peek
 from .._robust import MAD_TO_SIGMA, RobustWindow
+from ..measure import each_norm, stacked
+from .arguments import count, one_of, positive
+from .gradients import Gradients
+from .policy import Policy
 
 NEW_SCALE_STEPS = 4
 """So many rejected norms in a row that agree with each other are a change of scale, not an outlier."""
@@ -39,6 +48,9 @@ HARMLESS = 0.1
 
 STANDS_OUT = 2.0
 """Times the median: what standing out means beside a far reach."""
+
+PLAUSIBLE = 1e4
+"""A first gradient this many times as large as the weights is scaled down."""
 
 TRUST_START = 0.3
 """Reach at which the trust region begins; it widens to `TOO_FAR`."""
@@ -74,7 +86,7 @@ def _never() -> bool:
     return False
 
 
-class RobustClip:
+class RobustClip(Policy):
     r"""Global-norm clipping with a threshold from the median and the spread of recent log-norms.
 
     With :math:`x = \log \|g\|`, :math:`m` the median of the accepted :math:`x` and :math:`s` their spread
@@ -93,22 +105,32 @@ class RobustClip:
     to a trust region that doubles while the norm does not grow. Without any history, a first gradient of such a reach
     is held back for one step.
 
+    In a loop of your own, history decides alone; the reach is known to `steadygrad.watch`. On an accelerator nothing is
+    read: the limits come from the norms that have arrived by then, a step or two late.
+
     Args:
         window: how many accepted norms are remembered.
         width: how many spreads above the median a norm must lie to be clipped.
         ratio: how many times the median a norm must be, at least, to be clipped.
+        nonfinite: what becomes of gradients that are not all finite: "zero" sets all of the step's gradients to zero,
+            so that the run survives (momentum moves the weights all the same; the guard and the fold of `attach` leave
+            the step out), "keep" leaves them.
 
     Raises:
-        ValueError: `window` < 8, `width` <= 0 or `ratio` <= 1.
+        ValueError: `window` < 8, `width` <= 0, `ratio` <= 1 or `nonfinite` is something else.
 
     Example:
-        >>> clip = RobustClip()
-        >>> [clip.decide(1.0).coefficient for _ in range(10)]
-        [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
-        >>> clip.decide(1e6).coefficient < 1e-5
-        True
-        >>> clip.decide(1.2).coefficient
+        >>> weight, clip = torch.nn.Parameter(torch.zeros(1)), RobustClip()
+        >>> for size in (1.0, 1.1, 0.9, 1e6, float("nan"), 1.2):
+        ...     weight.grad = torch.tensor([size])
+        ...     result = clip([weight])
+        ...     print(round(weight.grad.item(), 1))
         1.0
+        1.1
+        0.9
+        1.9
+        0.0
+        1.2
 
     References:
         Pascanu et al., "On the difficulty of training recurrent neural networks", 2013 (the global-norm clip).
@@ -117,15 +139,23 @@ class RobustClip:
         Kumar et al., "ZClip: Adaptive spike mitigation for LLM pre-training", 2025 (the z-score form).
     """
 
-    def __init__(self, *, window: int = 128, width: float = 6.0, ratio: float = 10.0) -> None:
-        if window < 8:
-            raise ValueError(f"window is {window}, expected at least 8")
-        if not width > 0:
-            raise ValueError(f"width is {width}, expected a positive number")
+    scope: ClassVar[str] = "global norm"
+
+    def __init__(
+        self,
+        *,
+        window: int = 128,
+        width: float = 6.0,
+        ratio: float = 10.0,
+        nonfinite: Literal["keep", "zero"] = "zero",
+    ) -> None:
+        count("window", window, 8)
+        self.width = positive("width", width)
         if not ratio > 1:
             raise ValueError(f"ratio is {ratio}, expected more than 1")
-        self.width = width
         self.ratio = ratio
+        one_of("nonfinite", nonfinite, ("keep", "zero"))
+        self.nonfinite = nonfinite
         self._accepted = RobustWindow(window)
         self._rejected: deque[float] = deque(maxlen=NEW_SCALE_STEPS)
         self._hits: deque[bool] = deque(maxlen=HIT_WINDOW)
@@ -134,6 +164,40 @@ class RobustClip:
         self._clock = 0
         self._outliers: deque[tuple[int, float]] = deque()
         self._quick, self._quick_left = 0.0, 0
+        self._late = Mailbox()
+        self._plausible: Tensor | None = None
+
+    def rescale_(self, gradients: Gradients) -> None:
+        """Decide from the norm where it can be read for nothing, else from what has arrived of the steps before."""
+        norm = gradients.norm()
+        if self._clock == 0 and self._plausible is None:
+            weights = torch.linalg.vector_norm(stacked(each_norm([local(param) for param in gradients.every])))
+            self._plausible = PLAUSIBLE * weights.to(norm.device).clamp(min=1.0)
+        values = peek(norm)
+        if values is not None:
+            if math.isfinite(values[0]):
+                gradients.scale_(self.decide(values[0], plausible=self._plausible_norm()).coefficient)
+            return
+        for arrived in self._late.collect():
+            if math.isfinite(arrived[0]):
+                self.decide(arrived[0], plausible=self._plausible_norm())
+        gradients.scale_(self._on_device(norm))
+        self._late.post(norm)
+
+    def _plausible_norm(self) -> float:
+        values = None if self._plausible is None else peek(self._plausible)
+        return math.inf if values is None else values[0]
+
+    def _on_device(self, norm: Tensor) -> Tensor:
+        """The coefficient of a norm that is not known yet, from what is known of those before it."""
+        if not len(self._accepted):
+            limit = torch.full_like(norm, math.inf) if self._plausible is None else self._plausible
+            return torch.where(norm > limit, 1.0 / norm, 1.0)
+        middle, spread = self._level()
+        limit = self._limit(middle, spread)
+        x = norm.log()
+        target = torch.clamp(2 * limit - x, min=middle + spread, max=limit)
+        return torch.where(x > limit, (target - x).exp(), 1.0)
 
     @property
     def num_hits(self) -> int:
@@ -172,7 +236,7 @@ class RobustClip:
             self._accept(x)
             return QUIET
         middle, spread = self._level()
-        limit = middle + max(math.log(self.ratio), self.width * spread)
+        limit = self._limit(middle, spread)
         stands_out = x > middle + max(math.log(STANDS_OUT), 2.0 * spread)
         excess = (x - middle) / spread
         shown = math.exp(min(limit, 700.0))
@@ -209,7 +273,7 @@ class RobustClip:
             "outliers": list(self._outliers),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`."""
         self._accepted.load_state_dict(state["accepted"])
         self._rejected = deque(state["rejected"], maxlen=NEW_SCALE_STEPS)
@@ -227,6 +291,9 @@ class RobustClip:
         upper_tail = (window.quantile(0.95) - middle) / 1.645
         uncertainty = 0.2 + 0.8 / math.sqrt(len(window))
         return middle, max(MAD_TO_SIGMA * window.mad(), upper_tail, uncertainty)
+
+    def _limit(self, middle: float, spread: float) -> float:
+        return middle + max(math.log(self.ratio), self.width * spread)
 
     def _first(self, x: float, reach: float, plausible: float) -> ClipDecision:
         """No history: only the size of the step itself, and the agreement of two norms, can tell."""

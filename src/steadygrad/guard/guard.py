@@ -4,11 +4,8 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..clip import ClipDecision, RobustClip
+from ..clip import PLAUSIBLE, ClipDecision, RobustClip
 from .loss import LossLevel
-
-PLAUSIBLE = 1e4
-"""A first gradient this many times as large as the weights is scaled down."""
 
 SPIKE_RATIO = 100.0
 """A norm this many times the median, and `SPIKE_WIDTH` spreads above it, is an alarm and not only clipped."""

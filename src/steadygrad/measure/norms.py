@@ -1,44 +1,120 @@
-"""Per-tensor L2 norms, accumulated in float32 or wider whatever the tensors' dtype."""
+"""Norms of tensors, accumulated in float32 or wider whatever the tensors' dtype."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from .._foreach import dense_values, group
+from .. import _dist
+from .._foreach import REDUCED, dense_values, group
 
-REDUCED = frozenset({torch.float16, torch.bfloat16})
+
+def each_norm(tensors: Sequence[Tensor], norm_type: float = 2.0) -> list[Tensor]:
+    r"""The p-norm of each tensor, :math:`\|t_i\|_p`.
+
+    Args:
+        tensors: floating or complex tensors of any shapes, dtypes, devices and layouts; sparse ones count duplicate
+            indices summed; of DTensors, this rank's part.
+        norm_type: p, positive; `inf` for the largest absolute value.
+
+    Returns:
+        A 0-d tensor for each, on its device: float64 on CUDA, where that costs nothing and squares cannot overflow, and
+        for float64 tensors; else float32. NaN for a tensor with a NaN; on other devices `inf` may mean that the squares
+        have overflowed, see `overflow_safe_norm`.
+
+    Example:
+        >>> [norm.item() for norm in each_norm([torch.tensor([3.0, 4.0]), torch.tensor(-2.0)])]
+        [5.0, 2.0]
+    """
+    norms: list[Tensor] = [torch.empty(0)] * len(tensors)
+    for (device, dtype, dense), places in group(tensors).items():
+        values = [tensors[place] if dense else dense_values(tensors[place]) for place in places]
+        wide = _accumulator(device, dtype)
+        found = torch._foreach_norm(values, norm_type, **({} if wide is None else {"dtype": wide}))
+        for place, norm in zip(places, found, strict=True):
+            norms[place] = norm
+    return norms
 
 
 def tensor_norms(tensors: Sequence[Tensor]) -> list[tuple[list[int], Tensor]]:
     r"""The L2 norm of each tensor, :math:`\|t_i\|_2`, one device vector for each kind of tensor.
 
     Args:
-        tensors: floating or complex tensors of any shapes, dtypes, devices and layouts; sparse ones count
-            duplicate indices summed.
+        tensors: as of `each_norm`.
 
     Returns:
-        Pairs of the tensors' places in the list and a vector with their norms (float32, or float64 for float64
-        tensors) on their device. A tensor with a NaN has the norm NaN.
+        Pairs of the tensors' places in the list and a vector with their norms on their device.
 
     Example:
         >>> [(places, norms.tolist()) for places, norms in tensor_norms([torch.tensor([3.0, 4.0])])]
         [([0], [5.0])]
     """
-    results = []
-    for (_, dtype, dense), places in group(tensors).items():
-        values = [tensors[place] if dense else dense_values(tensors[place]) for place in places]
-        wide = torch.float32 if dtype in REDUCED else None
-        norms = torch._foreach_norm(values, 2.0, dtype=wide) if wide else torch._foreach_norm(values, 2.0)
-        results.append((places, torch.stack(list(norms))))
-    return results
+    norms = each_norm(tensors)
+    return [(places, torch.stack([norms[place] for place in places])) for places in group(tensors).values()]
 
 
-def overflow_safe_norm(tensor: Tensor) -> Tensor:
-    r"""The L2 norm without overflow of the squares, :math:`a \, \|t / a\|_2` with :math:`a = \max |t|`, in float64.
+def total_norm(norms: Sequence[Tensor], norm_type: float = 2.0) -> Tensor:
+    r"""The norm of everything from the norms of the parts, :math:`(\sum_i n_i^p)^{1/p}`.
 
     Args:
-        tensor: a floating or complex tensor of any shape, dense or sparse.
+        norms: 0-d tensors, on any devices.
+        norm_type: p, positive.
+
+    Returns:
+        A 0-d tensor on the first norm's device, float64 where the device has it: the sum of squares cannot overflow.
+
+    Raises:
+        ValueError: there are no norms.
+
+    Example:
+        >>> round(total_norm([torch.tensor(3e30), torch.tensor(4e30)]).item() / 1e30, 3)
+        5.0
+    """
+    if not norms:
+        raise ValueError("norms is empty, expected at least one")
+    return torch.linalg.vector_norm(stacked(norms), norm_type)
+
+
+def stacked(norms: Sequence[Tensor]) -> Tensor:
+    """0-d tensors as one vector on the first one's device, float64 where the device has it."""
+    home = norms[0].device
+    groups = group(norms)
+    if len(groups) > 1:
+        norms = [norm.to(device=home, dtype=widest(home)) for norm in norms]
+    return torch.stack(list(norms)).to(widest(home))
+
+
+def unit_norms(tensor: Tensor) -> Tensor:
+    r"""The L2 norm of each unit: a row of a matrix, a filter of a convolution, the whole of a vector.
+
+    .. math:: n_i = \| t_{i, :} \|_2
+
+    Args:
+        tensor: a floating or complex tensor of shape (units, ...), or of one or no dimension; DTensors give DTensors.
+
+    Returns:
+        A tensor of shape (units, 1, ...) that broadcasts against `tensor`, or 0-d for a vector or a scalar; float32, or
+        float64 on CUDA and for float64.
+
+    Example:
+        >>> unit_norms(torch.tensor([[3.0, 4.0], [0.0, 2.0]])).flatten().tolist()
+        [5.0, 2.0]
+
+    References:
+        Brock et al., "High-performance large-scale image recognition without normalization", 2021.
+    """
+    wide = _accumulator(tensor.device, tensor.dtype)
+    if tensor.ndim <= 1:
+        return torch.linalg.vector_norm(tensor, dtype=wide)
+    return torch.linalg.vector_norm(tensor, dim=tuple(range(1, tensor.ndim)), keepdim=True, dtype=wide)
+
+
+def overflow_safe_norm(tensor: Tensor, norm_type: float = 2.0) -> Tensor:
+    r"""The p-norm without overflow of the powers, :math:`a \, \|t / a\|_p` with :math:`a = \max |t|`, in float64.
+
+    Args:
+        tensor: a floating or complex tensor of any shape, dense or sparse; of a DTensor, this rank's part.
+        norm_type: p, positive.
 
     Returns:
         A 0-d float64 tensor: finite exactly when every element is finite.
@@ -47,10 +123,22 @@ def overflow_safe_norm(tensor: Tensor) -> Tensor:
         >>> overflow_safe_norm(torch.tensor([3e30, 4e30], dtype=torch.float64)).item()
         5e+30
     """
-    values = dense_values(tensor).detach()
+    values = dense_values(_dist.local(tensor)).detach()
     if values.numel() == 0:
         return torch.zeros((), dtype=torch.float64, device=values.device)
     size = values.abs().to(torch.float64)
     largest = size.max()
-    scale = torch.where(largest > 0, largest, torch.ones_like(largest))
-    return torch.linalg.vector_norm(size / scale) * scale
+    scale = torch.where((largest > 0) & torch.isfinite(largest), largest, torch.ones_like(largest))
+    return torch.linalg.vector_norm(size / scale, norm_type) * scale
+
+
+def widest(device: torch.device) -> torch.dtype:
+    """float64 where the device has it, else float32."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def _accumulator(device: torch.device, dtype: torch.dtype) -> torch.dtype | None:
+    """The dtype to accumulate in; None: the tensor's own. (float16 cannot overflow float32, bfloat16 can.)"""
+    if device.type == "cuda" and dtype in (torch.float32, torch.bfloat16):
+        return torch.float64
+    return torch.float32 if dtype in REDUCED else None

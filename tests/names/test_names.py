@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import steadygrad as sg
-from steadygrad._tap import find_roots
+from steadygrad._names import find_roots
 
 
 def names_of(ran_or_watch):
