@@ -652,7 +652,8 @@ def test_a_trace_has_nothing_of_ours():
     with ActivationProbe(model, every=1) as probe:
         traced = torch.jit.trace(model, torch.ones(1, 2), check_trace=False)
         assert probe.read() == {}
-    assert str(traced.inlined_graph) == str(bare.inlined_graph)
+    kinds = [[node.kind() for node in one.inlined_graph.nodes()] for one in (traced, bare)]
+    assert kinds[0] == kinds[1]
 
 
 def test_a_mode_of_the_user_sees_nothing_of_ours():

@@ -6,19 +6,16 @@ Promise: an error in here detaches the watcher with one line, and the training g
 import functools
 import math
 import os
-import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from multiprocessing.util import Finalize
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -29,12 +26,11 @@ from .._readback import read_step
 from .._snapshot import BufferSnapshot
 from .._tap import LossTap, Plan, ScalerTap, StepTap
 from ..clip import Policy
-from ..errors import SteadygradError
 from ..guard import Raised, Ruling
-from ..records import Action, Alarm, Sink, StepRecord, describe
-from ..store import MAX_OPTIMIZERS, Recorder, append_event, recording_path
-from .session import Reading, Session, scalar_loss
-from .words import first_line, told
+from ..store import MAX_OPTIMIZERS, append_event
+from .journal import Home, Journal, Pending
+from .session import Session, scalar_loss
+from .words import first_line
 
 Clip: TypeAlias = Policy | Callable[[], Policy] | Literal[False] | None
 """What scales gradients: a policy, something that makes one for each optimizer, nothing, or (None) the default."""
@@ -47,29 +43,6 @@ BURST = 0.03
 
 FACTS_EVERY = 16
 """Steps between two updates of the recorded overhead."""
-
-
-class Home(Protocol):
-    """Where a watcher keeps its records and speaks to people."""
-
-    def folder(self) -> Path | None:
-        """The run folder, made if need be; None when nothing is to be recorded. May raise `SteadygradError`."""
-        ...
-
-    def say(self, line: str) -> None:
-        """One line for people."""
-        ...
-
-
-@dataclass(slots=True)
-class _Pending:
-    """The step in progress, between its two hooks."""
-
-    session: Session
-    reading: Reading
-    ruling: Ruling
-    loss: float | None
-    lr: float | None
 
 
 class Watcher:
@@ -113,7 +86,7 @@ class Watcher:
     @property
     def recording(self) -> Path | None:
         """The run folder once something was recorded."""
-        return self._folder
+        return self._journal.folder
 
     def install(self) -> None:
         """Put the hooks in place."""
@@ -136,15 +109,14 @@ class Watcher:
     def close(self) -> None:
         """Make the recording complete; called at the end of the process too."""
         try:
-            if self._sink is not None:
+            if self._journal.recording:
                 for session in self._sessions.values():
                     late = [replace(raised, late=raised.late + 1) for raised in session.guard.settle()]
-                    self._raise(session, late, {})
-                self._write_overhead()
-                self._sink.close()
-                self._sink = None
+                    self._journal.alarms(session, late, {})
+                self._journal.overhead(self._spent)
+                self._journal.close()
         except Exception as error:
-            self._sink = None
+            self._journal.drop()
             self.fail(error)
 
     def fail(self, error: BaseException) -> None:
@@ -155,8 +127,8 @@ class Watcher:
                 f"an error inside steadygrad ({first_line(error)}): it has let go of this run, "
                 "training goes on unwatched"
             )
-            if self._folder is not None:
-                append_event(self._folder, "detached", error=first_line(error))
+            if self._journal.folder is not None:
+                append_event(self._journal.folder, "detached", error=first_line(error))
             self.close()
 
     def built(self, optimizer: Optimizer) -> None:
@@ -218,7 +190,7 @@ class Watcher:
             ruling = replace(ruling, coefficient=session.clip_by_policy(optimizer, reading.norm))
         if sampled and ruling.lost:
             session.sampler.drop()
-        self._pending[id(optimizer)] = _Pending(session, reading, ruling, loss, session.lr(optimizer))
+        self._pending[id(optimizer)] = Pending(session, reading, ruling, loss, session.lr(optimizer))
         self._spent += time.perf_counter() - began
         return Plan(lose=ruling.lost)
 
@@ -247,7 +219,7 @@ class Watcher:
             self._end_sample(pending)
         session.lost_in_a_row = session.lost_in_a_row + 1 if lost else 0
         session.left_out_in_a_row = 0
-        self._record(pending)
+        self._journal.step(pending)
         left_out = pending.ruling.action == "scaler-skip"
         if self.acts and (not left_out or pending.ruling.alarms):
             self._keep_state_sound(session, lost or left_out)
@@ -255,19 +227,19 @@ class Watcher:
         self._made += 1
         self._spent += time.perf_counter() - began
         if self._made % FACTS_EVERY == 1:
-            self._write_overhead()
+            self._journal.overhead(self._spent)
 
     # What happens in a step.
 
     def _session(self, optimizer: Optimizer, frame: FrameType | None) -> Session:
         session = self._sessions.get(id(optimizer))
         if session is not None and session.ref() is optimizer:
-            if session.refresh(optimizer, frame) and self._sink is not None:
-                self._sink.optimizer(session.info)
+            if session.refresh(optimizer, frame):
+                self._journal.optimizer(session.info)
             return session
         rank, world_size = _dist.world()
         if not self._sessions:
-            self._open(rank)
+            self._journal.open(rank, self.close)
         session = Session(
             self._count,
             optimizer,
@@ -282,38 +254,14 @@ class Watcher:
         self._sessions[id(optimizer)] = session
         weakref.finalize(optimizer, self._release, id(optimizer)).atexit = False
         self._count += 1
-        if self._sink is not None:
-            self._sink.optimizer(session.info)
+        self._journal.optimizer(session.info)
         if self._count == MAX_OPTIMIZERS + 1:
             self._home.say(f"more than {MAX_OPTIMIZERS} optimizers: the others are watched, but not recorded")
         if self._count == 1:
-            self._announce(session, rank, world_size)
+            self._journal.announce(session, rank, world_size)
         if self.acts:
             session.carried.learn()
         return session
-
-    def _open(self, rank: int) -> None:
-        try:
-            folder = self._home.folder()
-            if folder is not None:
-                self._folder = folder
-                self._sink = Recorder(recording_path(folder, rank), self._home.say)
-                # Children of `multiprocessing` leave without running `atexit`.
-                Finalize(None, self.close, exitpriority=0)
-        except SteadygradError as error:
-            if self._folder is not None:
-                append_event(self._folder, "interrupted", error=str(error))
-            self._folder = None
-            self._home.say(f"recording is off, protection is on: {error}")
-
-    def _announce(self, session: Session, rank: int, world_size: int) -> None:
-        if self._sink is not None:
-            self._sink.facts({"world_size": world_size, "torch": torch.__version__, "python": sys.version.split()[0]})
-        if rank == 0:
-            where = f", run at {self._folder}" if self._folder is not None else ""
-            self._home.say(f"watching {describe(session.info.tensors)} ({self._mode}){where}")
-            if session.sharded:
-                self._home.say("parameters are sharded across ranks: only the loss is watched, nothing is changed")
 
     def _loss(self, session: Session, losses: list[float], norm: float) -> float | None:
         if losses:
@@ -330,23 +278,22 @@ class Watcher:
     def _mode_samples(self, session: Session) -> bool:
         if not session.sampler.due(session.step):
             return False
-        norms = session.sampler.begin()
-        if self._sink is not None:
-            self._sink.sample(session.index, session.step, "param_norm", norms.astype(np.float32).tobytes())
+        self._journal.sample(session, "param_norm", session.sampler.begin())
         return True
 
-    def _end_sample(self, pending: _Pending) -> None:
+    def _end_sample(self, pending: Pending) -> None:
         session = pending.session
         ratios = session.sampler.end(session.step)
         session.learn_proportionality(pending.lr, pending.reading.norm * pending.ruling.coefficient, ratios)
-        if self._sink is not None:
-            self._sink.sample(session.index, session.step, "update_ratio", ratios.astype(np.float32).tobytes())
+        self._journal.sample(session, "update_ratio", ratios)
 
     def _keep_state_sound(self, session: Session, lost: bool) -> None:
         if lost:
             restored = session.buffers.restore_()
             if restored:
-                self._act(session, "restore-buffers", {"buffers": len(restored), "of": sorted(set(restored))[:5]})
+                self._journal.action(
+                    session, "restore-buffers", {"buffers": len(restored), "of": sorted(set(restored))[:5]}
+                )
             session.carried.arm()
         else:
             session.buffers.save()
@@ -354,86 +301,19 @@ class Watcher:
                 session.carried.disarm()
         session.carried.stepped()
 
-    def _record(self, pending: _Pending) -> None:
-        session, ruling, reading = pending.session, pending.ruling, pending.reading
-        norm = reading.norm
-        bad = not math.isfinite(norm) or (pending.loss is not None and not math.isfinite(pending.loss))
-        if bad and ruling.action != "scaler-skip":
-            self._first_nonfinite(pending)
-        where = self._where(pending)
-        self._raise(session, ruling.alarms, where)
-        if ruling.action:
-            self._act(session, ruling.action, {**ruling.detail, **where})
-        coefficient = 1.0 if ruling.lost else ruling.coefficient
-        record = StepRecord(
-            optimizer=session.index,
-            step=session.step,
-            time=time.time(),
-            loss=pending.loss,
-            lr=pending.lr,
-            grad_norm=norm,
-            clipped_norm=norm * coefficient,
-            coefficient=coefficient,
-            action=ruling.action,
-        )
-        if self._sink is not None:
-            self._sink.step(record, reading.blob())
-
-    def _raise(self, session: Session, alarms: Sequence[Raised], where: Mapping[str, Any]) -> None:
-        for raised in alarms:
-            session.sampler.alarmed(session.step)
-            if self._sink is not None:
-                detail = raised.detail if raised.late else {**raised.detail, **where}
-                self._sink.alarm(Alarm(session.index, session.step - raised.late, raised.detector, detail))
-
-    def _act(self, session: Session, action: str, detail: Mapping[str, Any]) -> None:
-        if self._sink is not None:
-            self._sink.action(Action(session.index, session.step, action, dict(detail)))
-        if action == "scaler-skip":
-            return
-        if not self._intervened:
-            self._intervened = True
-            self._home.say(f"step {session.step}: {told(action, detail)}; what follows is recorded, not printed")
-        streak = session.lost_in_a_row
-        if action in {"skip", "hold"} and streak in {10, 100, 1000, 10_000}:
-            self._home.say(f"step {session.step}: {streak} steps in a row could not be made: this run needs a change")
-
-    def _where(self, pending: _Pending) -> dict[str, Any]:
-        names = pending.session.nonfinite_names(pending.reading.norms)
-        return {"tensors": names} if names else {}
-
-    def _first_nonfinite(self, pending: _Pending) -> None:
-        if self._found_nonfinite or self._sink is None:
-            return
-        self._found_nonfinite = True
-        session, loss = pending.session, pending.loss
-        if loss is not None and not math.isfinite(loss):
-            found = {"step": session.step, "phase": "forward", "where": "loss", "op": None, "shape": []}
-        else:
-            place = int(np.flatnonzero(~np.isfinite(pending.reading.norms))[-1])
-            tensor = session.info.tensors[place]
-            found = {
-                "step": session.step,
-                "phase": "backward",
-                "where": tensor.name,
-                "op": None,
-                "shape": list(tensor.shape),
-            }
-        self._sink.facts({"first_nonfinite": found})
-
     def _release(self, key: int) -> None:
         """An optimizer is gone: let go of its parameters and modules."""
         session = self._sessions.get(key)
         if session is not None and session.ref() is None:
             session.carried.disarm()
-            self._raise(session, session.guard.settle(), {})
+            self._journal.alarms(session, session.guard.settle(), {})
             del self._sessions[key]
         self._pending.pop(key, None)
 
     def _cleared(self, key: int, where: str) -> None:
         session = self._sessions.get(key)
         if session is not None:
-            self._act(session, "clear-carried-state", {"where": where})
+            self._journal.action(session, "clear-carried-state", {"where": where})
 
     def _left_out(self, optimizer: Optimizer) -> None:
         """The scaler has not called the optimizer: a step without a hook. Its losses belong to it all the same."""
@@ -448,31 +328,21 @@ class Watcher:
         detail = {"reason": "the gradient scaler found an overflow", "in_a_row": session.left_out_in_a_row}
         if session.left_out_in_a_row == SCALER_STREAK and not alarms:
             alarms = (Raised("nonfinite-gradient", detail),)
-        self._raise(session, alarms, {})
-        if self._sink is not None:
-            self._sink.action(Action(session.index, session.step, "scaler-skip", detail))
+        self._journal.alarms(session, alarms, {})
+        self._journal.action(session, "scaler-skip", detail)
         if self.acts and alarms:
             self._keep_state_sound(session, lost=True)
-
-    def _write_overhead(self) -> None:
-        if self._sink is not None:
-            elapsed = max(1e-9, time.perf_counter() - self._started)
-            self._sink.facts({"overhead": {"seconds": self._spent, "fraction": self._spent / elapsed}})
 
     def _forget(self) -> None:
         """Start anew: at first, and in a forked child, whose parent owns the recording."""
         self._pid = os.getpid()
-        self._inherited = getattr(self, "_sink", None)  # kept, not closed: closing belongs to the parent
-        self._sink: Sink | None = None
-        self._folder: Path | None = None
+        self._inherited = getattr(self, "_journal", None)  # kept, not closed: closing belongs to the parent
+        self._journal = Journal(self._mode, self._home)
         self._sessions: dict[int, Session] = {}
-        self._pending: dict[int, _Pending] = {}
+        self._pending: dict[int, Pending] = {}
         self._count = 0
         self._made = 0
         self._spent = 0.0
-        self._started = time.perf_counter()
-        self._intervened = False
-        self._found_nonfinite = False
         self._last_loss: tuple[int, float | None] = (-1, None)
 
 

@@ -1,0 +1,187 @@
+"""What is kept and said of a watched process: its recording, and the few lines on stderr."""
+
+import math
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.util import Finalize
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from ..errors import SteadygradError
+from ..guard import Raised, Ruling
+from ..records import Action, Alarm, OptimizerInfo, Sink, StepRecord, describe
+from ..store import Recorder, append_event, recording_path
+from .session import Reading, Session
+from .words import told
+
+
+class Home(Protocol):
+    """Where a watcher keeps its records and speaks to people."""
+
+    def folder(self) -> Path | None:
+        """The run folder, made if need be; None when nothing is to be recorded. May raise `SteadygradError`."""
+        ...
+
+    def say(self, line: str) -> None:
+        """One line for people."""
+        ...
+
+
+@dataclass(slots=True)
+class Pending:
+    """A step in progress, between its two hooks."""
+
+    session: Session
+    reading: Reading
+    ruling: Ruling
+    loss: float | None
+    lr: float | None
+
+
+class Journal:
+    """Keeps the records of one process, if there is anywhere to keep them, and says aloud what people must know.
+
+    Args:
+        mode: "observe" or "protect".
+        home: where records go.
+    """
+
+    def __init__(self, mode: str, home: Home) -> None:
+        self._mode = mode
+        self._home = home
+        self.folder: Path | None = None
+        self._sink: Sink | None = None
+        self._intervened = False
+        self._found_nonfinite = False
+        self._started = time.perf_counter()
+
+    def open(self, rank: int, at_exit: Callable[[], None]) -> None:
+        """Begin the recording; without one the watching goes on."""
+        try:
+            folder = self._home.folder()
+            if folder is not None:
+                self.folder = folder
+                self._sink = Recorder(recording_path(folder, rank), self._home.say)
+                # Children of `multiprocessing` leave without running `atexit`.
+                Finalize(None, at_exit, exitpriority=0)
+        except SteadygradError as error:
+            if self.folder is not None:
+                append_event(self.folder, "interrupted", error=str(error))
+            self.folder = None
+            self._home.say(f"recording is off, protection is on: {error}")
+
+    def announce(self, session: Session, rank: int, world_size: int) -> None:
+        """Say once what is watched."""
+        if self._sink is not None:
+            self._sink.facts({"world_size": world_size, "torch": torch.__version__, "python": sys.version.split()[0]})
+        if rank == 0:
+            where = f", run at {self.folder}" if self.folder is not None else ""
+            self._home.say(f"watching {describe(session.info.tensors)} ({self._mode}){where}")
+            if session.sharded:
+                self._home.say("parameters are sharded across ranks: only the loss is watched, nothing is changed")
+
+    def step(self, pending: Pending) -> None:
+        """A step is over: its numbers, its alarms, what was done to it."""
+        session, ruling, reading = pending.session, pending.ruling, pending.reading
+        norm = reading.norm
+        bad = not math.isfinite(norm) or (pending.loss is not None and not math.isfinite(pending.loss))
+        if bad and ruling.action != "scaler-skip":
+            self._first_nonfinite(pending)
+        where = self._where(pending)
+        self.alarms(session, ruling.alarms, where)
+        if ruling.action:
+            self.action(session, ruling.action, {**ruling.detail, **where})
+        coefficient = 1.0 if ruling.lost else ruling.coefficient
+        record = StepRecord(
+            optimizer=session.index,
+            step=session.step,
+            time=time.time(),
+            loss=pending.loss,
+            lr=pending.lr,
+            grad_norm=norm,
+            clipped_norm=norm * coefficient,
+            coefficient=coefficient,
+            action=ruling.action,
+        )
+        if self._sink is not None:
+            self._sink.step(record, reading.blob())
+
+    def alarms(self, session: Session, alarms: Sequence[Raised], where: Mapping[str, Any]) -> None:
+        """Alarms about this step, or about one some steps ago."""
+        for raised in alarms:
+            session.sampler.alarmed(session.step)
+            if self._sink is not None:
+                detail = raised.detail if raised.late else {**raised.detail, **where}
+                self._sink.alarm(Alarm(session.index, session.step - raised.late, raised.detector, detail))
+
+    def action(self, session: Session, action: str, detail: Mapping[str, Any]) -> None:
+        """Something was done; said aloud the first time."""
+        if self._sink is not None:
+            self._sink.action(Action(session.index, session.step, action, dict(detail)))
+        if action == "scaler-skip":
+            return
+        if not self._intervened:
+            self._intervened = True
+            self._home.say(f"step {session.step}: {told(action, detail)}; what follows is recorded, not printed")
+        streak = session.lost_in_a_row
+        if action in {"skip", "hold"} and streak in {10, 100, 1000, 10_000}:
+            self._home.say(f"step {session.step}: {streak} steps in a row could not be made: this run needs a change")
+
+    def _where(self, pending: Pending) -> dict[str, Any]:
+        names = pending.session.nonfinite_names(pending.reading.norms)
+        return {"tensors": names} if names else {}
+
+    def _first_nonfinite(self, pending: Pending) -> None:
+        if self._found_nonfinite or self._sink is None:
+            return
+        self._found_nonfinite = True
+        session, loss = pending.session, pending.loss
+        if loss is not None and not math.isfinite(loss):
+            found = {"step": session.step, "phase": "forward", "where": "loss", "op": None, "shape": []}
+        else:
+            place = int(np.flatnonzero(~np.isfinite(pending.reading.norms))[-1])
+            tensor = session.info.tensors[place]
+            found = {
+                "step": session.step,
+                "phase": "backward",
+                "where": tensor.name,
+                "op": None,
+                "shape": list(tensor.shape),
+            }
+        self._sink.facts({"first_nonfinite": found})
+
+    def overhead(self, spent: float) -> None:
+        """What the watching has cost so far, in seconds."""
+        if self._sink is not None:
+            elapsed = max(1e-9, time.perf_counter() - self._started)
+            self._sink.facts({"overhead": {"seconds": spent, "fraction": spent / elapsed}})
+
+    def optimizer(self, info: OptimizerInfo) -> None:
+        """What is known of an optimizer, at first and when its parameters have changed."""
+        if self._sink is not None:
+            self._sink.optimizer(info)
+
+    def sample(self, session: Session, quantity: str, values: np.ndarray) -> None:
+        """A vector with a value for each tensor, of this step."""
+        if self._sink is not None:
+            self._sink.sample(session.index, session.step, quantity, values.astype(np.float32).tobytes())
+
+    def close(self) -> None:
+        """Make the recording complete."""
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.close()
+
+    def drop(self) -> None:
+        """Record nothing more, complete or not."""
+        self._sink = None
+
+    @property
+    def recording(self) -> bool:
+        """Whether something is being recorded."""
+        return self._sink is not None
