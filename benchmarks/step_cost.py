@@ -4,11 +4,11 @@
     python benchmarks/step_cost.py --quick --json step_cost.json
 
 One thread. Every contender is called in turn, round after round, in an order that changes, so that whatever else the
-machine does falls on all of them; the ratio of each round counts, and the table shows their medians with 95 % intervals.
+machine does falls on all of them; the ratio of each round counts: the table has their medians with 95 % intervals.
 
-"Nothing fires" is the usual step: the gradients are below every threshold (AutoClip clips every second step of any run,
-that is what it is; fixed limits are set out of reach). "Fires" scales every gradient. The last table is a whole step of a
-fused AdamW with a clip that fires: clipped first and stepped then, against the clip folded into the step.
+"Nothing fires" is the usual step: the gradients are below every threshold (fixed limits are set out of reach). "Fires"
+scales every gradient. The last table is a whole step of a fused AdamW with a clip that fires: clipped first and stepped
+then, against the clip folded into the step.
 
 Where there is a CUDA device, a section asserts that a folded step never waits for it, with
 `torch.cuda.set_sync_debug_mode("error")`.
@@ -29,9 +29,9 @@ from statistics import median
 import torch
 from rich.console import Console
 from rich.table import Table
+from run_overhead import interval
 from torch import Tensor, nn
 
-from run_overhead import interval
 from steadygrad.clip import (
     AGC,
     SPAM,

@@ -14,14 +14,16 @@ _HOMES = {
     "open_run": ".diagnosis",
     "write_report": ".report",
     "clip": ".clip",
+    "measure": ".measure",
     "SteadygradError": ".errors",
     "TrainingDiverged": ".errors",
 }
 
-__all__ = ["SteadygradError", "TrainingDiverged", "Watch", "clip", "open_run", "watch", "write_report"]
+__all__ = ["SteadygradError", "TrainingDiverged", "Watch", "clip", "measure", "open_run", "watch", "write_report"]
 
 if TYPE_CHECKING:
     from . import clip as clip
+    from . import measure as measure
     from ._watch import Watch as Watch
     from ._watch import watch as watch
     from .diagnosis import open_run as open_run
@@ -34,7 +36,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module(_HOMES[name], __name__)
-    return module if name == "clip" else getattr(module, name)
+    return module if _HOMES[name] == f".{name}" else getattr(module, name)
 
 
 def __dir__() -> list[str]:

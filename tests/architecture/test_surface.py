@@ -11,7 +11,7 @@ import steadygrad
 
 SOURCE = Path(steadygrad.__file__).parent
 
-PUBLIC = {"SteadygradError", "TrainingDiverged", "Watch", "clip", "open_run", "watch", "write_report"}
+PUBLIC = {"SteadygradError", "TrainingDiverged", "Watch", "clip", "measure", "open_run", "watch", "write_report"}
 COMMANDS = {"demo", "report", "run", "runs"}
 RUN_OPTIONS = {"--help", "--json", "--mode", "--out", "--quiet", "--report"}
 

@@ -195,7 +195,9 @@ def test_unknown_projections_say_what_to_pass():
         def forward(self, x):
             return x
 
-    with pytest.raises(ValueError, match="OddAttention keeps its projections under names of its own, .* pass weights="):
+    with pytest.raises(
+        ValueError, match=r"OddAttention keeps its projections under names of its own, .* pass weights="
+    ):
         QKClip(nn.Sequential(OddAttention()))
     with pytest.raises(ValueError, match="has no attention module"):
         QKClip(nn.Linear(2, 2))

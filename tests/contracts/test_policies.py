@@ -264,7 +264,9 @@ def test_nothing_is_read_of_a_tensor_without_values(kind, devices):
     """Not of an accelerator's either, and gradients on several devices are clipped as one."""
     with FakeTensorMode():
         shapes = [(6, 5), (7,), ()]
-        params = [nn.Parameter(torch.randn(shape, device=device)) for shape, device in zip(shapes, devices, strict=True)]
+        params = [
+            nn.Parameter(torch.randn(shape, device=device)) for shape, device in zip(shapes, devices, strict=True)
+        ]
         optimizer = torch.optim.AdamW(params, lr=1e-3)
         policy = kind.make()
         for _ in range(6):

@@ -95,6 +95,30 @@ def test_the_pure_measures_compile_whole():
     assert torch.equal(saturated(output, 0, 1), saturated_fraction(output, 0, 1))
 
 
+@pytest.fixture
+def mesh():
+    from torch.distributed.tensor import init_device_mesh
+
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    yield init_device_mesh("cpu", (1,))
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("dim", [0, 1])
+def test_sharded_tensors(mesh, dim):
+    from torch.distributed.tensor import Shard, distribute_tensor
+
+    output = torch.randn(2, 6).relu()
+    sharded = distribute_tensor(output, mesh, [Shard(dim)])
+    assert torch.equal(dead_fraction(sharded).full_tensor(), dead_fraction(output))
+    assert torch.equal(saturated_fraction(sharded, 0, 1).full_tensor(), saturated_fraction(output, 0, 1))
+    model = nn.ReLU()
+    with ActivationProbe(model, every=1) as probe:
+        model(sharded)
+    assert type(probe.read()[""].rms) is torch.Tensor
+    assert torch.equal(probe.read()[""].dead_fraction, dead_fraction(output))
+
+
 def train(model, batch, probes=0, steps=4, loss=None, autocast=False):
     """Losses and weights of a short training with dropout's randomness, under so many probes."""
     torch.manual_seed(1)
@@ -629,20 +653,23 @@ def test_gradients_in_batches_are_left_alone():
         output = model(torch.ones(2))
         (jacobian,) = torch.autograd.grad(output, model.bias, torch.eye(3), is_grads_batched=True, retain_graph=True)
         assert torch.equal(jacobian, torch.eye(3))
+        torch.func.vmap(lambda row: torch.autograd.grad(output, model.bias, row, retain_graph=True))(torch.eye(3))
         assert probe.read()[""].grad_rms is None
         output.sum().backward()
         assert probe.read()[""].grad_rms.item() == 1
 
 
-def test_nested_tensors_are_left_alone():
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize(("layout", "expected"), [(torch.jagged, 3), (torch.strided, 1)])
+def test_of_nested_tensors_those_with_values_are_measured(layout, expected):
     class Nesting(nn.Module):
         def forward(self, batch):
-            return torch.nested.nested_tensor(list(batch), layout=torch.jagged), batch
+            return torch.nested.nested_tensor(list(batch), layout=layout), torch.ones(2)
 
     model = nn.Sequential(nn.Identity(), Nesting())
     with ActivationProbe(model, every=1) as probe:
         model(torch.full((3, 2), 3.0))
-    assert probe.read()["1"].rms.item() == 3
+    assert probe.read()["1"].rms.item() == expected
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")

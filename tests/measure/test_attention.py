@@ -59,8 +59,8 @@ def brute(query, key, attn_mask=None, is_causal=False, scale=None):
 
 
 def agrees(stats, expected, **tolerance):
-    assert stats.max_logit.tolist() == pytest.approx(expected[0], **tolerance)
-    assert stats.entropy.tolist() == pytest.approx(expected[1], **{"abs": 1e-5, **tolerance})
+    assert stats.max_logit.tolist() == pytest.approx(expected[0], abs=1e-5, **tolerance)
+    assert stats.entropy.tolist() == pytest.approx(expected[1], abs=1e-5, **tolerance)
 
 
 def masks(kind, batch, heads, length, source, generator):
@@ -219,6 +219,34 @@ def test_the_pure_measure_compiles_whole():
     stats, expected = compiled(query, key, **options), attention_stats(query, key, **options)
     torch.testing.assert_close(stats.max_logit, expected.max_logit)
     torch.testing.assert_close(stats.entropy, expected.entropy)
+
+
+@pytest.fixture
+def mesh():
+    from torch.distributed.tensor import init_device_mesh
+
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    yield init_device_mesh("cpu", (1,))
+    torch.distributed.destroy_process_group()
+
+
+def test_sharded_tensors(mesh):
+    from torch.distributed.tensor import Shard, distribute_tensor
+
+    query, mask = torch.randn(2, 4, 5, 8), torch.rand(2, 1, 5, 5) > 0.5
+    sharded = distribute_tensor(query, mesh, [Shard(1)])
+    expected = attention_stats(query, query, attn_mask=mask)
+    model = FusedAttention(None)
+    model.forward = lambda query: F.scaled_dot_product_attention(query, query, query)
+    with AttentionProbe(model, every=1) as probe:
+        model(sharded)
+    for stats, plain in [
+        (attention_stats(sharded, sharded, attn_mask=distribute_tensor(mask, mesh, [Shard(0)])), expected),
+        (probe.read()[""], attention_stats(query, query)),
+    ]:
+        assert type(stats.max_logit) is torch.Tensor
+        assert torch.equal(stats.max_logit, plain.max_logit)
+        assert torch.equal(stats.entropy, plain.entropy)
 
 
 class HandWrittenAttention(nn.Module):

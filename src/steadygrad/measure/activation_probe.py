@@ -238,7 +238,8 @@ def _unit_dim(module: nn.Module) -> int | None:
 def _tensors(thing: Any) -> Iterator[Tensor]:
     """The floating tensors of an output, whatever holds them. (A packed sequence is a tuple.)"""
     if isinstance(thing, Tensor):
-        if (thing.is_floating_point() or thing.is_complex()) and not thing.is_nested:
+        has_values = not thing.is_nested or thing.layout == torch.jagged
+        if (thing.is_floating_point() or thing.is_complex()) and has_values:
             yield thing
     elif isinstance(thing, (list, tuple)):
         for item in thing:

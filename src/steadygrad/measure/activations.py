@@ -16,7 +16,8 @@ def dead_fraction(output: Tensor, dim: int | None = None) -> Tensor:
     more units are zero by chance.
 
     Args:
-        output: a floating or complex tensor of any shape, the output of a ReLU or a relative of it.
+        output: a floating or complex tensor of any shape, the output of a ReLU or a relative of it. A DTensor is looked
+            at whole, and gives a DTensor.
         dim: the dimension of the units. By default 1, the channels, of tensors with 4 or 5 dimensions (maps of a
             convolution), else the last, the features.
 
@@ -51,7 +52,7 @@ def saturated_fraction(output: Tensor, low: float, high: float, margin: float = 
     .. math:: \frac{1}{N} \sum_i [\, y_i \le a + m (b - a) \ \text{ or } \ y_i \ge b - m (b - a) \,]
 
     Args:
-        output: a floating tensor of any shape.
+        output: a floating tensor of any shape. A DTensor is looked at whole, and gives a DTensor.
         low: a, the lower end of the range: 0 for a sigmoid, -1 for a tanh.
         high: b, the upper end.
         margin: m, the share of the range at either end that counts; 0 for the ends themselves.

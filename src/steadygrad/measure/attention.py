@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .. import _dist
+
 MAX_LOGITS = 1 << 24
 """Logits that exist at once (64 MiB in float32), a few times over while they are worked on."""
 
@@ -71,7 +73,7 @@ def attention_stats(
     masked are not counted, nor are queries all of whose logits are.
 
     Args:
-        query: floating, of shape (batch..., heads, L, d).
+        query: floating, of shape (batch..., heads, L, d); of DTensors, this rank's part.
         key: of shape (batch..., heads, S, d); its heads may be fewer, see `enable_gqa`, or one for all.
         attn_mask: boolean (False: masked) or floating, added to the logits (-inf, or at least half the lowest number of
             its dtype: masked); of a shape that broadcasts to (batch..., heads, L, S).
@@ -98,6 +100,8 @@ def attention_stats(
         Zhai et al., "Stabilizing transformer training by preventing attention entropy collapse", 2023.
         Kimi Team, "Kimi K2: open agentic intelligence", 2025 (the largest logit).
     """
+    query, key = _dist.local(query), _dist.local(key)
+    attn_mask = None if attn_mask is None else _dist.local(attn_mask)
     if query.ndim < 3 or key.ndim < 3:
         raise ValueError(f"query and key have {query.ndim} and {key.ndim} dimensions, expected at least 3")
     heads, kv_heads = query.shape[-3], key.shape[-3]
