@@ -245,9 +245,8 @@ def test_the_device_decides_as_the_host_does(kind, monkeypatch):
         if not free and kind.name in {"RobustClip", "chain"}:
             # Norms arrive late on a device: hand them over as a device would, after the step.
             robust = drive.policy if kind.name == "RobustClip" else drive.policy.policies[-1]
-            monkeypatch.setattr(
-                robust._late, "post", lambda values: robust._late._waiting.append((values.clone(), None))
-            )
+            arrive = robust._late._waiting.append
+            monkeypatch.setattr(robust._late, "post", lambda values, arrive=arrive: arrive((values.clone(), None)))
         trace = []
         for step in range(40):
             drive.step(noise(params, 40.0 if step == 25 else 1e-3, seed=step))
