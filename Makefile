@@ -28,6 +28,8 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/run_overhead.py
+	$(BIN)/python benchmarks/step_cost.py
+	$(BIN)/python benchmarks/clip_quality.py
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis demo runs

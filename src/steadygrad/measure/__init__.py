@@ -1,15 +1,24 @@
 """Probes: tensors in, tensors out. Nothing here reads a value to the host."""
 
+from .activation_probe import ActivationProbe, ActivationStats
+from .activations import dead_fraction, saturated_fraction
+from .attention import AttentionStats, attention_stats
 from .attention_probe import AttentionProbe
 from .norms import each_norm, overflow_safe_norm, stacked, tensor_norms, total_norm, unit_norms, widest
 from .stats import TensorStats, tensor_stats
 from .updates import second_moment_ratio, update_ratio
 
 __all__ = [
+    "ActivationProbe",
+    "ActivationStats",
     "AttentionProbe",
+    "AttentionStats",
     "TensorStats",
+    "attention_stats",
+    "dead_fraction",
     "each_norm",
     "overflow_safe_norm",
+    "saturated_fraction",
     "second_moment_ratio",
     "stacked",
     "tensor_norms",

@@ -80,7 +80,7 @@ def attention_stats(
         is_causal: query i sees keys 0 to i only.
         scale: s; by default :math:`1 / \sqrt{d}`.
         enable_gqa: each head of `key` serves several successive heads of `query`.
-        entropy: False leaves it out, at about a third of the cost.
+        entropy: False leaves it out, at about half the cost.
         max_logits: how many logits may exist at once; at least those of one query, heads x S, do.
 
     Returns:

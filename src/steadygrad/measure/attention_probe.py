@@ -37,7 +37,7 @@ class AttentionProbe(SampledPasses):
         every: passes from one sample to the next; the first one is sampled. Passes in eval mode are not counted.
         modules: the attention modules, or their paths. By default every `nn.MultiheadAttention`, and modules whose
             class name contains "Attention" and that contain no other such.
-        entropy: False measures the largest logit only, at about a third of the cost.
+        entropy: False measures the largest logit only, at about half the cost.
         accumulate: keep the maximum (and the mean) over sampled passes until `reset`, instead of the last pass alone.
         on_error: receives an error of ours, after which the probe is off. Without it the log does.
 
