@@ -6,8 +6,9 @@
 
 Two processes train the same model from the same seed, one bare and one inside `sg.watch(...)` in protect mode with
 recording. They never run at once: the parent lets each make a step in turn (bare, watched, watched, bare, ...), so
-that whatever else the machine does falls on both. Only ratios within one run are reported, as medians over these pairs
-with their 95 % intervals; no absolute time means anything here.
+that whatever else the machine does falls on both. Two equal processes differ by some percent for as long as they live,
+so there are several such races between fresh processes: the table has the mean over the races of each race's median
+ratio, and a 95 % interval between races. No absolute time means anything here.
 
 Wall time is what a user waits; on a shared machine it is also what the neighbours do. So the judgement goes by the
 processor time of the training process, and by what the watcher itself counts: "ok" when the interval's upper end and
@@ -21,7 +22,7 @@ an environment of its own, with torch and this project already in it:
 
 A median passes over what a tool does only now and then, so the table also has the mean: the processor time of all
 timed steps, over that of the bare ones. Not in it are the first steps, and what a tool does in other processes. The
-row "nothing" is a second bare training: it shows how far apart two equal processes are, which no interval does.
+row "nothing" is a second bare training.
 """
 
 import argparse
@@ -57,7 +58,7 @@ START_UP_BOUND = 0.3
 class Overhead:
     """The measured overhead of one contender on one workload, as fractions of the bare time.
 
-    `wall` and `cpu` are medians over pairs of steps, `mean` is the processor time of all of them together; each has its
+    `wall` and `cpu` come from the races' medians over steps, `mean` from the processor time of all steps; each has its
     95 % interval. `own` is what the contender says it has spent, over the time that its training ran: the set-up at the
     first step is in it too. `acted` is how often it has changed a step. Only steadygrad has a bound and a verdict.
     """
@@ -116,7 +117,22 @@ def work(key: str, contender: str, folder: str, threads: int, commands: Connecti
     commands.send((seconds, acted, sum(param.numel() for param in model.parameters())))
 
 
-def measure(key: str, contender: str, *, pairs: int, warm_up: int, threads: int) -> Overhead:
+@dataclass(frozen=True)
+class Race:
+    """Two fresh processes that made their steps in turn.
+
+    `times` has the axes pair of steps, process (bare, contender), and wall or processor seconds; `running` is the wall
+    time that the contender's training ran, `seconds` what it says it has spent itself.
+    """
+
+    times: np.ndarray
+    running: float
+    seconds: float | None
+    acted: int
+    parameters: int
+
+
+def race(key: str, contender: str, *, pairs: int, warm_up: int, threads: int) -> Race:
     """Time one workload bare and with a contender, in turns.
 
     Args:
@@ -127,14 +143,13 @@ def measure(key: str, contender: str, *, pairs: int, warm_up: int, threads: int)
         threads: of torch.
 
     Returns:
-        The overhead.
+        The times.
 
     Raises:
         EOFError: a training stopped with an error, which it has printed.
         ConnectionError: the same.
     """
     context = multiprocessing.get_context("spawn")
-    workload = WORKLOADS[key]
     ends: list[Connection] = []
     processes = []
     with tempfile.TemporaryDirectory(prefix="steadygrad-bench-") as folder:
@@ -148,7 +163,7 @@ def measure(key: str, contender: str, *, pairs: int, warm_up: int, threads: int)
                 processes.append(process)
             running = _block(ends[1], warm_up)[0]
             _block(ends[0], warm_up)
-            times = np.zeros((pairs, 2, 2))  # of pair, process, and wall or processor
+            times = np.zeros((pairs, 2, 2))
             for pair in range(pairs):
                 for which in (0, 1) if pair % 2 == 0 else (1, 0):
                     times[pair, which] = _block(ends[which], 1)
@@ -163,18 +178,48 @@ def measure(key: str, contender: str, *, pairs: int, warm_up: int, threads: int)
         finally:
             for process in processes:
                 process.join()
-    running += float(times[:, 1, 0].sum())
     seconds, acted, parameters = reports[1]
-    walls, cpus = (times[:, 1] / times[:, 0] - 1.0).T.tolist()
-    low, high = interval(cpus)
-    mean, mean_interval = mean_overhead(times[:, 1, 1], times[:, 0, 1])
-    own = None if seconds is None else seconds / running
+    return Race(times, running + float(times[:, 1, 0].sum()), seconds, acted, parameters)
+
+
+def measure(key: str, contender: str, *, races: int, pairs: int, warm_up: int, threads: int) -> Overhead:
+    """The overhead of a contender over several races between fresh processes.
+
+    Two equal processes differ by some percent for as long as they live: where memory came to lie, which core they are
+    on. So the intervals are those between races, not between the steps of one.
+
+    Args:
+        key: the workload.
+        contender: what is added to it.
+        races: how many.
+        pairs: pairs of steps of each.
+        warm_up: steps of each process before that.
+        threads: of torch.
+
+    Returns:
+        The overhead.
+
+    Raises:
+        EOFError: a training stopped with an error, which it has printed.
+        ConnectionError: the same.
+    """
+    workload = WORKLOADS[key]
+    run = [race(key, contender, pairs=pairs, warm_up=warm_up, threads=threads) for _ in range(races)]
+    walls, cpus = (
+        over_races([float(np.median(each.times[:, 1, clock] / each.times[:, 0, clock])) - 1.0 for each in run])
+        for clock in (0, 1)
+    )
+    mean = over_races([float(each.times[:, 1, 1].sum() / each.times[:, 0, 1].sum()) - 1.0 for each in run])
+    acted = sum(each.acted for each in run)
+    counts = [each.seconds / each.running for each in run if each.seconds is not None]
+    own = float(np.mean(counts)) if counts else None
     bound, verdict = None, ""
     if contender == STEADYGRAD:
         if acted:
             raise SystemExit(f"{workload.name}: the watcher has changed the training, so this is no healthy run")
         assert own is not None
         bound = workload.bound
+        low, high = cpus[1]
         if max(high, own) <= bound:
             verdict = "ok"
         else:
@@ -182,14 +227,14 @@ def measure(key: str, contender: str, *, pairs: int, warm_up: int, threads: int)
     return Overhead(
         workload=workload.name,
         contender=CONTENDERS[contender].label() or contender,
-        parameters=parameters,
-        steps=warm_up + pairs,
-        wall=median(walls),
-        wall_interval=interval(walls),
-        cpu=median(cpus),
-        cpu_interval=(low, high),
-        mean=mean,
-        mean_interval=mean_interval,
+        parameters=run[0].parameters,
+        steps=races * (warm_up + pairs),
+        wall=walls[0],
+        wall_interval=walls[1],
+        cpu=cpus[0],
+        cpu_interval=cpus[1],
+        mean=mean[0],
+        mean_interval=mean[1],
         own=own,
         acted=acted,
         bound=bound,
@@ -197,15 +242,16 @@ def measure(key: str, contender: str, *, pairs: int, warm_up: int, threads: int)
     )
 
 
-def mean_overhead(contended: np.ndarray, bare: np.ndarray) -> tuple[float, tuple[float, float]]:
-    """The overhead over all pairs together, with a 95 % interval from drawing the pairs anew, 2,000 times.
+def over_races(values: Sequence[float]) -> tuple[float, tuple[float, float]]:
+    """The mean of some races, with a 95 % interval from drawing the races anew, 2,000 times.
 
-    >>> mean_overhead(np.full(30, 3.0), np.full(30, 2.0))
+    >>> over_races([0.5, 0.5, 0.5])
     (0.5, (0.5, 0.5))
     """
-    drawn = np.random.default_rng(0).integers(len(bare), size=(2_000, len(bare)))
-    low, high = np.quantile(contended[drawn].sum(1) / bare[drawn].sum(1), (0.025, 0.975)) - 1.0
-    return float(contended.sum() / bare.sum() - 1.0), (float(low), float(high))
+    known = np.array(values)
+    drawn = known[np.random.default_rng(0).integers(len(known), size=(2_000, len(known)))].mean(1)
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return float(known.mean()), (float(low), float(high))
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
@@ -255,7 +301,7 @@ def main() -> None:
     parser.add_argument("--only", choices=[*WORKLOADS, "start-up"], help="measure this one alone")
     parser.add_argument("--peers", action="store_true", help="measure clipping, anomaly mode and other tools as well")
     args = parser.parse_args()
-    pairs, warm_up, starts = (30, 4, 3) if args.quick else (200, 8, 9)
+    races, pairs, warm_up, starts = (3, 10, 4, 3) if args.quick else (8, 25, 8, 9)
     console = Console(stderr=True, highlight=False)
 
     contenders = {}
@@ -271,9 +317,11 @@ def main() -> None:
         if args.only not in (None, key):
             continue
         for contender, label in contenders.items():
-            console.print(f"{workload.name}, {label}: {pairs} pairs of steps ...")
+            console.print(f"{workload.name}, {label}: {races} races of {pairs} pairs of steps ...")
             try:
-                overheads.append(measure(key, contender, pairs=pairs, warm_up=warm_up, threads=args.threads))
+                overheads.append(
+                    measure(key, contender, races=races, pairs=pairs, warm_up=warm_up, threads=args.threads)
+                )
             except (EOFError, ConnectionError):
                 if contender == STEADYGRAD:
                     raise
