@@ -20,6 +20,7 @@ import math
 import os
 import platform
 import random
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -32,6 +33,7 @@ from rich.table import Table
 from run_overhead import interval
 from torch import Tensor, nn
 
+import steadygrad as sg
 from steadygrad.clip import (
     AGC,
     SPAM,
@@ -82,6 +84,16 @@ QUIET: dict[str, Callable[[], Policy]] = {
     ),
 }
 """Policies that do not fire."""
+
+
+WATCH = "sg.watch, recording"
+
+
+class Idle(torch.optim.Optimizer):
+    """Its step is nothing but what others have put before and after it."""
+
+    def step(self, closure: object = None) -> None:  # type: ignore[override]
+        """Nothing."""
 
 
 @dataclass(frozen=True)
@@ -138,9 +150,14 @@ def quiet(kind: str, count: int) -> list[Cost]:
     }
     for name, make in QUIET.items():
         calls[name] = _call(make(), params)
+    optimizer = Idle(params, {})
+    with tempfile.TemporaryDirectory(prefix="steadygrad-bench-") as folder, sg.watch(None, optimizer, record=folder):
+        optimizer.step()
+        calls[WATCH] = optimizer.step
+        measured = rounds(calls, "torch", count)
     costs = []
-    for name, ratios in rounds(calls, "torch", count).items():
-        bound = BOUNDS[kind] if name == "RobustClip" else None
+    for name, ratios in measured.items():
+        bound = BOUNDS[kind] if name in {"RobustClip", WATCH} else None
         if name != "torch":
             costs.append(Cost("nothing fires", kind, name, median(ratios), interval(ratios), bound))
     return costs

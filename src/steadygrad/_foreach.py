@@ -27,12 +27,13 @@ def group(tensors: Sequence[Tensor]) -> dict[tuple[torch.device, torch.dtype, bo
     if not tensors:
         return groups
     # Far faster than a loop that asks each tensor: what one is, most are.
+    mixed = any(tensor.layout != torch.strided for tensor in tensors)
     for (device, dtype), (_, places) in _group_tensors_by_device_and_dtype([list(tensors)], with_indices=True).items():
-        sparse = [place for place in places if tensors[place].layout != torch.strided]
-        dense = places if not sparse else [place for place in places if tensors[place].layout == torch.strided]
-        for kind, own in ((True, dense), (False, sparse)):
-            if own:
-                groups[(device, dtype, kind)] = own
+        if not mixed:
+            groups[(device, dtype, True)] = places
+            continue
+        for place in places:
+            groups.setdefault((device, dtype, tensors[place].layout == torch.strided), []).append(place)
     return groups
 
 

@@ -51,8 +51,8 @@ def test_gradients_are_measured_once_and_scaled_once(monkeypatch):
     from steadygrad.clip import gradients as module
 
     calls = []
-    real_norm, real_scale = module.each_norm, module.scale_
-    monkeypatch.setattr(module, "each_norm", lambda *args: calls.append("norm") or real_norm(*args))
+    real_norm, real_scale = module.norm_vector, module.scale_
+    monkeypatch.setattr(module, "norm_vector", lambda *args: calls.append("norm") or real_norm(*args))
     monkeypatch.setattr(module, "scale_", lambda *args: calls.append("scale") or real_scale(*args))
     chain(snapshot("a"), ClipByTensorNorm(1e9), snapshot("b"), ClipByGlobalNorm(0.1), snapshot("c"))(with_grads())
     assert calls.count("norm") == 1

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from .. import _dist
 from .._foreach import scale_, zero_
 from .._readback import peek
-from ..measure import each_norm, overflow_safe_norm, stacked, widest
+from ..measure import each_norm, norm_vector, overflow_safe_norm, stacked, widest
 
 Source: TypeAlias = nn.Module | Optimizer | Tensor | Iterable[Tensor] | Iterable[tuple[str, Tensor]]
 """Where gradients come from: a module, an optimizer, parameters, or pairs of names and parameters."""
@@ -47,7 +47,7 @@ class Gradients:
         self.places = [place for place, param in enumerate(every) if param.grad is not None]
         self.params = [every[place] for place in self.places]
         self.inverse_scale = inverse_scale
-        self._whole = [cast(Tensor, param.grad) for param in self.params]
+        self._whole: list[Tensor] = [param.grad for param in self.params]  # type: ignore[misc]
         self.sharded = _dist.any_sharded(self._whole)
         if self.sharded:
             self._whole = [_settled_gradient(param) for param in self.params]
@@ -75,14 +75,15 @@ class Gradients:
             params = [param for group in source.param_groups for param in group["params"]]
             names = [name for group in source.param_groups for name in group.get("param_names", ())]
             return cls(params, names if len(names) == len(params) else None, optimizer=source, **options)
-        things = list(source)
-        pairs = [thing if isinstance(thing, tuple) else (None, thing) for thing in things]
-        for _, param in pairs:
+        things: list[Any] = list(source)
+        names = None
+        if things and type(things[0]) is tuple:
+            names = [name for name, _ in things]
+            things = [param for _, param in things]
+        for param in things:
             if not isinstance(param, Tensor):
                 raise TypeError(f"a parameter is a {type(param).__name__}, expected a torch.Tensor")
-        names = [name for name, _ in pairs if name is not None]
-        params = [cast(Tensor, param) for _, param in pairs]
-        return cls(params, cast(list[str], names) if len(names) == len(params) else None, **options)
+        return cls(things, names, **options)
 
     @property
     def home(self) -> torch.device:
@@ -208,8 +209,11 @@ class Gradients:
             return self._unscaled(self._without_overflow(2.0))
 
     def _without_overflow(self, norm_type: float) -> Tensor:
-        norms = each_norm(self.grads, norm_type)
-        vector = self._together(norms, norm_type)
+        if self.sharded:
+            norms = each_norm(self.grads, norm_type)
+            vector = self._over_shards(norms, norm_type)
+        else:
+            norms, vector = [], norm_vector(self.grads, norm_type)
         total = peek(vector.sum())
         if total is None or math.isfinite(total[0]):
             return vector
@@ -217,11 +221,8 @@ class Gradients:
         values = peek(vector) or []
         norms = [
             norm if math.isfinite(value) else overflow_safe_norm(grad, norm_type)
-            for norm, value, grad in zip(norms, values, self.grads, strict=True)
+            for norm, value, grad in zip(norms or vector.unbind(), values, self.grads, strict=True)
         ]
-        return self._together(norms, norm_type)
-
-    def _together(self, norms: Sequence[Tensor], norm_type: float) -> Tensor:
         return self._over_shards(norms, norm_type) if self.sharded else stacked(norms)
 
     def _over_shards(self, norms: Sequence[Tensor], norm_type: float) -> Tensor:

@@ -4,7 +4,7 @@ from .activation_probe import ActivationProbe, ActivationStats
 from .activations import dead_fraction, saturated_fraction
 from .attention import AttentionStats, attention_stats
 from .attention_probe import AttentionProbe
-from .norms import each_norm, overflow_safe_norm, stacked, tensor_norms, total_norm, unit_norms, widest
+from .norms import each_norm, norm_vector, overflow_safe_norm, stacked, tensor_norms, total_norm, unit_norms, widest
 from .stats import TensorStats, tensor_stats
 from .updates import second_moment_ratio, update_ratio
 
@@ -17,6 +17,7 @@ __all__ = [
     "attention_stats",
     "dead_fraction",
     "each_norm",
+    "norm_vector",
     "overflow_safe_norm",
     "saturated_fraction",
     "second_moment_ratio",

@@ -8,6 +8,8 @@ from torch import Tensor
 from .. import _dist
 from .._foreach import REDUCED, dense_values, group
 
+_NOTHING = torch.empty(0)
+
 
 def each_norm(tensors: Sequence[Tensor], norm_type: float = 2.0) -> list[Tensor]:
     r"""The p-norm of each tensor, :math:`\|t_i\|_p`.
@@ -26,11 +28,8 @@ def each_norm(tensors: Sequence[Tensor], norm_type: float = 2.0) -> list[Tensor]
         >>> [norm.item() for norm in each_norm([torch.tensor([3.0, 4.0]), torch.tensor(-2.0)])]
         [5.0, 2.0]
     """
-    norms: list[Tensor] = [torch.empty(0)] * len(tensors)
-    for (device, dtype, dense), places in group(tensors).items():
-        values = [tensors[place] if dense else dense_values(tensors[place]) for place in places]
-        wide = _accumulator(device, dtype)
-        found = torch._foreach_norm(values, norm_type, **({} if wide is None else {"dtype": wide}))
+    norms: list[Tensor] = [_NOTHING] * len(tensors)
+    for places, found in _by_kind(tensors, norm_type):
         for place, norm in zip(places, found, strict=True):
             norms[place] = norm
     return norms
@@ -49,8 +48,27 @@ def tensor_norms(tensors: Sequence[Tensor]) -> list[tuple[list[int], Tensor]]:
         >>> [(places, norms.tolist()) for places, norms in tensor_norms([torch.tensor([3.0, 4.0])])]
         [([0], [5.0])]
     """
-    norms = each_norm(tensors)
-    return [(places, torch.stack([norms[place] for place in places])) for places in group(tensors).values()]
+    return [(places, torch.stack(norms)) for places, norms in _by_kind(tensors, 2.0)]
+
+
+def norm_vector(tensors: Sequence[Tensor], norm_type: float = 2.0) -> Tensor:
+    r"""The p-norm of each tensor as one vector on the first one's device, float64 where the device has it.
+
+    Args:
+        tensors: as of `each_norm`, at least one.
+        norm_type: p, positive.
+
+    Returns:
+        A vector of as many elements; its own 2-norm cannot overflow.
+
+    Example:
+        >>> norm_vector([torch.tensor([3.0, 4.0]), torch.tensor([1.0])]).tolist()
+        [5.0, 1.0]
+    """
+    kinds = _by_kind(tensors, norm_type)
+    if len(kinds) == 1:
+        return torch.stack(kinds[0][1]).to(widest(tensors[0].device))
+    return stacked(each_norm(tensors, norm_type))
 
 
 def total_norm(norms: Sequence[Tensor], norm_type: float = 2.0) -> Tensor:
@@ -78,10 +96,7 @@ def total_norm(norms: Sequence[Tensor], norm_type: float = 2.0) -> Tensor:
 def stacked(norms: Sequence[Tensor]) -> Tensor:
     """0-d tensors as one vector on the first one's device, float64 where the device has it."""
     home = norms[0].device
-    groups = group(norms)
-    if len(groups) > 1:
-        norms = [norm.to(device=home, dtype=widest(home)) for norm in norms]
-    return torch.stack(list(norms)).to(widest(home))
+    return torch.stack([norm.to(device=home, dtype=widest(home)) for norm in norms])
 
 
 def unit_norms(tensor: Tensor) -> Tensor:
@@ -135,6 +150,18 @@ def overflow_safe_norm(tensor: Tensor, norm_type: float = 2.0) -> Tensor:
 def widest(device: torch.device) -> torch.dtype:
     """float64 where the device has it, else float32."""
     return torch.float32 if device.type == "mps" else torch.float64
+
+
+def _by_kind(tensors: Sequence[Tensor], norm_type: float) -> list[tuple[list[int], list[Tensor]]]:
+    """Norms by device, dtype and layout, with the tensors' places."""
+    results = []
+    for (device, dtype, dense), places in group(tensors).items():
+        whole = dense and len(places) == len(tensors)
+        values = list(tensors) if whole else [dense_values(tensors[place]) for place in places]
+        wide = _accumulator(device, dtype)
+        found = torch._foreach_norm(values, norm_type, **({} if wide is None else {"dtype": wide}))
+        results.append((places, list(found)))
+    return results
 
 
 def _accumulator(device: torch.device, dtype: torch.dtype) -> torch.dtype | None:
