@@ -301,7 +301,7 @@ def main() -> None:
     parser.add_argument("--only", choices=[*WORKLOADS, "start-up"], help="measure this one alone")
     parser.add_argument("--peers", action="store_true", help="measure clipping, anomaly mode and other tools as well")
     args = parser.parse_args()
-    races, pairs, warm_up, starts = (3, 10, 4, 3) if args.quick else (8, 25, 8, 9)
+    races, pairs, warm_up, starts = (3, 10, 4, 3) if args.quick else (5, 50, 8, 9)
     console = Console(stderr=True, highlight=False)
 
     contenders = {}

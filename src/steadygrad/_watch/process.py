@@ -123,6 +123,8 @@ class Watcher:
         """Detach after an error of ours. Hooks stay where they are (one may be running) and do nothing from here on."""
         if not self.dead:
             self.dead = True
+            for session in self._sessions.values():
+                session.rate.restore()
             self._home.say(
                 f"an error inside steadygrad ({first_line(error)}): it has let go of this run, "
                 "training goes on unwatched"
@@ -165,6 +167,8 @@ class Watcher:
         with self._lock:
             session = self._session(optimizer, frame)
         self._scaler.stepped(optimizer)
+        if self.acts:
+            session.rate.apply(optimizer, session.ladder.factor())
         reading = session.measure(optimizer, self.losses.take() or scalar_loss(closure_loss))
         loss = self._loss(session, reading.losses, reading.norm)
         sampled = self._mode_samples(session)
@@ -188,6 +192,8 @@ class Watcher:
             scale_(reading.grads, ruling.coefficient)
         elif ruling.action == "" and session.policy is not None and self.acts and may_clip and not session.sharded:
             ruling = replace(ruling, coefficient=session.clip_by_policy(optimizer, reading.norm))
+        if self.acts and session.can_lower and not session.sharded:
+            self._climb(session)
         if sampled and ruling.lost:
             session.sampler.drop()
         self._pending[id(optimizer)] = Pending(session, reading, ruling, loss, session.lr(optimizer))
@@ -213,6 +219,7 @@ class Watcher:
             return
         began = time.perf_counter()
         session = pending.session
+        session.rate.restore()
         if session.policy is not None and self.acts and not lost and pending.ruling.action == "":
             session.policy.after_step(optimizer)
         if session.sampler.pending:
@@ -262,6 +269,13 @@ class Watcher:
         if self.acts:
             session.carried.learn()
         return session
+
+    def _climb(self, session: Session) -> None:
+        """Lower the learning rate of the coming steps when clipping does not end an incident."""
+        rung = session.ladder.observe(session.guard.incident())
+        if rung is not None:
+            action = "lower-lr" if rung.factor < 1.0 else "return-lr"
+            self._journal.action(session, action, {"factor": rung.factor, "reason": rung.reason})
 
     def _loss(self, session: Session, losses: list[float], norm: float) -> float | None:
         if losses:

@@ -19,7 +19,7 @@ from .._readback import global_norm, read_step, read_tensor_scalar
 from .._snapshot import BufferSnapshot
 from .._tap import CarriedState
 from ..clip import Policy, RobustClip, settle_scale, step_gradients
-from ..guard import Guard, Measured
+from ..guard import Guard, Ladder, LoweredRate, Measured, can_lower
 from ..measure import overflow_safe_norm, tensor_norms
 from ..records import NO_GRADIENT, OptimizerInfo, TensorInfo
 from .sampler import Sampler
@@ -69,6 +69,9 @@ class Session:
         # A policy of the user's own does the scaling; the guard's still tells what is unusual.
         self.policy = None if clip is False or isinstance(clip, RobustClip) else clip
         self.scales = clip is not False
+        self.ladder = Ladder()
+        self.rate = LoweredRate()
+        self.can_lower = can_lower(optimizer)
         self.step = 0
         self.lost_in_a_row = 0
         self.left_out_in_a_row = 0

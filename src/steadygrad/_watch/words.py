@@ -20,4 +20,6 @@ def told(action: str, detail: Mapping[str, Any]) -> str:
         return f"held back, the first gradient has norm {detail.get('grad_norm', math.nan):.3g}"
     if action == "clip":
         return f"gradient clipped from norm {detail['grad_norm']:.3g} by {detail['coefficient']:.3g}"
+    if action == "lower-lr":
+        return f"learning rate lowered to {detail['factor']:.3g} of the script's ({detail['reason']})"
     return action.replace("-", " ")

@@ -67,7 +67,7 @@ class Attached:
             self._fold.undo()
             self._fold = None
         gradients = step_gradients(optimizer)
-        if fold and self.folded:
+        if fold and self.folded and not gradients.sharded:  # fused kernels take no plain scale for sharded gradients
             self._fold = Fold(optimizer)
             self.last = self._fold.clip_(self.policy, gradients)
         else:

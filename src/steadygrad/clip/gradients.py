@@ -119,6 +119,12 @@ class Gradients:
             return torch.zeros((), device=self.home)
         return torch.linalg.vector_norm(self._unscaled(self._without_overflow(norm_type)), norm_type)
 
+    def weight_norm(self) -> Tensor:
+        """The L2 norm of all parameters together, 0-d, on `home`, alike on every rank."""
+        norms = each_norm([_dist.local(param.detach()) for param in self.every])
+        squares = [norm.to(widest(norm.device)).square() for norm in norms]
+        return stacked(_dist.sum_over_shards(squares, self.every)).sum().sqrt().to(self.home)
+
     def scale_(self, factor: Tensor | float) -> None:
         """Multiply everything by a factor, 0-d; a factor that is not finite counts as 1. Waits for `flush`."""
         if not self.grads:

@@ -9,10 +9,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from .._dist import local
 from .._readback import Mailbox, peek
 from .._robust import MAD_TO_SIGMA, RobustWindow
-from ..measure import each_norm, stacked
 from .arguments import count, one_of, positive
 from .gradients import Gradients
 from .policy import Policy
@@ -171,8 +169,7 @@ class RobustClip(Policy):
         """Decide from the norm where it can be read for nothing, else from what has arrived of the steps before."""
         norm = gradients.norm()
         if self._clock == 0 and self._plausible is None:
-            weights = torch.linalg.vector_norm(stacked(each_norm([local(param) for param in gradients.every])))
-            self._plausible = PLAUSIBLE * weights.to(norm.device).clamp(min=1.0)
+            self._plausible = PLAUSIBLE * gradients.weight_norm().clamp(min=1.0)
         values = peek(norm)
         if values is not None:
             if math.isfinite(values[0]):

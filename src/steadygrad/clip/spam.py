@@ -95,9 +95,10 @@ class SPAM(Policy):
                 continue  # no second moment yet, or the values of a sparse gradient, which Adam does not take
             for values, moment in chunks(grad, _dist.local(optimizer.state[param]["exp_avg_sq"])):
                 # The squares first: where none is beyond its limit, a root and two comparisons for each are saved.
-                beyond = peek(torch.mul(moment, -self.threshold).addcmul_(values, values).amax())
-                if beyond is not None and beyond[0] <= 0.0:
-                    continue
+                if values.is_cpu:
+                    beyond = peek(torch.mul(moment, -self.threshold).addcmul_(values, values).amax())
+                    if beyond is not None and beyond[0] <= 0.0:
+                        continue
                 limit = (self.threshold * moment).sqrt_().to(grad.dtype)
                 limit.masked_fill_(limit == 0, math.inf)
                 if known is None:

@@ -84,6 +84,14 @@ class Guard:
         self.use_loss = use_loss
         self._sustained = False
         self._suspect: Raised | None = None
+        self._diverging = False
+
+    def incident(self) -> str:
+        """What is going on that clipping does not end; empty when nothing is."""
+        if self.clip.num_hits >= SUSTAINED_HITS:
+            return "sustained-clipping"
+        self._diverging = self._diverging and self.level.worse()
+        return "loss-divergence" if self._diverging else ""
 
     def judge(self, measured: Measured) -> Ruling:
         """Rule on a step.
@@ -133,6 +141,7 @@ class Guard:
             self._suspect = None
         raised = self.settle()
         if loss is not None and self.level.diverges(measured.grad_norm):
+            self._diverging = True
             raised += (Raised("loss-divergence", {**numbers, "best": self.level.best}),)
         return raised
 
