@@ -32,6 +32,7 @@ from rich.console import Console
 from rich.table import Table
 from run_overhead import interval
 from torch import Tensor, nn
+from workloads import TransformerModel
 
 import steadygrad as sg
 from steadygrad.clip import (
@@ -46,6 +47,7 @@ from steadygrad.clip import (
     ClipByValue,
     Gradients,
     Policy,
+    QKClip,
     RobustClip,
     ZClip,
     attach,
@@ -225,6 +227,32 @@ def folded(kind: str, count: int) -> list[Cost]:
     ]
 
 
+def attention(count: int) -> list[Cost]:
+    """What `QKClip` adds to a training step: it looks at the logits of every forward pass, and works on weights.
+
+    Its base is the same step without it, of a transformer of 6 layers.
+    """
+    torch.manual_seed(0)
+    model, tokens = TransformerModel(), torch.randint(1_000, (8, 64))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6)
+
+    def step() -> None:
+        model(tokens).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    def looked_at() -> None:
+        policy = QKClip(model, 1e9)
+        with attach(policy, optimizer):
+            step()
+        policy.close()
+
+    ratios = rounds({"torch": step, "QKClip": looked_at}, "torch", max(10, count // 4))["QKClip"]
+    return [
+        Cost("attention logits, a whole step", "transformer, 11 M", "QKClip", median(ratios), interval(ratios), None)
+    ]
+
+
 def on_a_gpu(count: int) -> list[Cost]:
     """The same on a CUDA device, and the proof that a folded step waits for nothing."""
     params = parameters(SHAPES["21 M in 144 tensors"], "cuda")
@@ -292,6 +320,8 @@ def main() -> None:
         for kind in SHAPES:
             console.print(f"{measure.__name__}: {kind}, {count} rounds ...")
             costs += measure(kind, count)
+    console.print("attention ...")
+    costs += attention(count)
     if torch.cuda.is_available():
         console.print("on a GPU ...")
         costs += on_a_gpu(count)
@@ -310,14 +340,16 @@ def show(costs: Sequence[Cost], machine: str) -> None:
     """One table a section: a row a policy, a column a list of gradients."""
     console = Console(highlight=False, width=None if os.isatty(1) else 130)
     for section in dict.fromkeys(cost.section for cost in costs):
-        table = Table(title=f"{section}: cost over clip_grad_norm_ of torch ({machine})", box=None, header_style="bold")
+        base = "the step without it" if section.startswith("attention") else "clip_grad_norm_ of torch"
+        table = Table(title=f"{section}: cost over {base} ({machine})", box=None, header_style="bold")
         table.add_column("policy")
-        for kind in SHAPES:
-            table.add_column(kind, justify="right")
         own = [cost for cost in costs if cost.section == section]
+        kinds = dict.fromkeys(cost.gradients for cost in own)
+        for kind in kinds:
+            table.add_column(kind, justify="right")
         for policy in dict.fromkeys(cost.policy for cost in own):
             cells = {cost.gradients: _cell(cost) for cost in own if cost.policy == policy}
-            table.add_row(policy, *(cells.get(kind, "") for kind in SHAPES))
+            table.add_row(policy, *(cells.get(kind, "") for kind in kinds))
         console.print(table)
 
 

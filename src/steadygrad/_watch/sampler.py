@@ -12,7 +12,10 @@ from ..measure import tensor_norms
 from ..records import NOT_MEASURED
 
 SHARE = 0.004
-"""The part of training time that sampling may take."""
+"""The part of training time that sampling may take where it decides; half of it where it does not."""
+
+SHORTEST = 10
+"""Steps between samples at least, but for the first ones and those near an alarm."""
 
 LONGEST = 1_000
 """Steps after which a sample is taken however cheap the steps are."""
@@ -33,11 +36,15 @@ class Sampler:
     Args:
         params: the parameters.
         by_clock: choose the steps by what sampling costs, rather than by their numbers alone.
+        decides: whether the sizes of the weights decide about steps (see `Session.measured`), or are for the record
+            alone: then half as often, and not at each of the first steps.
     """
 
-    def __init__(self, params: Sequence[Tensor], *, by_clock: bool = True) -> None:
+    def __init__(self, params: Sequence[Tensor], *, by_clock: bool = True, decides: bool = True) -> None:
         self._params = list(params)
         self._by_clock = by_clock
+        self._share = SHARE if decides else SHARE / 2
+        self._first = 1 if decides else SHORTEST
         self._next_at = 0
         self._every_until = 0
         self._part = 0
@@ -104,9 +111,9 @@ class Sampler:
         steps = max(1, step - self._last_step)
         step_time = max(1e-6, (now - self._last_time - cost) / steps)
         self._last_time, self._last_step = now, step
-        wait = LONGEST if step == 0 else int(cost / (SHARE * step_time)) + 1
-        wait = min(LONGEST, max(10, wait)) if self._by_clock else FIXED
-        self._next_at = step + (1 if step < 2 else wait)
+        wait = LONGEST if step == 0 else int(cost / (self._share * step_time)) + 1
+        wait = min(LONGEST, max(SHORTEST, wait)) if self._by_clock else FIXED
+        self._next_at = step + (self._first if step < 2 else wait)
 
     def _spread(self, tensors: Sequence[Tensor], places: Sequence[int]) -> np.ndarray:
         parts = [([places[i] for i in inner], norms) for inner, norms in tensor_norms(tensors)]

@@ -180,7 +180,9 @@ class Session:
         self.sharded = any(_dist.is_sharded(param) for param in self.params)
         awkward = self.sharded or any(param.is_meta or is_lazy(param) for param in self.params)
         # Ranks must sample at the same steps: what the sample says decides, and they decide alike.
-        self.sampler = Sampler([] if awkward else self.params, by_clock=self.guard.use_loss)
+        self.sampler = Sampler(
+            [] if awkward else self.params, by_clock=self.guard.use_loss, decides=_may_be_proportional(optimizer)
+        )
         self.roots = self._find_roots(self.params)
         names = name_parameters(self.params, self.roots, frame)
         tensors = tuple(
@@ -189,6 +191,12 @@ class Session:
         )
         self._natural = np.array([math.inf if awkward else _natural_norm(param) for param in self.params])
         self.info = OptimizerInfo(self.index, type(optimizer).__name__, tensors)
+
+
+def _may_be_proportional(optimizer: Optimizer) -> bool:
+    """Whether the update grows with the gradient, as far as is known: torch says what its own optimizers are."""
+    ours = type(optimizer).__module__.startswith("torch.optim")
+    return isinstance(optimizer, PROPORTIONAL) or not ours
 
 
 def _natural_norm(param: Tensor) -> float:
