@@ -127,3 +127,37 @@ def test_several_optimizers():
         sg.watch(model, optimizers, clip=sg.clip.ClipByGlobalNorm(0.1))
     with pytest.raises(TypeError, match=r"clip is a float, expected a policy of steadygrad\.clip, or False"):
         sg.watch(model, optimizers[0], clip=1.0)
+
+
+def test_a_policy_that_fails_ends_the_watching_and_not_the_training(capfd):
+    """SPAM needs second moments, and SGD has none: the run goes on as if nobody had watched."""
+
+    def make(params):
+        return torch.optim.SGD(params, lr=0.05)
+
+    weights, _ = train(sg.clip.SPAM(), make=make)
+    assert all(
+        torch.equal(one, other)
+        for one, other in zip(weights, by_hand(sg.clip.ClipByGlobalNorm(1e9), make=make), strict=True)
+    )
+    assert capfd.readouterr().err.count("an error inside steadygrad (ValueError: SGD keeps no second moments") == 1
+
+
+def test_a_lowered_rate_is_put_back_when_the_watching_ends_after_a_step_that_raised():
+    class Fails(torch.optim.SGD):
+        def step(self, closure=None):
+            raise RuntimeError("out of memory")
+
+    model = nn.Linear(3, 1)
+    optimizer = Fails(model.parameters(), lr=0.3)
+    watch = sg.watch(model, optimizer, record=False)
+    model(torch.ones(2, 3)).sum().backward()
+    with pytest.raises(RuntimeError, match="out of memory"):
+        optimizer.step()
+    session = next(iter(watch._watcher._sessions.values()))
+    session.ladder.observe("sustained-clipping")
+    with pytest.raises(RuntimeError, match="out of memory"):
+        optimizer.step()
+    assert optimizer.param_groups[0]["lr"] < 0.3, "the step has not ended"
+    watch.close()
+    assert optimizer.param_groups[0]["lr"] == 0.3

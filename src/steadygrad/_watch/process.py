@@ -105,6 +105,7 @@ class Watcher:
         self.losses.remove()
         for session in self._sessions.values():
             session.carried.disarm()
+            session.rate.restore()  # still lowered if the last step has raised
 
     def close(self) -> None:
         """Make the recording complete; called at the end of the process too."""
@@ -180,19 +181,13 @@ class Watcher:
             ruling = Ruling("", 1.0, (Raised("nonfinite-loss", {"loss": loss}),) if bad else ())
         else:
             ruling = session.guard.judge(measured)
-        if ruling.action == "clip" and not may_clip:
-            # Scaled gradients would contradict the losses that the optimizer compares: a burst is lost whole.
-            burst = ruling.coefficient < BURST
-            ruling = replace(ruling, action="skip" if burst else "", coefficient=0.0 if burst else 1.0)
-        if (not self.acts or session.sharded) and ruling.action != "scaler-skip":
-            ruling = replace(ruling, action="", coefficient=1.0)
-        if ruling.action == "clip" and (session.policy is not None or not session.scales):
-            ruling = replace(ruling, action="", coefficient=1.0)
+        acts = self.acts and not session.sharded
+        ruling = _as_carried_out(ruling, acts=acts, may_clip=may_clip, guard_scales=session.guard_scales)
         if ruling.action == "clip":
             scale_(reading.grads, ruling.coefficient)
-        elif ruling.action == "" and session.policy is not None and self.acts and may_clip and not session.sharded:
+        elif ruling.action == "" and acts and may_clip and session.policy is not None:
             ruling = replace(ruling, coefficient=session.clip_by_policy(optimizer, reading.norm))
-        if self.acts and session.can_lower and not session.sharded:
+        if acts and session.can_lower:
             self._climb(session)
         if sampled and ruling.lost:
             session.sampler.drop()
@@ -358,6 +353,19 @@ class Watcher:
         self._made = 0
         self._spent = 0.0
         self._last_loss: tuple[int, float | None] = (-1, None)
+
+
+def _as_carried_out(ruling: Ruling, *, acts: bool, may_clip: bool, guard_scales: bool) -> Ruling:
+    """A ruling less what is not to be done here; its alarms stay."""
+    nothing = replace(ruling, action="", coefficient=1.0)
+    if ruling.action == "scaler-skip":
+        return ruling
+    if not acts:
+        return nothing
+    if ruling.action == "clip" and not may_clip:
+        # Scaled gradients would contradict the losses that the optimizer compares: a burst is lost whole.
+        return replace(ruling, action="skip", coefficient=0.0) if ruling.coefficient < BURST else nothing
+    return nothing if ruling.action == "clip" and not guard_scales else ruling
 
 
 def _made(clip: Clip) -> Policy | Literal[False] | None:

@@ -68,7 +68,7 @@ class Session:
         self.guard = Guard(clip if isinstance(clip, RobustClip) else None, use_loss=use_loss)
         # A policy of the user's own does the scaling; the guard's still tells what is unusual.
         self.policy = None if clip is False or isinstance(clip, RobustClip) else clip
-        self.scales = clip is not False
+        self.guard_scales = clip is None or isinstance(clip, RobustClip)
         self.ladder = Ladder()
         self.rate = LoweredRate()
         self.can_lower = can_lower(optimizer)
