@@ -10,8 +10,8 @@ SWITCH = "STEADYGRAD"
 CHILD = "STEADYGRAD_RUN"
 """What `steadygrad run` tells the processes it starts: a JSON object, see `ChildConfig`."""
 
-MODES = ("observe", "protect")
-"""`observe` never touches training; `protect` clips and skips."""
+MODES = ("observe", "protect", "repair")
+"""`observe` never touches training; `protect` holds it together; `repair` also keeps for good what it has changed."""
 
 
 @dataclass(frozen=True, slots=True)

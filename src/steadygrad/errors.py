@@ -39,4 +39,17 @@ class RecordingError(SteadygradError):
 
 
 class TrainingDiverged(SteadygradError):
-    """The run was stopped because no repair brought it back; the only error raised into a user's training."""
+    """The run was stopped because no repair brought it back; the only error raised into a user's training.
+
+    `step` is where it was stopped, `since` where the incident began, `tried` what was tried in order, `run` the run
+    folder (None if nothing was recorded).
+    """
+
+    def __init__(
+        self, message: str, *, step: int = -1, since: int = -1, tried: tuple[str, ...] = (), run: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.step = step
+        self.since = since
+        self.tried = tried
+        self.run = run

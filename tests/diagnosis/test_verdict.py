@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from steadygrad._levels import recovery
 from steadygrad.diagnosis import open_run, to_json
-from steadygrad.diagnosis.levels import recovery
 from steadygrad.records import Action, Alarm, OptimizerInfo, StepRecord, TensorInfo
 from steadygrad.store import Recorder, append_event, create_run, finish_run
 

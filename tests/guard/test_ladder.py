@@ -11,9 +11,11 @@ import steadygrad as sg
 from steadygrad.guard import Ladder, LoweredRate, can_lower
 from steadygrad.guard.ladder import CALM, MOST_RUNGS, PATIENCE, RETURN, WARM_UP
 
+LR = 0.2
+
 
 def climb(ladder, incident, steps):
-    return [rung for rung in (ladder.observe(incident) for _ in range(steps)) if rung is not None]
+    return [rung for rung in (ladder.observe(incident, LR) for _ in range(steps)) if rung is not None]
 
 
 def test_an_incident_that_goes_on_goes_down_rung_by_rung_within_the_budget():
@@ -26,17 +28,17 @@ def test_an_incident_that_goes_on_goes_down_rung_by_rung_within_the_budget():
 def test_nothing_happens_without_an_incident():
     ladder = Ladder()
     assert climb(ladder, "", 1000) == []
-    assert ladder.factor() == 1.0
+    assert ladder.factor(LR) == 1.0
     assert not ladder.lowered
 
 
 def test_after_a_rung_the_rate_comes_up_slowly():
     ladder = Ladder()
-    ladder.observe("loss-divergence")
+    ladder.observe("loss-divergence", LR)
     factors = []
     for _ in range(WARM_UP + 5):
-        factors.append(ladder.factor())
-        ladder.observe("")
+        factors.append(ladder.factor(LR))
+        ladder.observe("", LR)
     assert factors[0] == pytest.approx(0.05)
     assert factors == sorted(factors)
     assert factors[-1] == 0.5
@@ -44,18 +46,46 @@ def test_after_a_rung_the_rate_comes_up_slowly():
 
 def test_the_rate_comes_back_once_and_stays_down_the_second_time():
     ladder = Ladder()
-    ladder.observe("sustained-clipping")
+    ladder.observe("sustained-clipping", LR)
     rungs = climb(ladder, "", CALM)
     assert [(rung.factor, rung.reason) for rung in rungs] == [(1.0, f"{CALM} quiet steps")]
     factors = []
     for _ in range(RETURN + 1):
-        factors.append(ladder.factor())
-        ladder.observe("")
+        factors.append(ladder.factor(LR))
+        ladder.observe("", LR)
     assert factors == sorted(factors)
-    assert ladder.factor() == 1.0
-    assert ladder.observe("sustained-clipping").factor == 0.25, "below the rung that had held"
+    assert ladder.factor(LR) == 1.0
+    assert ladder.observe("sustained-clipping", LR).factor == 0.25, "below the rung that had held"
     assert climb(ladder, "", 10 * (CALM + RETURN)) == []
-    assert ladder.factor() == 0.25
+    assert ladder.factor(LR) == 0.25
+
+
+def test_a_rung_is_a_ceiling_for_schedules():
+    ladder = Ladder()
+    ladder.observe("sustained-clipping", 0.4)
+    climb(ladder, "", WARM_UP)
+    assert ladder.factor(0.8) == pytest.approx(0.25), "the rate has gone up: it broke at half of it"
+    assert ladder.factor(0.1) == 1.0, "the schedule is below it by itself"
+    assert ladder.factor(0.0) == 1.0
+
+
+def test_steps_known_to_be_too_long_are_shortened_by_as_much_and_for_good():
+    ladder = Ladder()
+    assert ladder.down("thrown", LR, 0.001).factor == pytest.approx(0.001)
+    assert climb(ladder, "", 10 * CALM) == []
+    assert ladder.factor(LR) == pytest.approx(0.001)
+    assert ladder.factor(LR * 0.001) == 1.0, "the script has taken the rate back itself"
+
+
+def test_what_it_knows_can_be_kept_and_gone_on_from():
+    ladder, other = Ladder(), Ladder()
+    ladder.observe("sustained-clipping", LR)
+    climb(ladder, "", CALM - 10)
+    other.load_state_dict(ladder.state_dict())
+    for step in range(RETURN + 40):
+        incident = "sustained-clipping" if step == 30 else ""
+        assert ladder.observe(incident, LR) == other.observe(incident, LR)
+        assert ladder.factor(LR) == other.factor(LR)
 
 
 SCHEDULERS = {

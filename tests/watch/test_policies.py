@@ -143,21 +143,23 @@ def test_a_policy_that_fails_ends_the_watching_and_not_the_training(capfd):
     assert capfd.readouterr().err.count("an error inside steadygrad (ValueError: SGD keeps no second moments") == 1
 
 
-def test_a_lowered_rate_is_put_back_when_the_watching_ends_after_a_step_that_raised():
+def test_a_lowered_rate_is_put_back_at_once_when_the_step_raises():
     class Fails(torch.optim.SGD):
         def step(self, closure=None):
+            seen.append(self.param_groups[0]["lr"])
             raise RuntimeError("out of memory")
 
+    seen = []
     model = nn.Linear(3, 1)
     optimizer = Fails(model.parameters(), lr=0.3)
-    watch = sg.watch(model, optimizer, record=False)
-    model(torch.ones(2, 3)).sum().backward()
-    with pytest.raises(RuntimeError, match="out of memory"):
-        optimizer.step()
-    session = next(iter(watch._watcher._sessions.values()))
-    session.ladder.observe("sustained-clipping")
-    with pytest.raises(RuntimeError, match="out of memory"):
-        optimizer.step()
-    assert optimizer.param_groups[0]["lr"] < 0.3, "the step has not ended"
-    watch.close()
-    assert optimizer.param_groups[0]["lr"] == 0.3
+    with sg.watch(model, optimizer, record=False) as watch:
+        model(torch.ones(2, 3)).sum().backward()
+        with pytest.raises(RuntimeError, match="out of memory"):
+            optimizer.step()
+        session = next(iter(watch._watcher._sessions.values()))
+        session.recovery.escalation.ladder.down("a test", 0.3)
+        with pytest.raises(RuntimeError, match="out of memory"):
+            optimizer.step()
+        assert seen[0] == 0.3
+        assert seen[1] < 0.15
+        assert optimizer.param_groups[0]["lr"] == 0.3, "a scheduler would compute from it"

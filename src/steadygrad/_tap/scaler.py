@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from ..errors import TrainingDiverged
 from .losses import LossTap
 
 
@@ -34,8 +35,14 @@ class ScalerTap:
         self._on_left_out = on_left_out
         self._on_error = on_error
         self._stepped: weakref.WeakSet[Optimizer] = weakref.WeakSet()
+        self._scaler: weakref.ref[Any] | None = None
         self._originals: dict[str, Any] = {}
         self._wrappers: dict[str, Any] = {}
+
+    @property
+    def scaler(self) -> Any:
+        """The gradient scaler that was used last, if it is alive."""
+        return None if self._scaler is None else self._scaler()
 
     def stepped(self, optimizer: Optimizer) -> None:
         """An optimizer's step hook has fired."""
@@ -58,12 +65,16 @@ class ScalerTap:
         @functools.wraps(original_step)
         def step(scaler: Any, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
             self._stepped.clear()
+            if scaler.is_enabled():
+                self._scaler = weakref.ref(scaler)
             result = original_step(scaler, optimizer, *args, **kwargs)
             if self._originals and scaler.is_enabled():
                 try:
                     inner = getattr(optimizer, "optimizer", optimizer)
                     if not any(each in (optimizer, inner) for each in self._stepped):
                         self._on_left_out(inner if isinstance(inner, Optimizer) else optimizer)
+                except TrainingDiverged:
+                    raise
                 except Exception as error:
                     self._on_error(error)
             self._stepped.clear()

@@ -25,6 +25,7 @@ from torch.utils.hooks import RemovableHandle
 from .._foreach import zero_
 from .._readback import any_nonfinite
 from .._snapshot import OptimizerBackup
+from ..errors import TrainingDiverged
 from ..guard import HiddenGradients, hollow
 
 
@@ -58,7 +59,11 @@ class StepObserver(Protocol):
         ...
 
     def after(self, optimizer: Optimizer, *, lost: bool) -> None:
-        """The step is over, made or lost."""
+        """The step is over, made or lost. May raise `TrainingDiverged`."""
+        ...
+
+    def raised(self, optimizer: Optimizer) -> None:
+        """The optimizer's own code has raised in the step: no post-hook will be called."""
         ...
 
 
@@ -100,7 +105,7 @@ class StepTap:
     def install(self) -> None:
         """Start watching."""
         self._original_hooking = Optimizer.profile_hook_step
-        Optimizer.profile_hook_step = staticmethod(_losable(self._original_hooking))  # pyright: ignore[reportAttributeAccessIssue]
+        Optimizer.profile_hook_step = staticmethod(_losable(self._original_hooking, self._raised))  # pyright: ignore[reportAttributeAccessIssue]
         self._handles.append(register_optimizer_step_pre_hook(self._pre))
         self._handles.append(register_optimizer_step_post_hook(self._post))
 
@@ -206,11 +211,19 @@ class StepTap:
             return
         try:
             self._leave(call)
+        except TrainingDiverged:
+            raise
         except Exception as error:
             self._on_error(error)
         finally:
             call.frame = None
             self._active = call.outer
+
+    def _raised(self, optimizer: Optimizer) -> None:
+        try:
+            self._observer.raised(optimizer)
+        except Exception as error:
+            self._on_error(error)
 
     def _leave(self, call: _Call) -> None:
         optimizer = call.optimizer
@@ -237,8 +250,8 @@ LOST = "_steadygrad_lost"
 """On an optimizer while its step is being lost."""
 
 
-def _losable(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Make torch's hooking of `step` leave out the step itself when it is to be lost.
+def _losable(original: Callable[[Any], Any], raised: Callable[[Optimizer], None]) -> Callable[[Any], Any]:
+    """Make torch's hooking of `step` leave out the step itself when it is to be lost, and say when it has raised.
 
     Not running an optimizer's code is the truest way to lose its step. Where a wrapper from before is still in use (a
     scheduler made earlier holds one), the step runs on a hollow copy.
@@ -248,7 +261,13 @@ def _losable(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def profile_hook_step(func: Any) -> Any:
         @functools.wraps(func)
         def maybe(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
-            return None if LOST in vars(self) else func(self, *args, **kwargs)
+            if LOST in vars(self):
+                return None
+            try:
+                return func(self, *args, **kwargs)
+            except BaseException:
+                raised(self)
+                raise
 
         maybe.__dict__[LOST] = True
         return original(maybe)

@@ -4,7 +4,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,11 +13,18 @@ import numpy as np
 import torch
 
 from ..errors import SteadygradError
-from ..guard import Raised, Ruling
+from ..guard import Incident, Raised, Ruling
 from ..records import Action, Alarm, OptimizerInfo, Sink, StepRecord, describe
 from ..store import Recorder, append_event, recording_path
 from .session import Reading, Session
 from .words import told
+
+QUIET = frozenset({"scaler-skip", "roll-back", "stop"})
+"""Actions that are no news, or that are told in full where they are done."""
+
+
+MOST_INCIDENTS = 64
+"""Incidents kept with the facts of a run: the latest."""
 
 
 class Home(Protocol):
@@ -57,6 +64,7 @@ class Journal:
         self.folder: Path | None = None
         self._sink: Sink | None = None
         self._intervened = False
+        self._incidents: list[dict[str, Any]] = []
         self._found_nonfinite = False
         self._started = time.perf_counter()
 
@@ -123,7 +131,7 @@ class Journal:
         """Something was done; said aloud the first time."""
         if self._sink is not None:
             self._sink.action(Action(session.index, session.step, action, dict(detail)))
-        if action == "scaler-skip":
+        if action in QUIET:
             return
         if not self._intervened:
             self._intervened = True
@@ -132,8 +140,22 @@ class Journal:
         if action in {"skip", "hold"} and streak in {10, 100, 1000, 10_000}:
             self._home.say(f"step {session.step}: {streak} steps in a row could not be made: this run needs a change")
 
+    def incident(self, session: Session, incident: Incident) -> None:
+        """An incident has begun or ended."""
+        told = {**asdict(incident), "detail": dict(incident.detail), "until": session.step}
+        same = [each for each in self._incidents if (each["optimizer"], each["step"]) != (session.index, incident.step)]
+        self._incidents = [*same, told][-MOST_INCIDENTS:]
+        if self._sink is not None:
+            self._sink.facts({"incidents": self._incidents})
+
+    def stopped(self, reason: str) -> None:
+        """The run is being stopped."""
+        if self._sink is not None:
+            self._sink.facts({"stopped": reason})
+
     def _where(self, pending: Pending) -> dict[str, Any]:
         names = pending.session.nonfinite_names(pending.reading.norms)
+        pending.session.last_where = ", ".join(names[:2]) or pending.session.last_where
         return {"tensors": names} if names else {}
 
     def _first_nonfinite(self, pending: Pending) -> None:

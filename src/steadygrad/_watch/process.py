@@ -23,14 +23,16 @@ from .. import _dist
 from .._foreach import scale_
 from .._names import find_roots
 from .._readback import read_step
-from .._snapshot import BufferSnapshot
+from .._snapshot import BufferSnapshot, Room, TrainingParts
 from .._tap import LossTap, Plan, ScalerTap, StepTap
 from ..clip import Policy
-from ..guard import Raised, Ruling
+from ..errors import TrainingDiverged
+from ..guard import Incident, Order, Raised, Ruling
 from ..store import MAX_OPTIMIZERS, append_event
 from .journal import Home, Journal, Pending
+from .recovery import ENDS, learning_rate
 from .session import Session, scalar_loss
-from .words import first_line
+from .words import first_line, stop_message, told
 
 Clip: TypeAlias = Policy | Callable[[], Policy] | Literal[False] | None
 """What scales gradients: a policy, something that makes one for each optimizer, nothing, or (None) the default."""
@@ -55,6 +57,8 @@ class Watcher:
         modules: where to look for the owners of the parameters; None: every module that is alive.
         others: optimizers that another watcher has, to be left alone.
         clip: what scales gradients, see `watch`.
+        snapshot_memory: bytes that snapshots may take; None: a quarter of what is free.
+        on_incident: called when an incident begins and when it ends.
     """
 
     def __init__(
@@ -66,9 +70,15 @@ class Watcher:
         modules: Sequence[nn.Module] | None = None,
         others: "weakref.WeakSet[Optimizer] | None" = None,
         clip: Clip = None,
+        snapshot_memory: int | None = None,
+        on_incident: Callable[[Incident], None] | None = None,
     ) -> None:
         self._mode = mode
         self._clip: Clip = clip
+        self._room = Room(snapshot_memory)
+        self._on_incident = on_incident
+        self.averages: list[nn.Module] = []
+        self.stateful: list[Any] = []
         self.acts = mode != "observe"
         self._home = home
         self._modules = modules
@@ -105,7 +115,7 @@ class Watcher:
         self.losses.remove()
         for session in self._sessions.values():
             session.carried.disarm()
-            session.rate.restore()  # still lowered if the last step has raised
+            session.recovery.rate.restore()
 
     def close(self) -> None:
         """Make the recording complete; called at the end of the process too."""
@@ -125,7 +135,7 @@ class Watcher:
         if not self.dead:
             self.dead = True
             for session in self._sessions.values():
-                session.rate.restore()
+                session.recovery.rate.restore()
             self._home.say(
                 f"an error inside steadygrad ({first_line(error)}): it has let go of this run, "
                 "training goes on unwatched"
@@ -168,11 +178,11 @@ class Watcher:
         with self._lock:
             session = self._session(optimizer, frame)
         self._scaler.stepped(optimizer)
-        if self.acts:
-            session.rate.apply(optimizer, session.ladder.factor())
+        if self.acts and not session.sharded:
+            session.recovery.before(optimizer)
         reading = session.measure(optimizer, self.losses.take() or scalar_loss(closure_loss))
         loss = self._loss(session, reading.losses, reading.norm)
-        sampled = self._mode_samples(session)
+        self._begin_sample(session)
         measured = session.measured(optimizer, reading.norms, reading.norm, loss)
         if reading.left_out:
             ruling = Ruling("scaler-skip", 1.0, _unsound(loss), {"reason": "the gradient scaler found an overflow"})
@@ -187,11 +197,13 @@ class Watcher:
             scale_(reading.grads, ruling.coefficient)
         elif ruling.action == "" and acts and may_clip and session.policy is not None:
             ruling = replace(ruling, coefficient=session.clip_by_policy(optimizer, reading.norm))
-        if acts and session.can_lower:
-            self._climb(session)
-        if sampled and ruling.lost:
+        if acts:
+            self._escalate(session, optimizer, ruling)
+        if ruling.lost:
             session.sampler.drop()
-        self._pending[id(optimizer)] = Pending(session, reading, ruling, loss, session.lr(optimizer))
+        elif not session.sharded:
+            session.probe.before()
+        self._pending[id(optimizer)] = Pending(session, reading, ruling, loss, learning_rate(optimizer))
         self._spent += time.perf_counter() - began
         return Plan(lose=ruling.lost)
 
@@ -214,7 +226,9 @@ class Watcher:
             return
         began = time.perf_counter()
         session = pending.session
-        session.rate.restore()
+        session.recovery.rate.restore()
+        if not lost:
+            session.look_at_move()
         if session.policy is not None and self.acts and not lost and pending.ruling.action == "":
             session.policy.after_step(optimizer)
         if session.sampler.pending:
@@ -225,11 +239,19 @@ class Watcher:
         left_out = pending.ruling.action == "scaler-skip"
         if self.acts and (not left_out or pending.ruling.alarms):
             self._keep_state_sound(session, lost or left_out)
+        if self.acts and not session.sharded:
+            self._carry_out(session, optimizer, lost=lost or left_out)
         session.step += 1
         self._made += 1
         self._spent += time.perf_counter() - began
         if self._made % FACTS_EVERY == 1:
             self._journal.overhead(self._spent)
+
+    def raised(self, optimizer: Optimizer) -> None:
+        """The optimizer's own code has raised: what schedulers find now must be their own rate."""
+        session = self._sessions.get(id(optimizer))
+        if session is not None:
+            session.recovery.rate.restore()
 
     # What happens in a step.
 
@@ -250,6 +272,9 @@ class Watcher:
             buffers=self._early_buffers.pop(optimizer, None),
             clip=_made(self._clip),
             use_loss=world_size == 1,
+            room=self._room,
+            for_good=self._mode == "repair",
+            say=self._home.say,
             on_cleared=functools.partial(self._cleared, id(optimizer)),
             on_error=self.fail,
         )
@@ -263,14 +288,76 @@ class Watcher:
             self._journal.announce(session, rank, world_size)
         if self.acts:
             session.carried.learn()
+            if not session.sharded:
+                session.recovery.begin(session.step, self._parts(session, optimizer), session.names)
         return session
 
-    def _climb(self, session: Session) -> None:
-        """Lower the learning rate of the coming steps when clipping does not end an incident."""
-        rung = session.ladder.observe(session.guard.incident())
-        if rung is not None:
-            action = "lower-lr" if rung.factor < 1.0 else "return-lr"
-            self._journal.action(session, action, {"factor": rung.factor, "reason": rung.reason})
+    def _parts(self, session: Session, optimizer: Optimizer) -> TrainingParts:
+        return session.parts(optimizer, self.averages, self._scaler.scaler, self.stateful)
+
+    def _escalate(self, session: Session, optimizer: Optimizer, ruling: Ruling) -> None:
+        """Ask what comes beside the ruling; it is carried out once the step is over."""
+        parts = self._parts(session, optimizer)
+        incident = session.recovery.ruled(session.step, ruling, parts, session.names)
+        if incident is None:
+            return
+        self._journal.incident(session, incident)
+        if self._on_incident is not None:
+            try:
+                self._on_incident(incident)
+            except Exception as error:  # theirs, and no reason to end the training or the watching
+                self._home.say(f"on_incident has failed: {first_line(error)}")
+
+    def _carry_out(self, session: Session, optimizer: Optimizer, *, lost: bool) -> None:
+        """What was ordered beside the step; and after a sound one, a snapshot if it is time."""
+        recovery = session.recovery
+        orders, recovery.orders = recovery.orders, []
+        if not orders and lost:
+            return
+        parts = self._parts(session, optimizer)
+        for order in orders:
+            if order.action == "roll-back":
+                self._roll_back(session, order, parts)
+            elif order.action == "stop":
+                self._stop(session, order, parts)
+            elif order.action not in ENDS:
+                self._journal.action(session, order.action, order.detail)
+        if not lost and not orders:
+            mended = recovery.made(session.step + 1, optimizer, parts, session.names)
+            if mended:
+                session.buffers.save()
+                self._journal.alarms(session, (Raised("nonfinite-buffer", {"of": sorted(set(mended))[:5]}),), {})
+                self._journal.action(
+                    session, "restore-buffers", {"buffers": len(mended), "of": sorted(set(mended))[:5]}
+                )
+
+    def _roll_back(self, session: Session, order: Order, parts: TrainingParts) -> None:
+        detail = session.recovery.roll_back(order, parts)
+        session.forget_moves()
+        session.buffers.save()
+        session.carried.arm()
+        session.sampler.alarmed(session.step)
+        self._journal.action(session, "roll-back", detail)
+        self._home.say(f"step {session.step}: {told('roll-back', detail)}")
+
+    def _stop(self, session: Session, order: Order, parts: TrainingParts) -> None:
+        """Leave the best state that is known, and say why no more steps are made."""
+        detail = dict(order.detail)
+        if session.recovery.ring.newest() is not None and session.recovery.moved_on:
+            detail |= session.recovery.roll_back(Order("roll-back", {"reason": detail["reason"]}), parts)
+        self._journal.action(session, "stop", detail)
+        self._journal.stopped(detail["reason"])
+        folder = self._journal.folder
+        message = stop_message(session.step, detail, session.last_where, folder)
+        self.close()
+        self.dead = True
+        raise TrainingDiverged(
+            message,
+            step=session.step,
+            since=detail["since"],
+            tried=tuple(detail["tried"]),
+            run=None if folder is None else str(folder),
+        )
 
     def _loss(self, session: Session, losses: list[float], norm: float) -> float | None:
         if losses:
@@ -284,11 +371,9 @@ class Watcher:
         index, loss = self._last_loss
         return loss if index != session.index else None
 
-    def _mode_samples(self, session: Session) -> bool:
-        if not session.sampler.due(session.step):
-            return False
-        self._journal.sample(session, "param_norm", session.sampler.begin())
-        return True
+    def _begin_sample(self, session: Session) -> None:
+        if session.sampler.due(session.step):
+            self._journal.sample(session, "param_norm", session.sampler.begin())
 
     def _end_sample(self, pending: Pending) -> None:
         session = pending.session
@@ -341,6 +426,8 @@ class Watcher:
         self._journal.action(session, "scaler-skip", detail)
         if self.acts and alarms:
             self._keep_state_sound(session, lost=True)
+            self._escalate(session, optimizer, Ruling("skip", 0.0, alarms, detail))
+            self._carry_out(session, optimizer, lost=True)
 
     def _forget(self) -> None:
         """Start anew: at first, and in a forked child, whose parent owns the recording."""

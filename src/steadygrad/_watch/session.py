@@ -15,13 +15,14 @@ from torch.optim import Optimizer
 
 from .. import _dist
 from .._names import name_parameters
-from .._readback import global_norm, read_step, read_tensor_scalar
-from .._snapshot import BufferSnapshot
+from .._readback import Mailbox, global_norm, read_step, read_tensor_scalar
+from .._snapshot import BufferSnapshot, Room, TrainingParts
 from .._tap import CarriedState
 from ..clip import Policy, RobustClip, settle_scale, step_gradients
-from ..guard import Guard, Ladder, LoweredRate, Measured, can_lower
-from ..measure import overflow_safe_norm, tensor_norms
+from ..guard import Guard, Measured
+from ..measure import UpdateProbe, natural_norm, overflow_safe_norm, tensor_norms
 from ..records import NO_GRADIENT, OptimizerInfo, TensorInfo
+from .recovery import Recovery
 from .sampler import Sampler
 
 PROPORTIONAL = (torch.optim.SGD, torch.optim.ASGD)
@@ -29,10 +30,6 @@ PROPORTIONAL = (torch.optim.SGD, torch.optim.ASGD)
 
 PROPORTIONAL_SAMPLES = 3
 """Samples in which |dw| = lr |g| before an optimizer that torch does not ship counts as one of them."""
-
-
-SMALLEST_SIDE = 8
-"""Sides of a weight matrix below which its updates say nothing: a regression's few weights travel far and soundly."""
 
 
 class Session:
@@ -46,6 +43,9 @@ class Session:
         buffers: the buffers' snapshot taken when the optimizer was made, if there is one.
         clip: the policy that scales gradients; None: the default one; False: none.
         use_loss: whether the loss may decide.
+        room: the memory for snapshots.
+        for_good: whether a lowered learning rate stays lowered.
+        say: tells people one line.
         on_cleared: called when a carried state was cleared.
         on_error: receives errors of ours.
     """
@@ -60,6 +60,9 @@ class Session:
         buffers: BufferSnapshot | None,
         clip: Policy | Literal[False] | None,
         use_loss: bool,
+        room: Room,
+        for_good: bool,
+        say: Callable[[str], None],
         on_cleared: Callable[[str], None],
         on_error: Callable[[BaseException], None],
     ) -> None:
@@ -69,10 +72,9 @@ class Session:
         # A policy of the user's own does the scaling; the guard's still tells what is unusual.
         self.policy = None if clip is False or isinstance(clip, RobustClip) else clip
         self.guard_scales = clip is None or isinstance(clip, RobustClip)
-        self.ladder = Ladder()
-        self.rate = LoweredRate()
-        self.can_lower = can_lower(optimizer)
+        self.recovery = Recovery(index, optimizer, self.guard, room=room, by_clock=use_loss, for_good=for_good, say=say)
         self.step = 0
+        self.last_where = ""
         self.lost_in_a_row = 0
         self.left_out_in_a_row = 0
         self._agreeing = 0
@@ -87,6 +89,7 @@ class Session:
         if len(now) == len(self.params) and all(map(operator.is_, now, self.params)):
             return False
         self._name_everything(optimizer, frame)
+        self.recovery.ring.clear()
         return True
 
     @torch.no_grad()
@@ -118,7 +121,28 @@ class Session:
             loss,
             self.sampler.weight_norm,
             self._reach(optimizer, norms) if math.isfinite(norm) else 0.0,
+            self._last_moved(),
         )
+
+    def parts(
+        self, optimizer: Optimizer, averages: Sequence[nn.Module], scaler: Any, stateful: Sequence[Any]
+    ) -> TrainingParts:
+        """What a snapshot of this training is about."""
+        own = self.recovery.own_options()
+        return TrainingParts(self.params, optimizer, self.roots, averages, scaler, stateful, own)
+
+    def look_at_move(self) -> None:
+        """After a made step: how far it has gone; known at the next step."""
+        for ratio in self.probe.after():
+            self._moves.post(ratio)
+
+    def forget_moves(self) -> None:
+        """The weights were put back: what the last step did to them is no longer so."""
+        self._moves = Mailbox()
+
+    def _last_moved(self) -> float | None:
+        arrived = [value for values in self._moves.collect() for value in values]
+        return None if not arrived else max(arrived) if not any(map(math.isnan, arrived)) else math.nan
 
     @torch.no_grad()
     def clip_by_policy(self, optimizer: Optimizer, norm: float) -> float:
@@ -130,11 +154,6 @@ class Session:
         self.policy.before_step(optimizer)
         after = read_tensor_scalar(clipped.clipped_norm)
         return 1.0 if not after or not norm else min(1.0, after / norm)
-
-    def lr(self, optimizer: Optimizer) -> float | None:
-        """The largest learning rate of the optimizer's groups; None where there is none."""
-        rates = [read_tensor_scalar(group.get("lr")) for group in optimizer.param_groups]
-        return max((rate for rate in rates if rate is not None), default=None)
 
     def learn_proportionality(self, lr: float | None, moved_by: float, ratios: np.ndarray) -> None:
         """Compare |dw| of a sampled step with lr |g|: optimizers of third parties do not say what they are."""
@@ -183,13 +202,16 @@ class Session:
         self.sampler = Sampler(
             [] if awkward else self.params, by_clock=self.guard.use_loss, decides=_may_be_proportional(optimizer)
         )
+        self.probe = UpdateProbe([] if awkward else self.params)
+        self._moves = Mailbox()
         self.roots = self._find_roots(self.params)
         names = name_parameters(self.params, self.roots, frame)
         tensors = tuple(
             TensorInfo(name, tuple(param.shape), str(param.dtype).removeprefix("torch."))
             for name, param in zip(names, self.params, strict=True)
         )
-        self._natural = np.array([math.inf if awkward else _natural_norm(param) for param in self.params])
+        self._natural = np.array([math.inf if awkward else natural_norm(param) for param in self.params])
+        self.names = names
         self.info = OptimizerInfo(self.index, type(optimizer).__name__, tensors)
 
 
@@ -197,15 +219,6 @@ def _may_be_proportional(optimizer: Optimizer) -> bool:
     """Whether the update grows with the gradient, as far as is known: torch says what its own optimizers are."""
     ours = type(optimizer).__module__.startswith("torch.optim")
     return isinstance(optimizer, PROPORTIONAL) or not ours
-
-
-def _natural_norm(param: Tensor) -> float:
-    """The norm of a weight matrix as torch initialises it, :math:`\\sqrt{n_{out} / 3}`; infinite for anything else."""
-    if param.ndim < 2:
-        return math.inf
-    rows = param.shape[0]
-    columns = param.numel() // max(1, rows)
-    return math.sqrt(rows / 3) if min(rows, columns) >= SMALLEST_SIDE else math.inf
 
 
 class Reading:

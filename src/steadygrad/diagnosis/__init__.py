@@ -1,6 +1,6 @@
 """Judging a recorded run: its verdict, its level before and after an incident, its summary. No torch.
 
-`levels` compares losses, `verdict` names the state of a run, `summary` is the JSON object of `--json`.
+`verdict` names the state of a run, `summary` is the JSON object of `--json`.
 """
 
 from .judged import JudgedRun, open_run

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._levels import RECENT, recovery
 from ..records import Alarm
 from ..store import ProcessRecording, Run
 from ..store.reader import Steps
-from .levels import RECENT, recovery
 
 VERDICTS = {
     "healthy": "no alarm was raised",

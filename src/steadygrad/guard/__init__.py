@@ -1,25 +1,33 @@
 """Holding a run together: what is wrong with a step (detectors), what to do about it (policy), and how (actions).
 
-`loss` is the state of the loss, `guard` judges a step from plain numbers, `skip` makes a step not happen, `ladder`
-decides when the learning rate goes down, and `rate` lowers it.
+`guard` judges a step from plain numbers, with `loss`, `updates` and `growth` for the state of the run. `escalation`
+decides what follows when that does not help, with `ladder` for the learning rate. `skip` makes a step not happen,
+`rate` lowers the rate around one. `state` makes plain data of what all of them know.
 """
 
+from .escalation import MOST_LOST, Escalation, Incident, Order
 from .guard import Guard, Measured, Raised, Ruling
 from .ladder import Ladder, Rung
 from .loss import LossLevel
 from .rate import LoweredRate, can_lower
 from .skip import HiddenGradients, hollow
+from .updates import UpdateLevel
 
 __all__ = [
+    "MOST_LOST",
+    "Escalation",
     "Guard",
     "HiddenGradients",
+    "Incident",
     "Ladder",
     "LossLevel",
     "LoweredRate",
     "Measured",
+    "Order",
     "Raised",
     "Ruling",
     "Rung",
+    "UpdateLevel",
     "can_lower",
     "hollow",
 ]

@@ -1,11 +1,15 @@
 """The guard of one optimizer: judges a step from plain numbers, on the host, in microseconds."""
 
 import math
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, ClassVar
 
 from ..clip import PLAUSIBLE, ClipDecision, RobustClip
+from .growth import Growth
 from .loss import LossLevel
+from .state import Stateful
+from .updates import UpdateLevel
 
 SPIKE_RATIO = 100.0
 """A norm this many times the median, and `SPIKE_WIDTH` spreads above it, is an alarm and not only clipped."""
@@ -20,18 +24,27 @@ SUSTAINED_HITS = 10
 """So many clipped steps among the last 64 are an alarm: something keeps exploding, the clip only holds it."""
 
 
+RAISED = 4.0
+"""Updates this many times as large as the largest harmless ones, with a loss that stays worse, drive a run away."""
+
+WORSE_CHECKS = 4
+"""Checks in a row, eight steps apart, at which the loss must be worse for that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """What is known of a step before it is made.
 
     `grad_norm` is unscaled; `weight_norm` is that of all parameters as last measured; `reach` is the largest
     |dw| / |w| that the step would make to any weight matrix, 0 where the update does not grow with the gradient (Adam).
+    `moved` is what the step before it has really moved any, NaN if weights are no longer finite, None if not known.
     """
 
     grad_norm: float
     loss: float | None
     weight_norm: float
     reach: float = 0.0
+    moved: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +58,10 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What to do with a step. `action` is "", "clip", "skip" or "hold" (a skip for want of a second opinion)."""
+    """What to do with a step. `action` is "", "clip", "skip", "hold" (a skip for want of a second opinion) or "undo".
+
+    "undo" says that the step before this one has thrown the weights away: this one is not made, that one taken back.
+    """
 
     action: str
     coefficient: float = 1.0
@@ -55,10 +71,10 @@ class Ruling:
     @property
     def lost(self) -> bool:
         """Whether the step is not to be made."""
-        return self.action in {"skip", "hold"}
+        return self.action in {"skip", "hold", "undo"}
 
 
-class Guard:
+class Guard(Stateful):
     """Judges the steps of one optimizer. A step that is rejected enters no statistic.
 
     A spike is an alarm once it is over: a norm that stays up is a change of scale (a new task, a longer context), and
@@ -78,20 +94,32 @@ class Guard:
         ''
     """
 
+    KEPT: ClassVar[tuple[str, ...]] = (
+        *("level", "updates", "_norm_growth", "_weight_growth"),
+        *("_sustained", "_diverging", "_worse_checks", "_told_divergence", "_weight_norm"),
+    )
+
     def __init__(self, clip: RobustClip | None = None, *, use_loss: bool = True) -> None:
         self.clip = RobustClip() if clip is None else clip
         self.level = LossLevel()
+        self.updates = UpdateLevel()
         self.use_loss = use_loss
+        self._norm_growth = Growth(least=1.1, total=8.0)
+        self._weight_growth = Growth(least=1.02, total=2.0, every=1)
+        self._weight_norm = 0.0
         self._sustained = False
         self._suspect: Raised | None = None
-        self._diverging = False
+        self._diverging = ""
+        self._worse_checks = 0
+        self._told_divergence = False
 
     def incident(self) -> str:
         """What is going on that clipping does not end; empty when nothing is."""
         if self.clip.num_hits >= SUSTAINED_HITS:
             return "sustained-clipping"
-        self._diverging = self._diverging and self.level.worse()
-        return "loss-divergence" if self._diverging else ""
+        if self._diverging and not self.level.worse():
+            self._diverging = ""
+        return self._diverging
 
     def judge(self, measured: Measured) -> Ruling:
         """Rule on a step.
@@ -106,9 +134,12 @@ class Guard:
             self._suspect = replace(self._suspect, late=self._suspect.late + 1)
         loss = measured.loss if self.use_loss else None
         numbers = {"grad_norm": measured.grad_norm, "loss": measured.loss}
+        thrown = self._thrown(measured.moved, loss)
         for detector, value in (("nonfinite-gradient", measured.grad_norm), ("nonfinite-loss", loss)):
             if value is not None and not math.isfinite(value):
-                return Ruling("skip", 0.0, (*self.settle(), Raised(detector, numbers)), numbers)
+                return Ruling("skip", 0.0, (*self.settle(), *thrown, Raised(detector, numbers)), numbers)
+        if thrown:
+            return Ruling("undo", 0.0, (*self.settle(), *thrown), {**numbers, "update_ratio": measured.moved})
         decision = self.clip.decide(
             measured.grad_norm,
             reach=measured.reach,
@@ -125,6 +156,33 @@ class Guard:
         numbers["coefficient"] = decision.coefficient
         return Ruling("clip", decision.coefficient, self._rejected(measured, decision, numbers), numbers)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on from here, as numbers, text, lists and dictionaries."""
+        suspect = None if self._suspect is None else asdict(self._suspect)
+        return {**super().state_dict(), "clip": self.clip.state_dict(), "suspect": suspect}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`."""
+        super().load_state_dict(state)
+        self.clip.load_state_dict(state["clip"])
+        self._suspect = None if state["suspect"] is None else Raised(**state["suspect"])
+
+    def _thrown(self, moved: float | None, loss: float | None) -> tuple[Raised, ...]:
+        """An alarm if the step before this one has thrown the weights away, and the loss shows it."""
+        if moved is None:
+            return ()
+        if not self.updates.thrown(moved):
+            self.updates.push(moved)
+            return ()
+        if not math.isfinite(moved):
+            return (Raised("nonfinite-parameter", {"update_ratio": moved}, late=1),)
+        known = loss is not None and math.isfinite(loss)
+        if loss is not None and known and not self.level.far_above(loss):
+            self.updates.push(moved)  # far, and no harm done: a new scale of updates
+            return ()
+        usual = self.updates.usual_over(moved)
+        return (Raised("update-spike", {"update_ratio": moved, "usual_over_it": usual, "loss": loss}, late=1),)
+
     def settle(self) -> tuple[Raised, ...]:
         """The alarm of a spike that has not been explained by a change of scale; asked at the end of a run too."""
         suspect, self._suspect = self._suspect, None
@@ -140,10 +198,31 @@ class Guard:
         if decision.new_scale or still_up:
             self._suspect = None
         raised = self.settle()
-        if loss is not None and self.level.diverges(measured.grad_norm):
-            self._diverging = True
-            raised += (Raised("loss-divergence", {**numbers, "best": self.level.best}),)
-        return raised
+        return raised if loss is None else raised + self._drifting(measured, numbers)
+
+    def _drifting(self, measured: Measured, numbers: dict[str, Any]) -> tuple[Raised, ...]:
+        """An alarm if the run drifts away; once an episode."""
+        away = self.level.diverges(measured.grad_norm)
+        norm_grows = self._norm_growth.push(measured.grad_norm)
+        sampled, self._weight_norm = measured.weight_norm != self._weight_norm, measured.weight_norm
+        weights_grow = sampled and self._weight_growth.push(measured.weight_norm)
+        if self.level.at_check:
+            if self.level.worse():
+                self._worse_checks += 1
+            else:
+                self._worse_checks, self._told_divergence = 0, False
+                self.updates.harmless()
+        worse = self._worse_checks > 0
+        driven = self._worse_checks >= WORSE_CHECKS and self.updates.raised() > RAISED
+        name = "loss-divergence" if away or driven else "sustained-growth" if norm_grows or weights_grow else ""
+        if not name or not (away or worse) or (self._told_divergence and not away):
+            return ()
+        self._told_divergence = True
+        self._diverging = name
+        detail = {**numbers, "best": self.level.best, "updates_raised": self.updates.raised()}
+        if name == "sustained-growth":
+            detail |= {"norm_grew": self._norm_growth.factor, "weights_grew": self._weight_growth.factor}
+        return (Raised(name, detail),)
 
     def _rejected(self, measured: Measured, decision: ClipDecision, numbers: dict[str, Any]) -> tuple[Raised, ...]:
         if measured.reach > 1.0:

@@ -1,12 +1,18 @@
 """What follows when clipping does not end an incident: the learning rate goes down, step by step, within a budget."""
 
 from dataclasses import dataclass
+from typing import ClassVar
+
+from .state import Stateful
 
 HALVING = 0.5
 """The learning rate is multiplied by this at each rung."""
 
 MOST_RUNGS = 6
 """Rungs down in all: to 1/64 of the script's rate. Below that it is not the rate."""
+
+LEAST = 2.0**-12
+"""The lowest share of the script's rate, however far beyond the usual its steps are."""
 
 PATIENCE = 64
 """Steps that a rung is given before the next one."""
@@ -32,25 +38,35 @@ class Rung:
     reason: str
 
 
-class Ladder:
+class Ladder(Stateful):
     """Decides by how much the learning rate of one optimizer is lowered.
 
     An incident that clipping does not end (it goes on and on, or the loss drifts away all the same) takes the rate down
-    a rung; one that goes on for `PATIENCE` steps after that, another. After `CALM` quiet steps the rate comes back
-    once, slowly; if the incident does too, it stays down.
+    a rung; one that goes on for `PATIENCE` steps after that, another. A rung is a ceiling: half of the rate at which it
+    broke. A schedule that goes below it by itself is not touched. After `CALM` quiet steps the script's own rate comes
+    back once, slowly; if the incident does too, it stays down.
+
+    Args:
+        for_good: never give the script's own rate back.
 
     Example:
         >>> ladder = Ladder()
-        >>> ladder.observe("sustained-clipping")
+        >>> ladder.observe("sustained-clipping", 0.1)
         Rung(factor=0.5, reason='sustained-clipping')
-        >>> ladder.observe("sustained-clipping") is None  # the rung has to show first what it does
+        >>> ladder.observe("sustained-clipping", 0.1) is None  # the rung has to show first what it does
         True
-        >>> ladder.factor() < 0.5  # and comes up slowly
-        True
+        >>> ladder.factor(0.1) < 0.5, ladder.factor(0.001)  # and comes up slowly
+        (True, 1.0)
     """
 
-    def __init__(self) -> None:
-        self._level = 1.0
+    KEPT: ClassVar[tuple[str, ...]] = (
+        *("_ceiling", "_held", "_rungs", "_since_rung", "_quiet", "_returning", "_returned", "_for_good"),
+    )
+
+    def __init__(self, *, for_good: bool = False) -> None:
+        self._for_good = for_good
+        self._ceiling: float | None = None
+        self._held = 0.0
         self._rungs = 0
         self._since_rung = 0
         self._quiet = 0
@@ -59,14 +75,15 @@ class Ladder:
 
     @property
     def lowered(self) -> bool:
-        """Whether the rate is below the script's."""
-        return self._level < 1.0
+        """Whether there is a ceiling."""
+        return self._ceiling is not None
 
-    def observe(self, incident: str) -> Rung | None:
+    def observe(self, incident: str, lr: float | None) -> Rung | None:
         """Tell of a step.
 
         Args:
             incident: what is going on that clipping does not end; empty when nothing is.
+            lr: the script's own rate; None where it cannot be lowered.
 
         Returns:
             The change that is made because of it, if one is.
@@ -76,34 +93,45 @@ class Ladder:
             self._quiet = 0
             if self._rungs and self._since_rung <= PATIENCE:
                 return None
-            return self._down(incident)
+            return self.down(incident, lr)
         self._quiet += 1
         if self._returning:
             self._returning += 1
             if self._returning > RETURN:
-                self._level, self._returning, self._returned = 1.0, 0, True
-        elif self.lowered and not self._returned and self._quiet >= CALM:
+                self._held, self._ceiling, self._returning, self._returned = self._ceiling or 0.0, None, 0, True
+        elif self.lowered and not self._for_good and not self._returned and self._quiet >= CALM:
             self._returning = 1
             return Rung(1.0, f"{CALM} quiet steps")
         return None
 
-    def factor(self) -> float:
+    def factor(self, lr: float | None) -> float:
         """What the script's learning rate is multiplied by at the coming step."""
-        if not self.lowered:
+        if self._ceiling is None or not lr or lr <= 0:
             return 1.0
+        level = min(1.0, self._ceiling / lr)
         if self._returning:
-            return self._level ** (1.0 - self._returning / RETURN)
+            return level ** (1.0 - self._returning / RETURN)
         ramp = WARM_UP_START + (1.0 - WARM_UP_START) * self._since_rung / WARM_UP
-        return self._level * min(1.0, ramp)
+        return min(1.0, self._ceiling / lr * min(1.0, ramp))
 
-    def _down(self, incident: str) -> Rung | None:
-        if self._rungs == MOST_RUNGS:
+    def down(self, reason: str, lr: float | None, factor: float = HALVING) -> Rung | None:
+        """Lower the rate now: to half, or further where it is known by how much steps have become too long.
+
+        Args:
+            reason: why.
+            lr: the script's own rate; None where it cannot be lowered.
+            factor: by what the rate is multiplied if that is less than a half. Then it is not given back: what made
+                the steps too long is the rate, and a script that takes it back itself is below the ceiling.
+
+        Returns:
+            The change; None if the budget is spent.
+        """
+        if self._rungs == MOST_RUNGS or not lr or lr <= 0:
             return None
-        self._returned = self._returned or self._returning > 0
+        self._returned = self._returned or self._returning > 0 or factor < HALVING
         # What came back with the rate begins a rung below the one that had ended it.
-        if self._returned and not self.lowered:
-            self._level = HALVING**self._rungs
-        self._level *= HALVING
+        effective = min(lr, self._held or lr) if self._ceiling is None else min(lr, self._ceiling)
+        self._ceiling = max(LEAST * lr, effective * min(HALVING, factor if effective == lr else HALVING))
         self._rungs += 1
         self._since_rung, self._returning = 0, 0
-        return Rung(self._level, incident)
+        return Rung(self._ceiling / lr, reason)

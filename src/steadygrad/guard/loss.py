@@ -3,8 +3,10 @@
 from collections import deque
 from itertools import pairwise
 from statistics import median
+from typing import ClassVar
 
 from .._robust import MAD_TO_SIGMA
+from .state import Stateful
 
 RECENT = 8
 HISTORY = 64
@@ -19,7 +21,7 @@ FAR = 30.0
 """Times the scale of the run: a loss this far above its start, with gradients grown as much, is drifting away."""
 
 
-class LossLevel:
+class LossLevel(Stateful):
     """Knows whether the accepted losses lie clearly above their best level. Signed and shift-free.
 
     Example:
@@ -33,6 +35,11 @@ class LossLevel:
         >>> level.worse()
         True
     """
+
+    KEPT: ClassVar[tuple[str, ...]] = (
+        *("_losses", "_best", "_first", "_count", "_norms", "_lowest_norm"),
+        *("_told", "_records", "_chain", "_rising", "_last_level"),
+    )
 
     def __init__(self) -> None:
         self._losses: deque[float] = deque(maxlen=HISTORY)
@@ -65,14 +72,62 @@ class LossLevel:
         """Whether the level now is above the best by more than six times the noise and half of all progress."""
         if self._first is None or len(self._losses) < RECENT:
             return False
-        losses = list(self._losses)
-        steps = [after - before for before, after in pairwise(losses)]
+        return self._recent() - self._best > max(6 * self._noise(), 0.5 * self._span())
+
+    @property
+    def at_check(self) -> bool:
+        """Whether the last push has completed another eight losses."""
+        return self._count % RECENT == 0 and len(self._losses) >= RECENT
+
+    @property
+    def known(self) -> bool:
+        """Whether there are enough losses for a level."""
+        return len(self._losses) >= RECENT
+
+    def far_above(self, loss: float) -> bool:
+        """Whether a single loss lies above the level by more than six times the noise and a quarter of all progress."""
+        if self._first is None:
+            return False
+        if len(self._losses) < RECENT:
+            return loss > self._first + abs(self._first)
+        return loss - self._recent() > max(6 * self._noise(), 0.25 * self._span())
+
+    def limit(self) -> float | None:
+        r"""The level that counts as back after an incident that begins now: what it was before it, and
+
+        .. math:: + \max(0.1 \cdot \text{progress}, 3 \cdot \text{MAD})
+
+        None without a loss. If the level is worse than the best by now, the best is what counts.
+        """
+        if self._first is None:
+            return None
+        if len(self._losses) < RECENT:
+            return self._first + 0.1 * abs(self._first)
+        level = self._best if self.worse() else self._recent()
+        return level + max(0.1 * max(0.0, self._first - level), 3 * self._noise() / MAD_TO_SIGMA)
+
+    def above_start(self) -> bool:
+        """Whether the level is above the very first loss by more than the noise: worse than no training at all."""
+        if self._first is None or len(self._losses) < RECENT:
+            return False
+        return self._recent() - self._first > max(6 * self._noise(), 0.1 * abs(self._first))
+
+    def level(self) -> float | None:
+        """The median of the last eight accepted losses."""
+        return self._recent() if len(self._losses) >= RECENT else None
+
+    def _noise(self) -> float:
+        """The spread of a loss from one step to the next; a change of level does not count."""
+        steps = [after - before for before, after in pairwise(self._losses)]
         middle = median(steps)
-        noise = MAD_TO_SIGMA * median(abs(step - middle) for step in steps)
-        ordered = sorted(losses)
-        spread = ordered[3 * len(ordered) // 4] - ordered[len(ordered) // 4]
-        span = max(self._first - self._best, spread if self._first <= self._best else 0.0)
-        return self._recent() - self._best > max(6 * noise, 0.5 * span)
+        return MAD_TO_SIGMA * median(abs(step - middle) for step in steps)
+
+    def _span(self) -> float:
+        assert self._first is not None
+        if self._first > self._best:
+            return self._first - self._best
+        ordered = sorted(self._losses)
+        return ordered[3 * len(ordered) // 4] - ordered[len(ordered) // 4]
 
     def diverges(self, grad_norm: float) -> bool:
         """Whether the run drifts away for good; true once an episode.

@@ -6,6 +6,7 @@ from .attention import AttentionStats, attention_stats
 from .attention_probe import AttentionProbe
 from .norms import each_norm, norm_vector, overflow_safe_norm, stacked, tensor_norms, total_norm, unit_norms, widest
 from .stats import TensorStats, tensor_stats
+from .update_probe import UpdateProbe, natural_norm
 from .updates import second_moment_ratio, update_ratio
 
 __all__ = [
@@ -14,9 +15,11 @@ __all__ = [
     "AttentionProbe",
     "AttentionStats",
     "TensorStats",
+    "UpdateProbe",
     "attention_stats",
     "dead_fraction",
     "each_norm",
+    "natural_norm",
     "norm_vector",
     "overflow_safe_norm",
     "saturated_fraction",

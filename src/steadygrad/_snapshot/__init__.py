@@ -1,0 +1,22 @@
+"""States to go back to.
+
+`buffers` puts a module's buffers back after a lost step, `backup` an optimizer after a step with a closure. `training`
+is a whole training state, `ring` keeps some of them within a memory limit and knows which can be trusted, `room` says
+what memory there is.
+"""
+
+from .backup import OptimizerBackup
+from .buffers import BufferSnapshot
+from .ring import SnapshotRing
+from .room import Room, parse_size
+from .training import TrainingParts, TrainingSnapshot
+
+__all__ = [
+    "BufferSnapshot",
+    "OptimizerBackup",
+    "Room",
+    "SnapshotRing",
+    "TrainingParts",
+    "TrainingSnapshot",
+    "parse_size",
+]

@@ -1,0 +1,156 @@
+"""The snapshots of one optimizer: within a memory limit, at a bounded cost, and trusted only once they are proven."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+from .room import Room
+from .training import TrainingParts, TrainingSnapshot
+
+QUARANTINE = 16
+"""Sound steps after a snapshot that prove it: a detector may be late by less than that."""
+
+SHARE = 0.003
+"""The part of training time that taking snapshots may cost."""
+
+SHORTEST = 16
+LONGEST = 4_096
+"""Steps between two snapshots, at least and at most."""
+
+FIXED = 64
+"""Steps between two where every rank must take them at the same steps, whatever its clock says."""
+
+SLOTS = 4
+"""Snapshots at the most: one in quarantine, and proven ones of different ages."""
+
+FEWEST = 2
+"""With fewer, taking a new one would leave nothing proven."""
+
+OLDEST = 8_192
+"""Age in steps beyond which the oldest goes first."""
+
+
+class SnapshotRing:
+    """Keeps the newest proven snapshot and some older ones; ages grow from one to the next.
+
+    A snapshot is young until `QUARANTINE` steps have followed without an incident, and is dropped when one comes
+    before: the damage may have been done already when it was taken.
+
+    Args:
+        room: the memory for the snapshots of all optimizers.
+        by_clock: choose the interval by what a snapshot costs, rather than by step numbers alone.
+        on_off: told why there will be no snapshots.
+    """
+
+    def __init__(
+        self, room: Room | None = None, *, by_clock: bool = True, on_off: Callable[[str], None] | None = None
+    ) -> None:
+        self._room = Room() if room is None else room
+        self._by_clock = by_clock
+        self._on_off = on_off
+        self._proven: list[TrainingSnapshot] = []
+        self._young: TrainingSnapshot | None = None
+        self._spare: TrainingSnapshot | None = None
+        self._slots = SLOTS
+        self._next_at = 0
+        self._last: tuple[int, float] | None = None
+        self.off = False
+        self.seconds = 0.0
+
+    @property
+    def steps(self) -> list[int]:
+        """The steps of the proven snapshots, oldest first."""
+        return [snapshot.step for snapshot in self._proven]
+
+    def due(self, step: int) -> bool:
+        """Whether a snapshot is to be taken after so many steps."""
+        return not self.off and step >= self._next_at and self._young is None
+
+    def take(self, step: int, parts: TrainingParts, guard_state: Any = None, *, proven: bool = False) -> None:
+        """Take one; `proven` is for the state that a training starts from."""
+        started = time.perf_counter()
+        if not self._fits(parts):
+            return
+        snapshot = self._slot(step)
+        snapshot.take(step, parts, guard_state)
+        snapshot.given = proven
+        if proven:
+            self._proven.append(snapshot)
+        else:
+            self._young = snapshot
+        now = time.perf_counter()
+        self.seconds += now - started
+        self._plan(step, now - started, now)
+
+    def sound(self, step: int) -> None:
+        """This many steps have been made and all is well: what is old enough is proven."""
+        if self._young is not None and step - self._young.step >= QUARANTINE:
+            self._proven.append(self._young)
+            self._young = None
+
+    def distrust(self, onset: int) -> None:
+        """An incident began at step `onset`: what was taken shortly before or since is not trusted."""
+        if self._young is not None:
+            self._spare, self._young = self._young, None
+        while self._proven and not self._proven[-1].given and self._proven[-1].step > onset - QUARANTINE:
+            self._spare = self._proven.pop()
+
+    def newest(self) -> TrainingSnapshot | None:
+        """The newest proven snapshot."""
+        return self._proven[-1] if self._proven else None
+
+    def drop_newest(self) -> None:
+        """Going back to the newest has not helped: the one before it is next."""
+        if len(self._proven) > 1:
+            self._spare = self._proven.pop()
+
+    def postpone(self, step: int) -> None:
+        """No snapshot before this step."""
+        self._next_at = max(self._next_at, step)
+
+    def clear(self) -> None:
+        """Forget all of them: the parameters are others now."""
+        self._proven.clear()
+        self._young = self._spare = None
+        self._next_at = 0
+
+    def _slot(self, step: int) -> TrainingSnapshot:
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            return spare
+        if len(self._proven) < self._slots - 1 or len(self._proven) < 2:
+            return TrainingSnapshot()
+        # The newest stays; of the others the one goes that is closest in age to the next older.
+        ages = [max(1, step - snapshot.step) for snapshot in self._proven[:-1]]
+        gaps = [math.log(OLDEST / ages[0])] + [math.log(ages[i - 1] / ages[i]) for i in range(1, len(ages))]
+        return self._proven.pop(gaps.index(min(gaps)))
+
+    def _fits(self, parts: TrainingParts) -> bool:
+        size = max(1, parts.size())
+        granted = self._room.grant(id(self), SLOTS * size)
+        self._slots = granted // size
+        while self._proven and len(self._proven) >= max(FEWEST, self._slots):
+            self._spare = self._proven.pop(0)
+        if self._slots >= FEWEST:
+            return True
+        self.off = True
+        self.clear()
+        self._room.grant(id(self), 0)
+        if self._on_off is not None and granted:
+            self._on_off(
+                f"snapshots are off: two of {size / 1e6:,.0f} MB do not fit into {granted / 1e6:,.0f} MB "
+                "(snapshot_memory=); this run cannot be rolled back"
+            )
+        return False
+
+    def _plan(self, step: int, cost: float, now: float) -> None:
+        wait = FIXED
+        if self._by_clock:
+            # The first interval has no step time to go by.
+            wait = SHORTEST
+            if self._last is not None and step > self._last[0]:
+                step_time = max(1e-6, (now - self._last[1] - cost) / (step - self._last[0]))
+                wait = min(LONGEST, max(SHORTEST, math.ceil(cost / (SHARE * step_time))))
+        self._last = (step, now)
+        self._next_at = step + wait

@@ -1,0 +1,194 @@
+"""Carrying out what the guard orders beside a step: rolling back, stopping; and keeping the snapshots for it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.optim import Optimizer
+
+from .._foreach import zero_
+from .._readback import any_nonfinite, read_tensor_scalar, read_vector
+from .._snapshot import Room, SnapshotRing, TrainingParts
+from ..guard import Escalation, Guard, Incident, LoweredRate, Order, Ruling, can_lower
+from ..measure import tensor_norms
+
+LEARN_OPTIONS = 3
+"""Steps in which an optimizer shows which of its groups' options it changes itself."""
+
+
+class Recovery:
+    """The snapshots, the rungs and the lowered learning rate of one optimizer.
+
+    Args:
+        index: the optimizer's number.
+        optimizer: the optimizer.
+        guard: judges its steps; its state goes with each snapshot.
+        room: the memory for snapshots.
+        by_clock: whether the clock may choose when snapshots are taken.
+        for_good: whether a lowered learning rate stays lowered.
+        say: tells people one line.
+    """
+
+    def __init__(
+        self,
+        index: int,
+        optimizer: Optimizer,
+        guard: Guard,
+        *,
+        room: Room,
+        by_clock: bool,
+        for_good: bool,
+        say: Callable[[str], None],
+    ) -> None:
+        self._guard = guard
+        self.ring = SnapshotRing(room, by_clock=by_clock, on_off=say)
+        self.escalation = Escalation(index, for_good=for_good)
+        self.rate = LoweredRate()
+        self.orders: list[Order] = []
+        self._own_options: frozenset[str] = frozenset()
+        self._options: list[dict[str, Any]] | None = None
+        self._learned = 0
+        self._lr: float | None = None
+        self._unsound_at_first: frozenset[str] = frozenset()
+        self.moved_on = False
+        self._since_alarm = 0
+
+    @property
+    def incident(self) -> Incident | None:
+        """The incident that is open."""
+        return self.escalation.incident
+
+    @property
+    def settled(self) -> bool:
+        """Whether no incident is open and the last alarm is long enough ago."""
+        return self.incident is None and self._since_alarm > 16
+
+    def begin(self, step: int, parts: TrainingParts, names: Sequence[str]) -> None:
+        """Before the first step: the state that the training begins with is the first to go back to."""
+        self._unsound_at_first = frozenset(self.unsound(parts, names))
+        self.ring.take(step, parts, self._guard.state_dict(), proven=True)
+
+    def before(self, optimizer: Optimizer) -> None:
+        """Lower the rate for this step, if it is to be."""
+        self.rate.restore()
+        self._lr = learning_rate(optimizer) if can_lower(optimizer) else None
+        self.rate.apply(optimizer, self.escalation.ladder.factor(self._lr))
+        if self._learned < LEARN_OPTIONS and self._options is None:
+            self._options = _options(optimizer)
+
+    def ruled(self, step: int, ruling: Ruling, parts: TrainingParts, names: Sequence[str]) -> Incident | None:
+        """A step was ruled on: what follows beside it; returns an incident that has begun or ended with it."""
+        before = self.incident
+        self.orders = self.escalation.observe(
+            step,
+            ruling,
+            self._guard.level,
+            self._guard.incident(),
+            can_roll_back=self.moved_on and self.ring.newest() is not None,
+            lr=self._lr,
+            damaged=lambda: self._damage(replace(parts, modules=()), names),
+        )
+        self._since_alarm = 0 if ruling.alarms or ruling.lost else self._since_alarm + 1
+        if self.incident is not None and before is None:
+            self.ring.distrust(self.incident.step)
+            return self.incident
+        return self.escalation.ended if any(order.action in ENDS for order in self.orders) else None
+
+    def made(self, step: int, optimizer: Optimizer, parts: TrainingParts, names: Sequence[str]) -> list[str]:
+        """A step was made; a snapshot follows if one is due and all is well. Returns buffers that were mended."""
+        self.moved_on = True
+        if self._options is not None:
+            self._learned += 1
+            changed = {
+                key
+                for old, new in zip(self._options, _options(optimizer), strict=False)
+                for key in new
+                if old.get(key) != new[key]
+            }
+            self._own_options |= changed - {"lr"}
+            self._options = None
+        if self.incident is not None or self.ring.off:
+            return []
+        self.ring.sound(step)
+        if not self.ring.due(step) or self._guard.incident() or self._guard.level.worse():
+            return []
+        mended = self._mend_buffers(parts, names)
+        if not self._damage(parts, names):
+            self.ring.take(step, parts, self._guard.state_dict())
+        return mended
+
+    def roll_back(self, order: Order, parts: TrainingParts) -> dict[str, Any]:
+        """Put back the newest proven snapshot, or the one before it if that was tried; returns what is recorded."""
+        if order.detail.get("older"):
+            self.ring.drop_newest()
+        snapshot = self.ring.newest()
+        assert snapshot is not None
+        snapshot.restore_(parts)
+        self._guard.load_state_dict(snapshot.guard_state)
+        zero_([param.grad for param in parts.params if param.grad is not None])
+        self.moved_on = False
+        return {"to": snapshot.step, "reason": order.detail["reason"]}
+
+    def own_options(self) -> frozenset[str]:
+        """Keys of parameter groups that the optimizer's own steps change."""
+        return self._own_options
+
+    def unsound(self, parts: TrainingParts, names: Sequence[str]) -> list[str]:
+        """Names of parameters, moments and buffers that are not finite."""
+        named = list(zip(names, (param.detach() for param in parts.params), strict=True))
+        for param, name in zip(parts.params, names, strict=True):
+            state = parts.optimizer.state.get(param)
+            if isinstance(state, dict):
+                named += [(f"{key} of {name}", value) for key, value in state.items() if _floating(value)]
+        named += self._buffers(parts.modules)
+        return _nonfinite(named)
+
+    def _damage(self, parts: TrainingParts, names: Sequence[str]) -> list[str]:
+        return [name for name in self.unsound(parts, names) if name not in self._unsound_at_first]
+
+    def _mend_buffers(self, parts: TrainingParts, names: Sequence[str]) -> list[str]:
+        """Buffers that have become NaN poison evaluation, not training: those alone are put back."""
+        snapshot = self.ring.newest()
+        damage = set(self._damage(parts, names)) if snapshot is not None else set()
+        if snapshot is None or not damage & {name for name, _ in self._buffers(parts.modules)}:
+            return []
+        return snapshot.restore_buffers_(parts, lambda buffer: any_nonfinite([buffer]))
+
+    def _buffers(self, modules: Sequence[nn.Module]) -> list[tuple[str, Tensor]]:
+        return [
+            (name, buffer)
+            for root in modules
+            if not isinstance(root, torch.jit.ScriptModule)
+            for name, buffer in root.named_buffers()
+            if _floating(buffer)
+        ]
+
+
+ENDS = frozenset({"recovered", "give-up", "stop"})
+"""Orders that end an incident."""
+
+
+def _nonfinite(named: Sequence[tuple[str, Tensor]]) -> list[str]:
+    tensors = [tensor for _, tensor in named]
+    norms = read_vector(tensor_norms(tensors), len(tensors), 0.0)
+    suspects = [place for place, norm in enumerate(norms) if not norm < float("inf")]
+    # Finite values whose squares overflow are large, not infinite.
+    return [named[place][0] for place in suspects if any_nonfinite([tensors[place]])]
+
+
+def _floating(value: Any) -> bool:
+    return isinstance(value, Tensor) and not is_lazy(value) and value.is_floating_point() and value.numel() > 0
+
+
+def learning_rate(optimizer: Optimizer) -> float | None:
+    """The largest learning rate of the optimizer's groups; None where there is none."""
+    rates = [read_tensor_scalar(group.get("lr")) for group in optimizer.param_groups]
+    return max((rate for rate in rates if rate is not None), default=None)
+
+
+def _options(optimizer: Optimizer) -> list[dict[str, Any]]:
+    plain = (int, float, str, bool, type(None))
+    return [{k: v for k, v in group.items() if isinstance(v, plain)} for group in optimizer.param_groups]

@@ -1,0 +1,254 @@
+"""What comes next when what was done has not helped: back to a snapshot, a lower learning rate, the end. Bounded."""
+
+import math
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+from .guard import Raised, Ruling
+from .ladder import Ladder, Rung
+from .loss import LossLevel
+from .state import Stateful
+
+LOST_BEFORE_ROLLBACK = (8, 16)
+"""Steps lost in a row at which the run is rolled back: leaving them out does not help."""
+
+MOST_LOST = 32
+"""Steps lost in a row at which the run is stopped. Never are more than these lost in a row."""
+
+LOST_WINDOW = 128
+MOST_LOST_OF_WINDOW = 96
+"""So many lost steps among the last ones stop a run that keeps making a step in between."""
+
+MOST_ROLLBACKS = 3
+"""Rollbacks in one incident."""
+
+CALM = 8
+"""Steps made since the last alarm after which an incident may be over."""
+
+VERIFY = 48
+"""Steps made since the last change in which the loss must have come back, or what was done has not helped."""
+
+REPEAT = 64
+"""Steps after an incident within which a new one is the same: it goes on where that one had come to."""
+
+
+@dataclass(slots=True)
+class Incident:
+    """One episode, from its first alarm to its verified end.
+
+    `step` is the step it began with; `detector` what saw it first; `limit` the loss that counts as back, None where no
+    loss is known; `tried` the rungs so far, in order; `status` is "open", "recovered", "unresolved" or "stopped".
+    """
+
+    optimizer: int
+    step: int
+    detector: str
+    limit: float | None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    tried: list[str] = field(default_factory=list)
+    status: str = "open"
+
+    @property
+    def rollbacks(self) -> int:
+        """How often it was rolled back."""
+        return self.tried.count("roll-back")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Something to be done beside the step: "lower-lr", "return-lr", "roll-back", "stop", "recovered", "give-up"."""
+
+    action: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Escalation(Stateful):
+    """Decides what comes after clipping and skipping, for one optimizer.
+
+    Args:
+        optimizer: its number, for the record.
+        for_good: never give the script's own rate back.
+
+    Example:
+        >>> escalation, level = Escalation(0), LossLevel()
+        >>> lost = Ruling("skip", 0.0, (Raised("nonfinite-loss", {}),))
+        >>> for step in range(32):
+        ...     for order in escalation.observe(step, lost, level, "", can_roll_back=True):
+        ...         print(step, order.action)
+        7 roll-back
+        15 roll-back
+        31 stop
+    """
+
+    KEPT: ClassVar[tuple[str, ...]] = ("_lost", "_window", "_made", "_calm", "_since_change", "_since_end", "ladder")
+
+    def __init__(self, optimizer: int, *, for_good: bool = False) -> None:
+        self._optimizer = optimizer
+        self._lr: float | None = None
+        self.ladder = Ladder(for_good=for_good)
+        self.incident: Incident | None = None
+        self.ended: Incident | None = None
+        self._lost = 0
+        self._window: deque[bool] = deque(maxlen=LOST_WINDOW)
+        self._made = 0
+        self._calm = 0
+        self._since_change = 0
+        self._since_end = 0
+
+    def observe(
+        self,
+        step: int,
+        ruling: Ruling,
+        level: LossLevel,
+        going_on: str,
+        *,
+        can_roll_back: bool,
+        lr: float | None = None,
+        damaged: Callable[[], Sequence[str]] = tuple,
+    ) -> list[Order]:
+        """Tell of a step that was ruled on.
+
+        Args:
+            step: its number.
+            ruling: what was decided.
+            level: the losses of accepted steps.
+            going_on: what clipping does not end, see `Guard.incident`.
+            lr: the script's own learning rate at this step, if it is known and can be lowered.
+            can_roll_back: whether there is a proven snapshot and the state is another one by now.
+            damaged: names weights and states that are not finite; asked at the first of some lost steps.
+
+        Returns:
+            What is to be done, in order.
+        """
+        self._lr = lr
+        self._lost = self._lost + 1 if ruling.lost else 0
+        self._window.append(ruling.lost)
+        self._made += not ruling.lost
+        self._calm = 0 if ruling.alarms or ruling.lost else self._calm + 1
+        self._since_change += not ruling.lost
+        self._since_end += 1
+        for raised in ruling.alarms:
+            self._open(step, raised, level)
+        orders = self._on_the_spot(step, ruling, level, can_roll_back, damaged)
+        if not orders and self.incident is not None and not ruling.lost:
+            orders = self._verified(level, going_on, can_roll_back)
+        if not any(order.action == "stop" for order in orders):
+            rung = self.ladder.observe(going_on, lr)
+            if rung is not None:
+                orders.append(self._changed_rate(rung))
+        return orders
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything needed to go on from here."""
+        incidents = {
+            name: None if incident is None else asdict(incident)
+            for name, incident in (("incident", self.incident), ("ended", self.ended))
+        }
+        return {**super().state_dict(), **incidents}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`."""
+        super().load_state_dict(state)
+        self.incident = None if state["incident"] is None else Incident(**state["incident"])
+        self.ended = None if state["ended"] is None else Incident(**state["ended"])
+
+    def _open(self, step: int, raised: Raised, level: LossLevel) -> None:
+        if self.incident is not None:
+            return
+        onset = step - raised.late
+        if self.ended is not None and self._since_end <= REPEAT:
+            # The same again: what had been tried has not held.
+            self.incident, self.ended = self.ended, None
+            self.incident.status = "open"
+        else:
+            self.incident = Incident(self._optimizer, onset, raised.detector, level.limit(), dict(raised.detail))
+        self._since_change = 0
+
+    def _on_the_spot(
+        self,
+        step: int,
+        ruling: Ruling,
+        level: LossLevel,
+        can_roll_back: bool,
+        damaged: Callable[[], Sequence[str]],
+    ) -> list[Order]:
+        """What cannot wait for a verification."""
+        incident = self.incident
+        if incident is None:
+            return []
+        if self._lost >= MOST_LOST:
+            return [self._stop(f"{self._lost} steps in a row could not be made")]
+        if sum(self._window) >= MOST_LOST_OF_WINDOW:
+            return [self._stop(f"{sum(self._window)} of the last {len(self._window)} steps could not be made")]
+        if ruling.action == "undo":
+            usual = min((a.detail.get("usual_over_it", 1.0) for a in ruling.alarms), default=1.0)
+            why = "the step before has thrown the weights away"
+            return self._back(why, can_roll_back, usual, lower=not can_roll_back)
+        if any(raised.detector in {"loss-divergence", "sustained-growth"} for raised in ruling.alarms):
+            return self._back("the loss drifts away", can_roll_back, lower=True) if level.above_start() else []
+        if self._lost == 1:
+            names = damaged()
+            if names:
+                return self._back(f"not finite: {', '.join(names[:3])}", can_roll_back)
+        if self._lost in LOST_BEFORE_ROLLBACK:
+            return self._back(f"{self._lost} steps in a row could not be made", can_roll_back)
+        return []
+
+    def _verified(self, level: LossLevel, going_on: str, can_roll_back: bool) -> list[Order]:
+        """Close the incident if all is well again; if it is not in time, take the next rung."""
+        incident, now = self.incident, level.level()
+        assert incident is not None
+        if incident.limit is None or now is None or now <= incident.limit:
+            over = self._calm >= CALM and not going_on
+            return [self._end("recovered", "recovered", {"loss": now, "limit": incident.limit})] if over else []
+        if self._since_change < VERIFY or self._calm < CALM:
+            return []
+        self._since_change = 0
+        if incident.rollbacks < MOST_ROLLBACKS and can_roll_back:
+            return self._back("the loss has not come back", can_roll_back)
+        if level.above_start():
+            return [self._stop("the loss stays above where the run began")]
+        return [self._end("unresolved", "give-up", {"loss": now, "limit": incident.limit})]
+
+    def _back(self, why: str, can_roll_back: bool, usual: float = 1.0, *, lower: bool = False) -> list[Order]:
+        """Roll back, and lower the rate too if going back alone has not helped."""
+        incident = self.incident
+        assert incident is not None
+        if incident.rollbacks >= MOST_ROLLBACKS:
+            return [self._stop(f"{why}, after {incident.rollbacks} rollbacks")]
+        orders = []
+        if can_roll_back:
+            # The second time with a lower rate, the third to an older state as well.
+            lower = lower or incident.rollbacks > 0
+            orders.append(Order("roll-back", {"reason": why, "older": incident.rollbacks > 1}))
+            incident.tried.append("roll-back")
+        self._since_change = 0
+        if lower:
+            rung = self.ladder.down(why, self._lr, usual)
+            if rung is not None:
+                orders.append(self._changed_rate(rung))
+        return orders
+
+    def _changed_rate(self, rung: Rung) -> Order:
+        if rung.factor == 1.0:
+            return Order("return-lr", {"factor": rung.factor, "reason": rung.reason})
+        if self.incident is not None:
+            self.incident.tried.append("lower-lr")
+        self._since_change = 0
+        return Order("lower-lr", {"factor": rung.factor, "reason": rung.reason})
+
+    def _stop(self, why: str) -> Order:
+        assert self.incident is not None
+        since, tried = self.incident.step, list(self.incident.tried)
+        return self._end("stopped", "stop", {"reason": why, "since": since, "tried": tried})
+
+    def _end(self, status: str, action: str, detail: Mapping[str, Any]) -> Order:
+        assert self.incident is not None
+        self.incident.status = status
+        numbers = {k: v for k, v in detail.items() if not (isinstance(v, float) and math.isnan(v))}
+        order = Order(action, {"since": self.incident.step, "detector": self.incident.detector, **numbers})
+        self.ended, self.incident = self.incident, None
+        self._since_end = 0
+        return order

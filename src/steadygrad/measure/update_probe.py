@@ -1,0 +1,122 @@
+"""How far a step moves the weights, estimated at every step from a few coordinates of each weight matrix."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+COORDINATES = 32
+"""Coordinates looked at in each tensor: the root mean square is then known to about an eighth."""
+
+MOST_TENSORS = 64
+"""Tensors looked at, spread evenly over the model."""
+
+SMALLEST_SIDE = 8
+"""Sides of a weight matrix below which its updates say nothing: a regression's few weights travel far and soundly."""
+
+
+def natural_norm(param: Tensor) -> float:
+    r"""The norm of a weight matrix as torch initialises it, :math:`\sqrt{n_{out} / 3}`; infinite for anything else.
+
+    Example:
+        >>> natural_norm(torch.zeros(48, 10)), natural_norm(torch.zeros(48))
+        (4.0, inf)
+    """
+    if param.ndim < 2:
+        return math.inf
+    rows = param.shape[0]
+    columns = param.numel() // max(1, rows)
+    return math.sqrt(rows / 3) if min(rows, columns) >= SMALLEST_SIDE else math.inf
+
+
+class UpdateProbe:
+    r"""Estimates :math:`\|\Delta w\| / \max(\|w\|, \sqrt{n_{out} / 3})` of weight matrices, the largest of them.
+
+    The root is the norm that torch's default initialisation gives a matrix, for those that start at zero. The norms are
+    taken over `COORDINATES` evenly spaced coordinates, through views that are made once: one concatenation a look.
+
+    Args:
+        params: the parameters, dense, on any devices. Only those of two or more dimensions with sides of at least 8 are
+            looked at.
+
+    Example:
+        >>> weight = torch.nn.Parameter(torch.ones(16, 16))
+        >>> probe = UpdateProbe([weight])
+        >>> probe.before()
+        >>> with torch.no_grad():
+        ...     _ = weight.mul_(1.5)
+        >>> [ratio.item() for ratio in probe.after()]
+        [0.5]
+    """
+
+    def __init__(self, params: Sequence[Tensor]) -> None:
+        chosen = [param for param in params if math.isfinite(natural_norm(param)) and _flat(param) is not None]
+        stride = max(1, math.ceil(len(chosen) / MOST_TENSORS))
+        by_kind: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
+        for param in chosen[::stride]:
+            by_kind.setdefault((param.device, param.dtype), []).append(param)
+        self._kinds = [_Kind(params) for params in by_kind.values()]
+
+    @torch.no_grad()
+    def before(self) -> None:
+        """Look at the weights before the step."""
+        for kind in self._kinds:
+            kind.seen = kind.look()
+
+    @torch.no_grad()
+    def after(self) -> list[Tensor]:
+        """The largest ratio over the tensors of each device and dtype, 0-d; NaN where a weight is not finite."""
+        ratios = []
+        for kind in self._kinds:
+            if kind.seen is not None:
+                old = kind.seen.float().view(-1, COORDINATES)
+                moved = kind.look().float().view(-1, COORDINATES).sub_(old).square_().mean(1)
+                size = old.square().mean(1).clamp_(min=kind.natural)
+                ratios.append(moved.div_(size).max().sqrt_())
+                kind.seen = None
+        return ratios
+
+
+class _Kind:
+    """The tensors of one device and dtype."""
+
+    def __init__(self, params: Sequence[Tensor]) -> None:
+        self._params = list(params)
+        self.seen: Tensor | None = None
+        mean_squares = [natural_norm(param) ** 2 / param.numel() for param in params]
+        self.natural = torch.tensor(mean_squares, dtype=torch.float32, device=params[0].device)
+        self._aim()
+
+    def look(self) -> Tensor:
+        if any(map(_moved, self._params, self._places)):
+            self._aim()
+        return torch.cat(self._views)
+
+    def _aim(self) -> None:
+        self._places = [param.data_ptr() for param in self._params]
+        self._views = [_coordinates(param) for param in self._params]
+
+
+def _moved(param: Tensor, place: int) -> bool:
+    return param.data_ptr() != place
+
+
+def _flat(param: Tensor) -> Tensor | None:
+    """A one-dimensional view of all elements, in whatever order they lie; None where there is none."""
+    param = param.detach()
+    if param.layout != torch.strided or type(param) is not Tensor or not param.is_floating_point():
+        return None
+    if param.is_contiguous():
+        return param.view(-1)
+    dense = torch.ops.aten.is_non_overlapping_and_dense(param)
+    return param.as_strided((param.numel(),), (1,)) if dense else None
+
+
+def _coordinates(param: Tensor) -> Tensor:
+    flat = _flat(param)
+    assert flat is not None
+    # Strides that share no factor with the row length would be best; an odd one meets every column of an even row.
+    stride = max(1, flat.numel() // COORDINATES)
+    stride -= stride % 2 == 0 and stride > 1
+    return flat[::stride][:COORDINATES]
