@@ -131,7 +131,9 @@ def _judge(result: Result) -> list[str]:
     """What is wrong with how the tool took this case."""
     faults = []
     observe, protect = result.observe, result.protect
-    faults += [f"{name}: {run.error}" for name, run in (("observe", observe), ("protect", protect)) if run.error]
+    for name, run in (("observe", observe), ("protect", protect)):
+        if run.error and run.verdict != "stopped":
+            faults.append(f"{name}: {run.error}")
     if result.final is not None and not observe.same_output:
         faults.append("observe changed the output")
     if result.kind == "healthy":
@@ -140,7 +142,7 @@ def _judge(result: Result) -> list[str]:
         for name, run in (("observe", observe), ("protect", protect)):
             if run.verdict != "healthy":
                 faults.append(f"{name} says {run.verdict} (alarm at {run.first_alarm})")
-        lost = protect.actions.get("skip", 0) + protect.actions.get("hold", 0)
+        lost = sum(protect.actions.get(name, 0) for name in ("skip", "hold", "undo", "roll-back"))
         if lost:
             faults.append(f"{lost} steps lost")
         if protect.clipped >= MOST_CLIPPED:
@@ -165,6 +167,8 @@ def _judge(result: Result) -> list[str]:
         faults.append(f"protect says {protect.verdict}, final loss {_show(protect.final)}")
     if protect.verdict == "healthy" and sound:
         faults.append("protect cured it without an alarm")
+    if protect.verdict == "stopped":
+        faults.append("(stopped)")
     if protect.verdict == "unstable" and not sound:
         faults.append("(not rescued)")
     if protect.verdict == "unstable" and sound:

@@ -28,7 +28,9 @@ class Recovery:
         return self.after <= self.allowed
 
 
-def recovery(before: np.ndarray, after: np.ndarray, start: float | None = None) -> Recovery | None:
+def recovery(
+    before: np.ndarray, after: np.ndarray, start: float | None = None, *, from_best: bool = False
+) -> Recovery | None:
     r"""Compare the losses before an incident with those at the end.
 
     Back means: the median of the last 8 is at most the median of the 8 before the incident plus the larger of a
@@ -39,6 +41,7 @@ def recovery(before: np.ndarray, after: np.ndarray, start: float | None = None) 
         before: losses up to the incident, oldest first; non-finite ones are passed over.
         after: losses since the incident, oldest first.
         start: the first loss of the run, for the progress; the first of `before` by default.
+        from_best: the level before is the best, not the last: for a loss that has drifted away step by step.
 
     Returns:
         The comparison, or None when one side has no finite loss.
@@ -56,6 +59,8 @@ def recovery(before: np.ndarray, after: np.ndarray, start: float | None = None) 
     sound = before[before <= first + abs(first)]
     before = sound if len(sound) else np.array([first])
     level = min(float(np.median(before[-RECENT:])), first)
+    if from_best and len(before) >= RECENT:
+        level = min(level, float(np.median(np.lib.stride_tricks.sliding_window_view(before, RECENT), axis=1).min()))
     progress = max(0.0, first - level)
     history = before[-HISTORY:]
     noise = float(np.median(np.abs(history - np.median(history)))) if len(history) > 1 else 0.0

@@ -74,13 +74,14 @@ def test_healthy_runs_are_clipped_in_fewer_than_one_percent_of_steps(kind):
         assert max(fired) == 0
 
 
-@pytest.mark.parametrize("factor", [10, 30, 1000])
-def test_a_genuine_change_of_scale_is_followed(factor):
+@pytest.mark.parametrize(("factor", "steps"), [(10, 4), (30, 4), (100, 4), (1000, 16), (1e6, 16)])
+def test_a_genuine_change_of_scale_is_followed(factor, steps):
+    """A far one later: five batches in a row that are broken alike are no change of scale."""
     rng = np.random.default_rng(0)
     clip = RobustClip()
     feed(clip, rng.lognormal(0, 0.2, 200))
     after = feed(clip, factor * rng.lognormal(0, 0.2, 50))
-    assert sum(decision.fires for decision in after) <= 4
+    assert sum(decision.fires for decision in after) <= steps
     assert not any(decision.fires for decision in after[20:])
 
 

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from .training import TrainingParts, TrainingSnapshot
 QUARANTINE = 16
 """Sound steps after a snapshot that prove it: a detector may be late by less than that."""
 
-SHARE = 0.003
+SHARE = 0.0075
 """The part of training time that taking snapshots may cost."""
 
 SHORTEST = 16
@@ -55,6 +56,7 @@ class SnapshotRing:
         self._slots = SLOTS
         self._next_at = 0
         self._last: tuple[int, float] | None = None
+        self._costs: deque[float] = deque(maxlen=3)
         self.off = False
         self.seconds = 0.0
 
@@ -67,9 +69,17 @@ class SnapshotRing:
         """Whether a snapshot is to be taken after so many steps."""
         return not self.off and step >= self._next_at and self._young is None
 
-    def take(self, step: int, parts: TrainingParts, guard_state: Any = None, *, proven: bool = False) -> None:
-        """Take one; `proven` is for the state that a training starts from."""
-        started = time.perf_counter()
+    def take(
+        self,
+        step: int,
+        parts: TrainingParts,
+        guard_state: Any = None,
+        *,
+        proven: bool = False,
+        began: float | None = None,
+    ) -> None:
+        """Take one; `proven` is for the state that a training starts from, `began` says since when it costs time."""
+        started = time.perf_counter() if began is None else began
         if not self._fits(parts):
             return
         snapshot = self._slot(step)
@@ -145,12 +155,14 @@ class SnapshotRing:
         return False
 
     def _plan(self, step: int, cost: float, now: float) -> None:
+        # The cheapest of the last: what a busy machine adds is not what it costs.
+        self._costs.append(cost)
         wait = FIXED
         if self._by_clock:
             # The first interval has no step time to go by.
             wait = SHORTEST
             if self._last is not None and step > self._last[0]:
                 step_time = max(1e-6, (now - self._last[1] - cost) / (step - self._last[0]))
-                wait = min(LONGEST, max(SHORTEST, math.ceil(cost / (SHARE * step_time))))
+                wait = min(LONGEST, max(SHORTEST, math.ceil(min(self._costs) / (SHARE * step_time))))
         self._last = (step, now)
         self._next_at = step + wait

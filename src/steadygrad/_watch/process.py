@@ -390,10 +390,20 @@ class Watcher:
                 )
             session.carried.arm()
         else:
+            self._mend_running_stats(session)
             session.buffers.save()
             if session.carried.armed:
                 session.carried.disarm()
         session.carried.stepped()
+
+    def _mend_running_stats(self, session: Session) -> None:
+        """What a batch, or a write from outside, has broken in batch norm's statistics is put back."""
+        if session.sharded or not session.running_stats or not session.running_stats.broken():
+            return
+        restored = session.buffers.restore_()
+        of = sorted(set(restored))[:5]
+        self._journal.alarms(session, (Raised("broken-buffer", {"of": of}),), {})
+        self._journal.action(session, "restore-buffers", {"buffers": len(restored), "of": of})
 
     def _release(self, key: int) -> None:
         """An optimizer is gone: let go of its parameters and modules."""

@@ -1,5 +1,6 @@
 """Carrying out what the guard orders beside a step: rolling back, stopping; and keeping the snapshots for it."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -115,9 +116,11 @@ class Recovery:
         self.ring.sound(step)
         if not self.ring.due(step) or self._guard.incident() or self._guard.level.worse():
             return []
-        mended = self._mend_buffers(parts, names)
-        if not self._damage(parts, names):
-            self.ring.take(step, parts, self._guard.state_dict())
+        began = time.perf_counter()
+        damage = self._damage(parts, names)
+        mended = self._mend_buffers(parts, damage) if damage else []
+        if not damage or (mended and not self._damage(parts, names)):
+            self.ring.take(step, parts, self._guard.state_dict(), began=began)
         return mended
 
     def roll_back(self, order: Order, parts: TrainingParts) -> dict[str, Any]:
@@ -149,11 +152,10 @@ class Recovery:
     def _damage(self, parts: TrainingParts, names: Sequence[str]) -> list[str]:
         return [name for name in self.unsound(parts, names) if name not in self._unsound_at_first]
 
-    def _mend_buffers(self, parts: TrainingParts, names: Sequence[str]) -> list[str]:
+    def _mend_buffers(self, parts: TrainingParts, damage: Sequence[str]) -> list[str]:
         """Buffers that have become NaN poison evaluation, not training: those alone are put back."""
         snapshot = self.ring.newest()
-        damage = set(self._damage(parts, names)) if snapshot is not None else set()
-        if snapshot is None or not damage & {name for name, _ in self._buffers(parts.modules)}:
+        if snapshot is None or not {name for name, _ in self._buffers(parts.modules)} & set(damage):
             return []
         return snapshot.restore_buffers_(parts, lambda buffer: any_nonfinite([buffer]))
 

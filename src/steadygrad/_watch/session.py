@@ -19,10 +19,10 @@ from .._readback import Mailbox, global_norm, read_step, read_tensor_scalar
 from .._snapshot import BufferSnapshot, Room, TrainingParts
 from .._tap import CarriedState
 from ..clip import Policy, RobustClip, settle_scale, step_gradients
-from ..guard import Guard, Measured
+from ..guard import Guard, Measured, RunningStats
 from ..measure import UpdateProbe, natural_norm, overflow_safe_norm, tensor_norms
 from ..records import NO_GRADIENT, OptimizerInfo, TensorInfo
-from .recovery import Recovery
+from .recovery import Recovery, learning_rate
 from .sampler import Sampler
 
 PROPORTIONAL = (torch.optim.SGD, torch.optim.ASGD)
@@ -81,6 +81,7 @@ class Session:
         self._find_roots = find_roots
         self._name_everything(optimizer, frame)
         self.buffers = BufferSnapshot(self.roots) if buffers is None else buffers
+        self.running_stats = RunningStats(self.roots, _norms_and_smallest)
         self.carried = CarriedState(self.roots, on_cleared, on_error)
 
     def refresh(self, optimizer: Optimizer, frame: FrameType | None) -> bool:
@@ -122,6 +123,8 @@ class Session:
             self.sampler.weight_norm,
             self._reach(optimizer, norms) if math.isfinite(norm) else 0.0,
             self._last_moved(),
+            learning_rate(optimizer),
+            not self._proportional(optimizer),
         )
 
     def parts(
@@ -164,13 +167,17 @@ class Session:
         agrees = expected > 0 and math.isfinite(moved) and abs(moved / expected - 1.0) < 0.01
         self._agreeing = self._agreeing + 1 if agrees else 0
 
+    def _proportional(self, optimizer: Optimizer) -> bool:
+        """Whether the update is known to grow with the gradient."""
+        return isinstance(optimizer, PROPORTIONAL) or self._agreeing >= PROPORTIONAL_SAMPLES
+
     def _reach(self, optimizer: Optimizer, norms: np.ndarray) -> float:
         r"""The largest :math:`\eta \|g_i\| / \max(\|w_i\|, \sqrt{n_{out} / 3})` of any weight matrix.
 
         The root is the norm that torch's default initialisation gives a matrix: one that starts at zero may well move
         by more than itself. Biases, gains and thin matrices say nothing about how far a network is thrown.
         """
-        if not (isinstance(optimizer, PROPORTIONAL) or self._agreeing >= PROPORTIONAL_SAMPLES):
+        if not self._proportional(optimizer):
             return 0.0
         rates = [abs(read_tensor_scalar(group.get("lr")) or 0.0) for group in optimizer.param_groups]
         by_tensor = (
@@ -219,6 +226,12 @@ def _may_be_proportional(optimizer: Optimizer) -> bool:
     """Whether the update grows with the gradient, as far as is known: torch says what its own optimizers are."""
     ours = type(optimizer).__module__.startswith("torch.optim")
     return isinstance(optimizer, PROPORTIONAL) or not ours
+
+
+def _norms_and_smallest(tensors: Sequence[Tensor]) -> tuple[list[float], float]:
+    smallest = torch.stack([tensor.amin() for tensor in tensors]).amin()
+    norms, numbers = read_step(tensor_norms(tensors), len(tensors), 0.0, [smallest])
+    return norms.tolist(), numbers[0]
 
 
 class Reading:

@@ -24,6 +24,9 @@ def told(action: str, detail: Mapping[str, Any]) -> str:
     if action == "lower-lr":
         return f"learning rate lowered to {detail['factor']:.3g} of the script's ({detail['reason']})"
     if action == "undo":
+        if "first_norm" in detail:
+            first, now = detail["first_norm"], detail["grad_norm"]
+            return f"left out, the first gradient was out of scale: {first:.3g}, now {now:.3g}"
         return f"left out, the step before has moved the weights by {detail['update_ratio']:.3g} of their size"
     if action == "roll-back":
         return f"rolled back to step {detail['to']} ({detail['reason']})"

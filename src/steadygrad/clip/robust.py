@@ -18,6 +18,9 @@ from .policy import Policy
 NEW_SCALE_STEPS = 4
 """So many rejected norms in a row that agree with each other are a change of scale, not an outlier."""
 
+FAR_SCALE_STEPS = 16
+"""The same where the new scale would be more than `MODERATE` times the old: a handful of broken batches is none."""
+
 NEW_SCALE_SPREAD = 2.0
 """What "agree" means, in nats between the largest and the smallest."""
 
@@ -34,6 +37,9 @@ RECURS = 3
 
 MODERATE = 300.0
 """Times the median: above it an outlier stays one, however often it comes."""
+
+SMALLEST_SPREAD = 0.2
+"""Nats by which norms may differ at the least."""
 
 TOO_FAR = 3.0
 """Reach at which a step throws the weights away, whatever the history says."""
@@ -90,12 +96,14 @@ class RobustClip(Policy):
     With :math:`x = \log \|g\|`, :math:`m` the median of the accepted :math:`x` and :math:`s` their spread
     (the larger of 1.4826 MAD, the upper tail :math:`(q_{0.95} - m) / 1.645` and :math:`0.2 + 0.8 / \sqrt n`),
     a gradient is left alone while :math:`x \le m + \max(\log 10, 6 s)` and otherwise scaled to the norm
-    :math:`e^{m + s}`. Working in log space makes a burst of 1000x an outlier and a drift of 2x none; a norm that was
-    rejected never enters the window, so one bad step cannot raise the threshold or turn it off.
+    :math:`e^{m + s}` (:math:`s` here without the part that few samples add). Working in log space makes a burst of
+    1000x an outlier and a drift of 2x none; a norm that was rejected never enters the window, so one bad step cannot
+    raise the threshold or turn it off.
 
-    A genuine change of scale is followed: four rejections in a row that agree within two nats replace the window, and
-    when rejections are common the window takes them in at the limit. An outlier of moderate size that keeps coming back
-    is a part of the distribution (the rare class of an unbalanced problem) and is let through.
+    A genuine change of scale is followed: four rejections in a row that agree within two nats replace the window (16 of
+    them where it is more than 300-fold: a handful of batches that are broken alike is no change of scale), and when
+    rejections are common the window takes them in at the limit. An outlier of moderate size that keeps coming back is a
+    part of the distribution (the rare class of an unbalanced problem) and is let through.
 
     Where the update grows with the gradient there is a second yardstick, the `reach` of a step: how far it would move
     any weight matrix, relative to that matrix. A step of small reach does no harm and is never touched; one that
@@ -126,7 +134,7 @@ class RobustClip(Policy):
         1.0
         1.1
         0.9
-        1.9
+        1.3
         0.0
         1.2
 
@@ -155,7 +163,7 @@ class RobustClip(Policy):
         one_of("nonfinite", nonfinite, ("keep", "zero"))
         self.nonfinite = nonfinite
         self._accepted = RobustWindow(window)
-        self._rejected: deque[float] = deque(maxlen=NEW_SCALE_STEPS)
+        self._rejected: deque[float] = deque(maxlen=FAR_SCALE_STEPS)
         self._hits: deque[bool] = deque(maxlen=HIT_WINDOW)
         self._num_hits = 0
         self._trust = TRUST_START
@@ -193,7 +201,7 @@ class RobustClip(Policy):
         middle, spread = self._level()
         limit = self._limit(middle, spread)
         x = norm.log()
-        target = torch.clamp(2 * limit - x, min=middle + spread, max=limit)
+        target = torch.clamp(2 * limit - x, min=self._usual(middle), max=limit)
         return torch.where(x > limit, (target - x).exp(), 1.0)
 
     @property
@@ -248,15 +256,17 @@ class RobustClip(Policy):
             return ClipDecision(1.0, shown, excess)
         self._reject(x)
         if x > limit and reach <= FAR and not worse():
-            if self._num_hits >= COMMON_HITS:
+            far = x > middle + math.log(MODERATE)
+            if self._num_hits >= COMMON_HITS and not far:
                 self._accepted.push(limit)
-            if self._is_new_scale():
-                self._accepted.replace(self._rejected)
+            if self._is_new_scale(FAR_SCALE_STEPS if far else NEW_SCALE_STEPS):
+                self._accepted.replace(list(self._rejected)[-NEW_SCALE_STEPS:])
                 self._rejected.clear()
                 return ClipDecision(1.0, shown, excess, new_scale=True)
         # The farther beyond the limit, the more is taken away: a little beyond ends below it, a burst at the usual.
         # Where the reach is known, every step that gets here is dangerous and ends at the usual norm.
-        target = max(middle + spread, min(limit, 2 * limit - x)) if reach == 0.0 else middle + spread
+        usual = self._usual(middle)
+        target = max(usual, min(limit, 2 * limit - x)) if reach == 0.0 else usual
         return ClipDecision(min(math.exp(min(0.0, target - x)), self._within_trust(reach)), shown, excess)
 
     def state_dict(self) -> dict[str, Any]:
@@ -273,7 +283,7 @@ class RobustClip(Policy):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`."""
         self._accepted.load_state_dict(state["accepted"])
-        self._rejected = deque(state["rejected"], maxlen=NEW_SCALE_STEPS)
+        self._rejected = deque(state["rejected"], maxlen=FAR_SCALE_STEPS)
         self._hits = deque(state["hits"], maxlen=HIT_WINDOW)
         self._num_hits = sum(self._hits)
         self._trust = float(state["trust"])
@@ -283,11 +293,17 @@ class RobustClip(Policy):
 
     def _level(self) -> tuple[float, float]:
         """The median of the accepted log-norms and their spread; few samples make it wide."""
-        window = self._accepted
-        middle = window.median()
-        upper_tail = (window.quantile(0.95) - middle) / 1.645
-        uncertainty = 0.2 + 0.8 / math.sqrt(len(window))
-        return middle, max(MAD_TO_SIGMA * window.mad(), upper_tail, uncertainty)
+        middle = self._accepted.median()
+        uncertainty = SMALLEST_SPREAD + 0.8 / math.sqrt(len(self._accepted))
+        return middle, max(self._seen_spread(middle), uncertainty)
+
+    def _usual(self, middle: float) -> float:
+        """Where a burst ends. What the spread owes to having few samples is no reason to let more through."""
+        return middle + max(self._seen_spread(middle), SMALLEST_SPREAD)
+
+    def _seen_spread(self, middle: float) -> float:
+        upper_tail = (self._accepted.quantile(0.95) - middle) / 1.645
+        return max(MAD_TO_SIGMA * self._accepted.mad(), upper_tail)
 
     def _limit(self, middle: float, spread: float) -> float:
         return middle + max(math.log(self.ratio), self.width * spread)
@@ -338,7 +354,7 @@ class RobustClip(Policy):
         self._hits.append(hit)
         self._num_hits += hit
 
-    def _is_new_scale(self) -> bool:
-        norms = self._rejected
-        agree = len(norms) == NEW_SCALE_STEPS and max(norms) - min(norms) < NEW_SCALE_SPREAD
+    def _is_new_scale(self, steps: int) -> bool:
+        norms = list(self._rejected)[-steps:]
+        agree = len(norms) == steps and max(norms) - min(norms) < NEW_SCALE_SPREAD
         return agree and norms[-1] - norms[0] <= NEW_SCALE_SPREAD / 2

@@ -20,8 +20,12 @@ VERDICTS = {
     "unobserved": "no optimizer step was seen",
 }
 
-SKIPS = frozenset({"skip", "hold"})
+SKIPS = frozenset({"skip", "hold", "undo"})
 """Actions after which the weights are as before the step."""
+
+
+DRIFTS = frozenset({"loss-divergence", "sustained-growth"})
+"""Alarms of a loss that has gone away from its best level before anything was seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,9 @@ def _not_back(steps: Steps, alarms: list[Alarm]) -> str | None:
     before = steps.loss[known & (steps.step < first_alarm)]
     if not np.isfinite(before).any():
         before = steps.loss[finite[:1]]
-    back = recovery(before, steps.loss[known & (steps.step > last_alarm)], start=float(steps.loss[finite[0]]))
+    after = steps.loss[known & (steps.step > last_alarm)]
+    drifted = any(alarm.detector in DRIFTS for alarm in alarms)
+    back = recovery(before, after, start=float(steps.loss[finite[0]]), from_best=drifted)
     if back is None:
         return "no loss was seen after the last one"
     if not back.holds:

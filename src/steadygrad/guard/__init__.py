@@ -2,7 +2,8 @@
 
 `guard` judges a step from plain numbers, with `loss`, `updates` and `growth` for the state of the run. `escalation`
 decides what follows when that does not help, with `ladder` for the learning rate. `skip` makes a step not happen,
-`rate` lowers the rate around one. `state` makes plain data of what all of them know.
+`rate` lowers the rate around one, `running_stats` knows batch norm's statistics. `state` makes plain data of what all
+of them know.
 """
 
 from .escalation import MOST_LOST, Escalation, Incident, Order
@@ -10,6 +11,7 @@ from .guard import Guard, Measured, Raised, Ruling
 from .ladder import Ladder, Rung
 from .loss import LossLevel
 from .rate import LoweredRate, can_lower
+from .running_stats import RunningStats
 from .skip import HiddenGradients, hollow
 from .updates import UpdateLevel
 
@@ -27,6 +29,7 @@ __all__ = [
     "Raised",
     "Ruling",
     "Rung",
+    "RunningStats",
     "UpdateLevel",
     "can_lower",
     "hollow",

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
-from .guard import Raised, Ruling
-from .ladder import Ladder, Rung
+from .guard import RAISED, Raised, Ruling
+from .ladder import HALVING, Ladder, Rung
 from .loss import LossLevel
 from .state import Stateful
 
@@ -21,8 +21,11 @@ LOST_WINDOW = 128
 MOST_LOST_OF_WINDOW = 96
 """So many lost steps among the last ones stop a run that keeps making a step in between."""
 
-MOST_ROLLBACKS = 3
+MOST_ROLLBACKS = 5
 """Rollbacks in one incident."""
+
+LOWER = (1.0, 0.5, 0.25, 0.25, 0.25)
+"""By what the learning rate is multiplied with each of them: at first it is left alone."""
 
 CALM = 8
 """Steps made since the last alarm after which an incident may be over."""
@@ -32,6 +35,10 @@ VERIFY = 48
 
 REPEAT = 64
 """Steps after an incident within which a new one is the same: it goes on where that one had come to."""
+
+
+DRIFTS = frozenset({"loss-divergence", "sustained-growth"})
+"""Detectors of a loss that goes away from its best level step by step."""
 
 
 @dataclass(slots=True)
@@ -82,7 +89,16 @@ class Escalation(Stateful):
         31 stop
     """
 
-    KEPT: ClassVar[tuple[str, ...]] = ("_lost", "_window", "_made", "_calm", "_since_change", "_since_end", "ladder")
+    KEPT: ClassVar[tuple[str, ...]] = (
+        "_lost",
+        "_window",
+        "_made",
+        "_calm",
+        "_since_change",
+        "_since_end",
+        "_before_rollback",
+        "ladder",
+    )
 
     def __init__(self, optimizer: int, *, for_good: bool = False) -> None:
         self._optimizer = optimizer
@@ -96,6 +112,7 @@ class Escalation(Stateful):
         self._calm = 0
         self._since_change = 0
         self._since_end = 0
+        self._before_rollback: float | None = None
 
     def observe(
         self,
@@ -163,7 +180,8 @@ class Escalation(Stateful):
             self.incident, self.ended = self.ended, None
             self.incident.status = "open"
         else:
-            self.incident = Incident(self._optimizer, onset, raised.detector, level.limit(), dict(raised.detail))
+            limit = level.limit(since_best=raised.detector in DRIFTS)
+            self.incident = Incident(self._optimizer, onset, raised.detector, limit, dict(raised.detail))
         self._since_change = 0
 
     def _on_the_spot(
@@ -184,9 +202,21 @@ class Escalation(Stateful):
             return [self._stop(f"{sum(self._window)} of the last {len(self._window)} steps could not be made")]
         if ruling.action == "undo":
             usual = min((a.detail.get("usual_over_it", 1.0) for a in ruling.alarms), default=1.0)
-            why = "the step before has thrown the weights away"
+            first = any(a.detector == "gradient-spike" for a in ruling.alarms)
+            why = "the first gradient was out of scale" if first else "the steps before have thrown the weights away"
+            # With a rate that no harmless step has ever had, the state is not what has thrown them.
+            raised = max((a.detail.get("lr_raised_now", 1.0) for a in ruling.alarms), default=1.0)
+            if raised > RAISED:
+                return self._back(why, can_roll_back, 1.0 / raised, lower=True)
             return self._back(why, can_roll_back, usual, lower=not can_roll_back)
-        if any(raised.detector in {"loss-divergence", "sustained-growth"} for raised in ruling.alarms):
+        drift = next((raised for raised in ruling.alarms if raised.detector in DRIFTS), None)
+        if drift is not None:
+            self._before_rollback = level.level()
+            if drift.detail.get("lr_raised", 1.0) > RAISED:
+                # By now the script may have taken the rate back itself.
+                raised = max(1.0, float(drift.detail["lr_raised_now"]))
+                why = "the learning rate drives the loss away"
+                return self._back(why, can_roll_back, 1.0 / raised, lower=raised > 2.0)
             return self._back("the loss drifts away", can_roll_back, lower=True) if level.above_start() else []
         if self._lost == 1:
             names = damaged()
@@ -203,14 +233,28 @@ class Escalation(Stateful):
         if incident.limit is None or now is None or now <= incident.limit:
             over = self._calm >= CALM and not going_on
             return [self._end("recovered", "recovered", {"loss": now, "limit": incident.limit})] if over else []
-        if self._since_change < VERIFY or self._calm < CALM:
+        if self._calm < CALM:
+            return []
+        if incident.rollbacks and self._made_no_difference(now, incident.limit):
+            level.rebase()
+            end = self._end("unresolved", "give-up", {"loss": now, "limit": incident.limit})
+            rung = self.ladder.give_back("it made no difference")
+            return [end] if rung is None else [end, self._changed_rate(rung)]
+        if self._since_change < VERIFY:
             return []
         self._since_change = 0
         if incident.rollbacks < MOST_ROLLBACKS and can_roll_back:
+            self._before_rollback = now
             return self._back("the loss has not come back", can_roll_back)
         if level.above_start():
             return [self._stop("the loss stays above where the run began")]
+        level.rebase()
         return [self._end("unresolved", "give-up", {"loss": now, "limit": incident.limit})]
+
+    def _made_no_difference(self, now: float, limit: float) -> bool:
+        """Whether the loss is where it was before going back: then not the weights are what has changed."""
+        before = self._before_rollback
+        return self._since_change == CALM and before is not None and now - limit > 0.75 * (before - limit)
 
     def _back(self, why: str, can_roll_back: bool, usual: float = 1.0, *, lower: bool = False) -> list[Order]:
         """Roll back, and lower the rate too if going back alone has not helped."""
@@ -218,15 +262,18 @@ class Escalation(Stateful):
         assert incident is not None
         if incident.rollbacks >= MOST_ROLLBACKS:
             return [self._stop(f"{why}, after {incident.rollbacks} rollbacks")]
-        orders = []
+        orders: list[Order] = []
+        share = HALVING
         if can_roll_back:
             # The second time with a lower rate, the third to an older state as well.
+            share = LOWER[incident.rollbacks]
             lower = lower or incident.rollbacks > 0
             orders.append(Order("roll-back", {"reason": why, "older": incident.rollbacks > 1}))
             incident.tried.append("roll-back")
         self._since_change = 0
         if lower:
-            rung = self.ladder.down(why, self._lr, usual)
+            known = usual < min(share, HALVING)
+            rung = self.ladder.down(why, self._lr, usual if known else share, known=known)
             if rung is not None:
                 orders.append(self._changed_rate(rung))
         return orders

@@ -9,7 +9,7 @@ from ..clip import PLAUSIBLE, ClipDecision, RobustClip
 from .growth import Growth
 from .loss import LossLevel
 from .state import Stateful
-from .updates import UpdateLevel
+from .updates import HarmlessRate, UpdateLevel
 
 SPIKE_RATIO = 100.0
 """A norm this many times the median, and `SPIKE_WIDTH` spreads above it, is an alarm and not only clipped."""
@@ -25,10 +25,17 @@ SUSTAINED_HITS = 10
 
 
 RAISED = 4.0
-"""Updates this many times as large as the largest harmless ones, with a loss that stays worse, drive a run away."""
+"""A learning rate this many times the highest harmless one drives away a loss that stays above its best."""
 
-WORSE_CHECKS = 4
-"""Checks in a row, eight steps apart, at which the loss must be worse for that."""
+ELEVATED_CHECKS = 2
+"""Checks in a row, eight steps apart, at which the loss must be elevated for that."""
+
+
+FIRST_STEPS = 2
+"""Norms that must both be far smaller before the very first one is seen to have been out of scale."""
+
+FIRST_RATIO = 300.0
+"""How far: no single step of Adam's, bounded by its rate, makes the gradient so much smaller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +43,9 @@ class Measured:
     """What is known of a step before it is made.
 
     `grad_norm` is unscaled; `weight_norm` is that of all parameters as last measured; `reach` is the largest
-    |dw| / |w| that the step would make to any weight matrix, 0 where the update does not grow with the gradient (Adam).
-    `moved` is what the step before it has really moved any, NaN if weights are no longer finite, None if not known.
+    |dw| / |w| that the step would make to any weight matrix, 0 where the update does not grow with the gradient (Adam);
+    `moved` is what the step before it has really moved any, NaN if weights are no longer finite, None if not known;
+    `lr` is the largest learning rate; `adapts` says that the optimizer divides by what it remembers of gradients.
     """
 
     grad_norm: float
@@ -45,6 +53,8 @@ class Measured:
     weight_norm: float
     reach: float = 0.0
     moved: float | None = None
+    lr: float | None = None
+    adapts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,29 +105,40 @@ class Guard(Stateful):
     """
 
     KEPT: ClassVar[tuple[str, ...]] = (
-        *("level", "updates", "_norm_growth", "_weight_growth"),
-        *("_sustained", "_diverging", "_worse_checks", "_told_divergence", "_weight_norm"),
+        *("level", "updates", "rates", "_norm_growth", "_weight_growth"),
+        *(
+            "_sustained",
+            "_diverging",
+            "_elevated",
+            "_highest_raise",
+            "_told_divergence",
+            "_weight_norm",
+            "_first_norms",
+        ),
     )
 
     def __init__(self, clip: RobustClip | None = None, *, use_loss: bool = True) -> None:
         self.clip = RobustClip() if clip is None else clip
         self.level = LossLevel()
         self.updates = UpdateLevel()
+        self.rates = HarmlessRate()
         self.use_loss = use_loss
         self._norm_growth = Growth(least=1.1, total=8.0)
         self._weight_growth = Growth(least=1.02, total=2.0, every=1)
         self._weight_norm = 0.0
+        self._first_norms: list[float] | None = []
         self._sustained = False
         self._suspect: Raised | None = None
         self._diverging = ""
-        self._worse_checks = 0
+        self._elevated = 0
+        self._highest_raise = 1.0
         self._told_divergence = False
 
     def incident(self) -> str:
         """What is going on that clipping does not end; empty when nothing is."""
         if self.clip.num_hits >= SUSTAINED_HITS:
             return "sustained-clipping"
-        if self._diverging and not self.level.worse():
+        if self._diverging and not (self.level.worse() or self.level.elevated()):
             self._diverging = ""
         return self._diverging
 
@@ -134,7 +155,7 @@ class Guard(Stateful):
             self._suspect = replace(self._suspect, late=self._suspect.late + 1)
         loss = measured.loss if self.use_loss else None
         numbers = {"grad_norm": measured.grad_norm, "loss": measured.loss}
-        thrown = self._thrown(measured.moved, loss)
+        thrown = self._thrown(measured, loss)
         for detector, value in (("nonfinite-gradient", measured.grad_norm), ("nonfinite-loss", loss)):
             if value is not None and not math.isfinite(value):
                 return Ruling("skip", 0.0, (*self.settle(), *thrown, Raised(detector, numbers)), numbers)
@@ -146,6 +167,9 @@ class Guard(Stateful):
             plausible=PLAUSIBLE * max(measured.weight_norm, 1.0),
             worse=self.level.worse,
         )
+        first = self._first_was_out_of_scale(measured)
+        if first:
+            return Ruling("undo", 0.0, first, {**numbers, "first_norm": first[0].detail["grad_norm"]})
         if not decision.fires:
             return Ruling("", 1.0, self._accepted(loss, measured, decision, numbers))
         numbers["limit"] = decision.limit
@@ -167,8 +191,9 @@ class Guard(Stateful):
         self.clip.load_state_dict(state["clip"])
         self._suspect = None if state["suspect"] is None else Raised(**state["suspect"])
 
-    def _thrown(self, moved: float | None, loss: float | None) -> tuple[Raised, ...]:
+    def _thrown(self, measured: Measured, loss: float | None) -> tuple[Raised, ...]:
         """An alarm if the step before this one has thrown the weights away, and the loss shows it."""
+        moved = measured.moved
         if moved is None:
             return ()
         if not self.updates.thrown(moved):
@@ -181,7 +206,23 @@ class Guard(Stateful):
             self.updates.push(moved)  # far, and no harm done: a new scale of updates
             return ()
         usual = self.updates.usual_over(moved)
-        return (Raised("update-spike", {"update_ratio": moved, "usual_over_it": usual, "loss": loss}, late=1),)
+        raised = self.rates.raised(measured.lr)
+        detail = {"update_ratio": moved, "usual_over_it": usual, "loss": loss, "lr_raised_now": raised}
+        return (Raised("update-spike", detail, late=1),)
+
+    def _first_was_out_of_scale(self, measured: Measured) -> tuple[Raised, ...]:
+        """An alarm if the gradients after the first are far smaller: Adam's second moments will not forget it soon."""
+        norm = measured.grad_norm
+        if self._first_norms is None or norm <= 0.0 or not measured.adapts:
+            return ()
+        self._first_norms.append(norm)
+        if len(self._first_norms) <= FIRST_STEPS:
+            return ()
+        first, *others = self._first_norms
+        self._first_norms = None
+        if first <= FIRST_RATIO * max(others):
+            return ()
+        return (Raised("gradient-spike", {"grad_norm": first, "next": max(others)}, late=FIRST_STEPS),)
 
     def settle(self) -> tuple[Raised, ...]:
         """The alarm of a spike that has not been explained by a change of scale; asked at the end of a run too."""
@@ -207,22 +248,28 @@ class Guard(Stateful):
         sampled, self._weight_norm = measured.weight_norm != self._weight_norm, measured.weight_norm
         weights_grow = sampled and self._weight_growth.push(measured.weight_norm)
         if self.level.at_check:
-            if self.level.worse():
-                self._worse_checks += 1
-            else:
-                self._worse_checks, self._told_divergence = 0, False
-                self.updates.harmless()
-        worse = self._worse_checks > 0
-        driven = self._worse_checks >= WORSE_CHECKS and self.updates.raised() > RAISED
-        name = "loss-divergence" if away or driven else "sustained-growth" if norm_grows or weights_grow else ""
-        if not name or not (away or worse) or (self._told_divergence and not away):
+            self._check(measured.lr)
+        driven = self._elevated >= ELEVATED_CHECKS and self._highest_raise > RAISED
+        grows = (norm_grows or weights_grow) and self._elevated > 0
+        name = "loss-divergence" if away or driven else "sustained-growth" if grows else ""
+        if not name or (self._told_divergence and not away):
             return ()
         self._told_divergence = True
         self._diverging = name
-        detail = {**numbers, "best": self.level.best, "updates_raised": self.updates.raised()}
-        if name == "sustained-growth":
+        now = self.rates.raised(measured.lr)
+        detail = {**numbers, "best": self.level.best, "lr_raised": self._highest_raise, "lr_raised_now": now}
+        if grows:
             detail |= {"norm_grew": self._norm_growth.factor, "weights_grew": self._weight_growth.factor}
-        return (Raised(name, detail),)
+        return (Raised(name, detail, late=8 * self._elevated),)
+
+    def _check(self, lr: float | None) -> None:
+        """Every eight accepted losses: is it above its best, and since when, and was the rate raised by then?"""
+        elevated = self.level.elevated()
+        self.rates.check(lr, sound=not elevated)
+        self._elevated = self._elevated + 1 if elevated else 0
+        self._highest_raise = max(self._highest_raise if elevated else 1.0, self.rates.raised())
+        if not elevated:
+            self._told_divergence = False
 
     def _rejected(self, measured: Measured, decision: ClipDecision, numbers: dict[str, Any]) -> tuple[Raised, ...]:
         if measured.reach > 1.0:

@@ -42,9 +42,10 @@ class Ladder(Stateful):
     """Decides by how much the learning rate of one optimizer is lowered.
 
     An incident that clipping does not end (it goes on and on, or the loss drifts away all the same) takes the rate down
-    a rung; one that goes on for `PATIENCE` steps after that, another. A rung is a ceiling: half of the rate at which it
-    broke. A schedule that goes below it by itself is not touched. After `CALM` quiet steps the script's own rate comes
-    back once, slowly; if the incident does too, it stays down.
+    a rung; one that goes on for `PATIENCE` steps after that, another. A rung is a part of the script's rate, so that
+    schedules keep their shape, and never more than that part of the rate at which it broke. After `CALM` quiet steps
+    the script's own rate comes back once, slowly; if the incident does too, it stays down. A script that takes its rate
+    down below the rung's at once has mended it itself.
 
     Args:
         for_good: never give the script's own rate back.
@@ -55,18 +56,20 @@ class Ladder(Stateful):
         Rung(factor=0.5, reason='sustained-clipping')
         >>> ladder.observe("sustained-clipping", 0.1) is None  # the rung has to show first what it does
         True
-        >>> ladder.factor(0.1) < 0.5, ladder.factor(0.001)  # and comes up slowly
-        (True, 1.0)
+        >>> ladder.factor(0.1) < 0.5  # and comes up slowly
+        True
     """
 
     KEPT: ClassVar[tuple[str, ...]] = (
-        *("_ceiling", "_held", "_rungs", "_since_rung", "_quiet", "_returning", "_returned", "_for_good"),
+        *("_level", "_broke_at", "_last_lr", "_rungs", "_since_rung", "_quiet"),
+        *("_returning", "_returned", "_for_good"),
     )
 
     def __init__(self, *, for_good: bool = False) -> None:
         self._for_good = for_good
-        self._ceiling: float | None = None
-        self._held = 0.0
+        self._level = 1.0
+        self._broke_at = 0.0
+        self._last_lr = 0.0
         self._rungs = 0
         self._since_rung = 0
         self._quiet = 0
@@ -75,8 +78,8 @@ class Ladder(Stateful):
 
     @property
     def lowered(self) -> bool:
-        """Whether there is a ceiling."""
-        return self._ceiling is not None
+        """Whether the rate is below the script's."""
+        return self._level < 1.0
 
     def observe(self, incident: str, lr: float | None) -> Rung | None:
         """Tell of a step.
@@ -89,6 +92,9 @@ class Ladder(Stateful):
             The change that is made because of it, if one is.
         """
         self._since_rung += 1
+        mended = self._mended(lr)
+        if mended is not None:
+            return mended
         if incident:
             self._quiet = 0
             if self._rungs and self._since_rung <= PATIENCE:
@@ -98,7 +104,7 @@ class Ladder(Stateful):
         if self._returning:
             self._returning += 1
             if self._returning > RETURN:
-                self._held, self._ceiling, self._returning, self._returned = self._ceiling or 0.0, None, 0, True
+                self._level, self._returning, self._returned = 1.0, 0, True
         elif self.lowered and not self._for_good and not self._returned and self._quiet >= CALM:
             self._returning = 1
             return Rung(1.0, f"{CALM} quiet steps")
@@ -106,32 +112,50 @@ class Ladder(Stateful):
 
     def factor(self, lr: float | None) -> float:
         """What the script's learning rate is multiplied by at the coming step."""
-        if self._ceiling is None or not lr or lr <= 0:
+        if not self.lowered or not lr or lr <= 0:
             return 1.0
-        level = min(1.0, self._ceiling / lr)
+        level = self._level * min(1.0, self._broke_at / lr)
         if self._returning:
             return level ** (1.0 - self._returning / RETURN)
         ramp = WARM_UP_START + (1.0 - WARM_UP_START) * self._since_rung / WARM_UP
-        return min(1.0, self._ceiling / lr * min(1.0, ramp))
+        return level * min(1.0, ramp)
 
-    def down(self, reason: str, lr: float | None, factor: float = HALVING) -> Rung | None:
+    def down(self, reason: str, lr: float | None, factor: float = HALVING, *, known: bool = False) -> Rung | None:
         """Lower the rate now: to half, or further where it is known by how much steps have become too long.
 
         Args:
             reason: why.
             lr: the script's own rate; None where it cannot be lowered.
-            factor: by what the rate is multiplied if that is less than a half. Then it is not given back: what made
-                the steps too long is the rate, and a script that takes it back itself is below the ceiling.
+            factor: by what the rate is multiplied, a half or less.
+            known: the factor is what steps have become too long by. Then the rate is not given back.
 
         Returns:
             The change; None if the budget is spent.
         """
         if self._rungs == MOST_RUNGS or not lr or lr <= 0:
             return None
-        self._returned = self._returned or self._returning > 0 or factor < HALVING
+        self._returned = self._returned or self._returning > 0 or known
         # What came back with the rate begins a rung below the one that had ended it.
-        effective = min(lr, self._held or lr) if self._ceiling is None else min(lr, self._ceiling)
-        self._ceiling = max(LEAST * lr, effective * min(HALVING, factor if effective == lr else HALVING))
+        if self._returned and not self.lowered and not known:
+            self._level = HALVING**self._rungs
+        # What is known is known of the step that was made, at the rate as it was then.
+        own = self.factor(lr) if known else self._level
+        self._level = max(LEAST, own * min(HALVING, factor))
+        self._broke_at = lr
         self._rungs += 1
         self._since_rung, self._returning = 0, 0
-        return Rung(self._ceiling / lr, reason)
+        return Rung(self._level, reason)
+
+    def give_back(self, reason: str) -> Rung | None:
+        """The script's own rate again, at once."""
+        if not self.lowered:
+            return None
+        self._level, self._returning, self._returned = 1.0, 0, False
+        return Rung(1.0, reason)
+
+    def _mended(self, lr: float | None) -> Rung | None:
+        """The script has taken its rate far down at once: what it was lowered for is over, or will come again."""
+        before, self._last_lr = self._last_lr, lr or 0.0
+        if not lr or lr > 0.5 * before or lr > max(0.25, self._level) * self._broke_at:
+            return None
+        return self.give_back("the script has lowered its rate itself")

@@ -74,6 +74,21 @@ class LossLevel(Stateful):
             return False
         return self._recent() - self._best > max(6 * self._noise(), 0.5 * self._span())
 
+    def elevated(self) -> bool:
+        """Whether the level is above the best by what the noise of a median of eight explains no longer.
+
+        A weaker word than `worse`, for use beside other evidence: 2.5 times the noise of a single loss, and a tenth of
+        all progress.
+        """
+        if self._first is None or len(self._losses) < RECENT:
+            return False
+        return self._recent() - self._best > max(2.5 * self._noise(), 0.1 * self._span())
+
+    def rebase(self) -> None:
+        """What is now is the new best: the level has changed for a reason that is none of ours."""
+        if len(self._losses) >= RECENT:
+            self._best = self._recent()
+
     @property
     def at_check(self) -> bool:
         """Whether the last push has completed another eight losses."""
@@ -92,18 +107,18 @@ class LossLevel(Stateful):
             return loss > self._first + abs(self._first)
         return loss - self._recent() > max(6 * self._noise(), 0.25 * self._span())
 
-    def limit(self) -> float | None:
+    def limit(self, *, since_best: bool = False) -> float | None:
         r"""The level that counts as back after an incident that begins now: what it was before it, and
 
         .. math:: + \max(0.1 \cdot \text{progress}, 3 \cdot \text{MAD})
 
-        None without a loss. If the level is worse than the best by now, the best is what counts.
+        None without a loss. If the level is worse by now, or the incident is that it drifts, the best is what counts.
         """
         if self._first is None:
             return None
         if len(self._losses) < RECENT:
             return self._first + 0.1 * abs(self._first)
-        level = self._best if self.worse() else self._recent()
+        level = self._best if since_best or self.worse() else self._recent()
         return level + max(0.1 * max(0.0, self._first - level), 3 * self._noise() / MAD_TO_SIGMA)
 
     def above_start(self) -> bool:

@@ -2,7 +2,6 @@
 
 import math
 from collections import deque
-from statistics import median
 from typing import ClassVar
 
 from .._robust import MAD_TO_SIGMA, RobustWindow
@@ -21,11 +20,12 @@ RATIO = 10.0
 WIDTH = 6.0
 """How many times, and how many spreads, above the median an update is out of the ordinary."""
 
-RECENT = 8
+LAG = 4
+"""Checks of the loss, eight steps apart, for which a rate must have done no harm before it counts as harmless."""
 
 
 class UpdateLevel(Stateful):
-    """Knows the usual size of an update relative to its weights, and the largest that did no harm.
+    """Knows the usual size of an update relative to its weights.
 
     Example:
         >>> updates = UpdateLevel()
@@ -33,25 +33,17 @@ class UpdateLevel(Stateful):
         ...     updates.push(0.001)
         >>> updates.thrown(0.002), updates.thrown(2.0)
         (False, True)
-        >>> updates.harmless()
-        >>> for _ in range(8):
-        ...     updates.push(0.01)
-        >>> round(updates.raised())
-        10
     """
 
-    KEPT: ClassVar[tuple[str, ...]] = ("_window", "_recent", "_peak")
+    KEPT: ClassVar[tuple[str, ...]] = ("_window",)
 
     def __init__(self) -> None:
         self._window = RobustWindow(64)
-        self._recent: deque[float] = deque(maxlen=RECENT)
-        self._peak = 0.0
 
     def push(self, ratio: float) -> None:
         """Add the ratio |dw| / |w| of a step that was made."""
         if ratio > 0.0 and math.isfinite(ratio):
             self._window.push(math.log(ratio))
-            self._recent.append(ratio)
 
     def thrown(self, ratio: float) -> bool:
         """Whether a step of this size is out of the ordinary and large enough to do harm."""
@@ -63,19 +55,44 @@ class UpdateLevel(Stateful):
         spread = max(MAD_TO_SIGMA * self._window.mad(), 0.2 + 0.8 / math.sqrt(len(self._window)))
         return ratio > THROWN and math.log(ratio) > middle + max(math.log(RATIO), WIDTH * spread)
 
-    def harmless(self) -> None:
-        """Training is well: the present level is one that does no harm."""
-        if len(self._recent) == RECENT:
-            self._peak = max(self._peak, median(self._recent))
-
-    def raised(self) -> float:
-        """The present level over the highest harmless one; 1 where nothing is known."""
-        if not self._peak or len(self._recent) < RECENT:
-            return 1.0
-        return median(self._recent) / self._peak
-
     def usual_over(self, ratio: float) -> float:
         """The usual size over this one, at most 1: by what the learning rate would have to be multiplied."""
         if not len(self._window) or not ratio > 0.0:
             return 1.0
         return min(1.0, math.exp(self._window.median()) / ratio)
+
+
+class HarmlessRate(Stateful):
+    """Knows the highest learning rate that was followed by a sound loss.
+
+    A warm-up or a restart goes where the loss has followed so far; a rate far above all of those, with a loss above its
+    best, is what drives it.
+
+    Example:
+        >>> rates = HarmlessRate()
+        >>> for _ in range(8):
+        ...     rates.check(0.1, sound=True)
+        >>> rates.check(1.0, sound=False)
+        >>> rates.raised()
+        10.0
+    """
+
+    KEPT: ClassVar[tuple[str, ...]] = ("_waiting", "_highest", "_now")
+
+    def __init__(self) -> None:
+        self._waiting: deque[float] = deque(maxlen=LAG + 1)
+        self._highest = 0.0
+        self._now = 0.0
+
+    def check(self, lr: float | None, *, sound: bool) -> None:
+        """Tell of the rate at a check of the loss, and of what the loss said."""
+        self._now = lr or 0.0
+        if not sound:
+            return
+        self._waiting.append(self._now)
+        if len(self._waiting) > LAG:
+            self._highest = max(self._highest, self._waiting[0])
+
+    def raised(self, lr: float | None = None) -> float:
+        """This rate, or that at the last check, over the highest harmless one; 1 where nothing is known."""
+        return (self._now if lr is None else lr) / self._highest if self._highest > 0.0 else 1.0
