@@ -20,6 +20,7 @@ class OptimizerBackup:
 
     def __init__(self, optimizer: Optimizer, *, params: bool, state: bool) -> None:
         self._optimizer = optimizer
+        self._inner = [OptimizerBackup(inner, params=False, state=state) for inner in _delegates(optimizer)]
         every = [param for group in optimizer.param_groups for param in group["params"]] if params or state else []
         self._values = [(param, param.detach().clone()) for param in every]
         self._whole = state
@@ -39,6 +40,13 @@ class OptimizerBackup:
         for group, options in zip(self._optimizer.param_groups, self._options, strict=True):
             group.update(options)
         vars(self._optimizer).update(self._counters)
+        for inner in self._inner:
+            inner.restore_()
+
+
+def _delegates(optimizer: Optimizer) -> list[Optimizer]:
+    """The optimizers that one delegates to, its own attributes."""
+    return [value for value in vars(optimizer).values() if isinstance(value, Optimizer) and value is not optimizer]
 
 
 def _copy(value: Any) -> Any:

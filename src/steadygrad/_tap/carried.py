@@ -5,7 +5,6 @@ step is lost, however often the step is skipped. Nothing is paid until a step ha
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.utils.hooks import RemovableHandle
 
 from .._readback import any_nan
+from .inert import InertHook
 
 PATIENCE = 64
 """Steps without a call of the model after which looking ends: its `forward` is not what this script calls."""
@@ -73,8 +73,8 @@ class CarriedState:
         self._handles.clear()
         self._depth = 0
         for module in self._modules.values():
-            self._handles.append(module.register_forward_pre_hook(_Hook(self._enter), with_kwargs=True))
-            self._handles.append(module.register_forward_hook(_Hook(self._leave), always_call=True))
+            self._handles.append(module.register_forward_pre_hook(InertHook(self._enter), with_kwargs=True))
+            self._handles.append(module.register_forward_hook(InertHook(self._leave), always_call=True))
 
     def stepped(self) -> None:
         """A step is over: looking does not go on for ever in a script that never calls the model itself."""
@@ -138,19 +138,6 @@ class CarriedState:
             if tensors and any_nan(tensors):
                 setattr(module, name, _zeros_like(value))
                 self._on_cleared(f"{type(module).__name__}.{name}")
-
-
-class _Hook:
-    """A hook that a copied or saved module does not take along: there it becomes a call that does nothing."""
-
-    def __init__(self, call: Callable[..., Any]) -> None:
-        self._call = call
-
-    def __call__(self, *args: Any) -> Any:
-        return self._call(*args)
-
-    def __reduce__(self) -> Any:
-        return getattr, (nullcontext(), "__exit__")  # of the standard library: the copy opens without us
 
 
 def _look(tensor: Tensor) -> tuple[int, int]:

@@ -72,7 +72,8 @@ class ScalerTap:
                 try:
                     inner = getattr(optimizer, "optimizer", optimizer)
                     if not any(each in (optimizer, inner) for each in self._stepped):
-                        self._on_left_out(inner if isinstance(inner, Optimizer) else optimizer)
+                        # A wrapper that is an optimizer itself is the one that is watched.
+                        self._on_left_out(optimizer if isinstance(optimizer, Optimizer) else inner)
                 except TrainingDiverged:
                     raise
                 except Exception as error:

@@ -4,13 +4,14 @@ The order of one step, where `observer` is the watcher:
 
     without a closure   pre-hook: judge, and clip or hand torch a hollow optimizer  -> step -> post-hook: finish
     with a closure      pre-hook: wrap the closure -> step calls it: gradients exist only now: judge, clip or hide them
-                        -> the rest of the step -> post-hook: put back, finish
+                        -> the rest of the step, left by an exception if it is to be lost -> post-hook: put back, finish
 """
 
 import functools
 import sys
 import threading
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
@@ -70,12 +71,24 @@ class StepObserver(Protocol):
 class _Call:
     """One step in progress."""
 
-    __slots__ = ("backup", "evaluations", "frame", "hidden", "inner", "last_bad", "lost", "optimizer", "outer")
+    __slots__ = (
+        "backup",
+        "evaluations",
+        "frame",
+        "hidden",
+        "inner",
+        "last_bad",
+        "losable",
+        "lost",
+        "optimizer",
+        "outer",
+    )
 
     def __init__(self, optimizer: Optimizer, frame: FrameType) -> None:
         self.optimizer = optimizer
         self.frame: FrameType | None = frame
         self.lost = False
+        self.losable = False
         self.hidden: HiddenGradients | None = None
         self.backup: OptimizerBackup | None = None
         self.evaluations = 0
@@ -116,6 +129,13 @@ class StepTap:
                 renewed: Any = Optimizer.profile_hook_step(step.__wrapped__)
                 renewed.hooked = True
                 kind.step = renewed
+
+    def adopt(self, optimizer: Optimizer) -> None:
+        """Make torch call the hooks of an optimizer that has never called `Optimizer.__init__` (some wrappers)."""
+        if not getattr(type(optimizer).step, "hooked", False):
+            for name in ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks"):
+                vars(optimizer).setdefault(name, OrderedDict())
+            optimizer._patch_step_function()
 
     def remove(self) -> None:
         """Stop watching."""
@@ -160,8 +180,10 @@ class StepTap:
         if callable(closure):
             if self._observer.acts:
                 often = self._evaluates_often(optimizer)
-                foreign = not type(optimizer).__module__.startswith("torch.optim")
-                call.backup = OptimizerBackup(optimizer, params=often or foreign, state=often)
+                call.losable = LOST in getattr(frame.f_locals.get("func"), "__dict__", {})
+                # What cannot be left from inside its closure runs to its end, and may move what has no gradient.
+                foreign = not call.losable and not type(optimizer).__module__.startswith("torch.optim")
+                call.backup = OptimizerBackup(optimizer, params=often or foreign, state=often or foreign)
             watched = self._watch_closure(call, closure)
             if "closure" in kwargs:
                 return args, {**kwargs, "closure": watched}
@@ -181,6 +203,8 @@ class StepTap:
                 self._evaluated(call, loss)
             except Exception as error:
                 self._on_error(error)
+            if call.lost and call.losable:
+                raise _LeaveStep(call.optimizer, loss)
             return loss
 
         return watched
@@ -193,12 +217,12 @@ class StepTap:
             clippable = self._evaluations.get(optimizer, 1) == 1 and not isinstance(optimizer, torch.optim.LBFGS)
             frame = call.frame.f_back if call.frame is not None else None
             call.lost = self._observer.before(optimizer, loss, frame, may_clip=clippable).lose
-            if call.lost:
+            if call.lost and not call.losable:
                 call.hidden = HiddenGradients(_params(optimizer))
             return
         grads = [param.grad for param in _params(optimizer) if param.grad is not None]
         call.last_bad = any_nonfinite(grads) or (isinstance(loss, Tensor) and any_nonfinite([loss]))
-        if call.lost:
+        if call.lost and not call.losable:
             HiddenGradients(_params(optimizer))
 
     def _post(self, optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -250,6 +274,15 @@ LOST = "_steadygrad_lost"
 """On an optimizer while its step is being lost."""
 
 
+class _LeaveStep(BaseException):
+    """Leaves a step from inside its closure: the optimizer's own code does not go on. Not for `except Exception`."""
+
+    def __init__(self, optimizer: Optimizer, loss: Any) -> None:
+        super().__init__("a step that is lost")
+        self.optimizer = optimizer
+        self.loss = loss
+
+
 def _losable(original: Callable[[Any], Any], raised: Callable[[Optimizer], None]) -> Callable[[Any], Any]:
     """Make torch's hooking of `step` leave out the step itself when it is to be lost, and say when it has raised.
 
@@ -265,6 +298,10 @@ def _losable(original: Callable[[Any], Any], raised: Callable[[Optimizer], None]
                 return None
             try:
                 return func(self, *args, **kwargs)
+            except _LeaveStep as leave:
+                if leave.optimizer is self:
+                    return leave.loss
+                raise
             except BaseException:
                 raised(self)
                 raise

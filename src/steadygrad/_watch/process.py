@@ -24,7 +24,7 @@ from .._foreach import scale_
 from .._names import find_roots
 from .._readback import read_step
 from .._snapshot import BufferSnapshot, Room, TrainingParts
-from .._tap import LossTap, Plan, ScalerTap, StepTap
+from .._tap import LoadTap, LossTap, Plan, ScalerTap, StepTap
 from ..clip import Policy
 from ..errors import TrainingDiverged
 from ..guard import Incident, Order, Raised, Ruling
@@ -85,7 +85,7 @@ class Watcher:
         self._others = others
         self._chosen = None if optimizers is None else weakref.WeakSet(optimizers)
         self._known_roots: weakref.WeakSet[nn.Module] = weakref.WeakSet()
-        self._early_buffers: weakref.WeakKeyDictionary[Optimizer, BufferSnapshot] = weakref.WeakKeyDictionary()
+        self._early: weakref.WeakKeyDictionary[Optimizer, tuple[BufferSnapshot, LoadTap]] = weakref.WeakKeyDictionary()
         self.losses = LossTap(self.fail)
         self._scaler = ScalerTap(self.losses, self._left_out, self.fail)
         self._steps = StepTap(self, self.fail)
@@ -104,6 +104,7 @@ class Watcher:
         self._scaler.install()
         self._steps.install()
         for optimizer in self._chosen or ():
+            self._steps.adopt(optimizer)
             self.built(optimizer)
 
     def remove(self) -> None:
@@ -115,6 +116,7 @@ class Watcher:
         self.losses.remove()
         for session in self._sessions.values():
             session.carried.disarm()
+            session.loads.remove()
             session.recovery.rate.restore()
 
     def close(self) -> None:
@@ -149,7 +151,9 @@ class Watcher:
         if not self.acts or self.dead:
             return
         params = [param for group in optimizer.param_groups for param in group["params"]]
-        self._early_buffers[optimizer] = BufferSnapshot(self._roots(params))
+        roots = self._roots(params)
+        buffers = BufferSnapshot(roots)
+        self._early[optimizer] = buffers, LoadTap(roots, buffers.save, self.fail)
 
     def _roots(self, params: Sequence[Tensor]) -> list[nn.Module]:
         """The owners of some parameters; all modules of the process are looked through only if the known do not do."""
@@ -269,7 +273,7 @@ class Watcher:
             optimizer,
             frame,
             find_roots=self._roots,
-            buffers=self._early_buffers.pop(optimizer, None),
+            early=self._early.pop(optimizer, None),
             clip=_made(self._clip),
             use_loss=world_size == 1,
             room=self._room,
@@ -410,6 +414,7 @@ class Watcher:
         session = self._sessions.get(key)
         if session is not None and session.ref() is None:
             session.carried.disarm()
+            session.loads.remove()
             self._journal.alarms(session, session.guard.settle(), {})
             del self._sessions[key]
         self._pending.pop(key, None)

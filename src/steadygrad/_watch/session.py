@@ -17,7 +17,7 @@ from .. import _dist
 from .._names import name_parameters
 from .._readback import Mailbox, global_norm, read_step, read_tensor_scalar
 from .._snapshot import BufferSnapshot, Room, TrainingParts
-from .._tap import CarriedState
+from .._tap import CarriedState, LoadTap
 from ..clip import Policy, RobustClip, settle_scale, step_gradients
 from ..guard import Guard, Measured, RunningStats
 from ..measure import UpdateProbe, natural_norm, overflow_safe_norm, tensor_norms
@@ -40,7 +40,7 @@ class Session:
         optimizer: the optimizer.
         frame: the innermost frame of the user's code, for names.
         find_roots: finds the modules that own parameters.
-        buffers: the buffers' snapshot taken when the optimizer was made, if there is one.
+        early: the buffers' snapshot taken when the optimizer was made, and what keeps it true, if there are any.
         clip: the policy that scales gradients; None: the default one; False: none.
         use_loss: whether the loss may decide.
         room: the memory for snapshots.
@@ -57,7 +57,7 @@ class Session:
         frame: FrameType | None,
         *,
         find_roots: Callable[[Sequence[Tensor]], list[nn.Module]],
-        buffers: BufferSnapshot | None,
+        early: tuple[BufferSnapshot, LoadTap] | None,
         clip: Policy | Literal[False] | None,
         use_loss: bool,
         room: Room,
@@ -80,7 +80,8 @@ class Session:
         self._agreeing = 0
         self._find_roots = find_roots
         self._name_everything(optimizer, frame)
-        self.buffers = BufferSnapshot(self.roots) if buffers is None else buffers
+        self.buffers = BufferSnapshot(self.roots) if early is None else early[0]
+        self.loads = LoadTap(self.roots, self.buffers.save, on_error) if early is None else early[1]
         self.running_stats = RunningStats(self.roots, _norms_and_smallest)
         self.carried = CarriedState(self.roots, on_cleared, on_error)
 

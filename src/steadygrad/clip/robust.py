@@ -134,7 +134,7 @@ class RobustClip(Policy):
         1.0
         1.1
         0.9
-        1.3
+        1.2
         0.0
         1.2
 
