@@ -11,15 +11,17 @@ CHILD = "STEADYGRAD_RUN"
 """What `steadygrad run` tells the processes it starts: a JSON object, see `ChildConfig`."""
 
 MODES = ("observe", "protect", "repair")
-"""`observe` never touches training; `protect` holds it together; `repair` also keeps for good what it has changed."""
+"""`observe` never touches training; `protect` holds it together; `repair` also
+rescales an explosive initialisation and keeps a lowered learning rate for good."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChildConfig:
-    """What a watched process needs to know: the run folder (absolute) and the mode."""
+    """What a watched process needs to know: the run folder (absolute), the mode, and bytes for snapshots (or None)."""
 
     folder: str
     mode: str
+    snapshot_memory: int | None = None
 
     def to_env(self) -> str:
         """The value of the environment variable `STEADYGRAD_RUN`."""
@@ -37,7 +39,7 @@ def child_config() -> ChildConfig | None:
     if not text:
         return None
     fields = json.loads(text)
-    return ChildConfig(folder=fields["folder"], mode=fields["mode"])
+    return ChildConfig(fields["folder"], fields["mode"], fields.get("snapshot_memory"))
 
 
 def rank() -> int:

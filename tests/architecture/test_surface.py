@@ -13,7 +13,7 @@ SOURCE = Path(steadygrad.__file__).parent
 
 PUBLIC = {"SteadygradError", "TrainingDiverged", "Watch", "clip", "measure", "open_run", "watch", "write_report"}
 COMMANDS = {"demo", "report", "run", "runs"}
-RUN_OPTIONS = {"--help", "--json", "--mode", "--out", "--quiet", "--report"}
+RUN_OPTIONS = {"--help", "--json", "--mode", "--out", "--quiet", "--report", "--snapshot-memory"}
 
 
 def test_the_public_names_are_these():

@@ -257,7 +257,7 @@ LOST = frozenset({"skip", "hold", "undo"})
 
 @dataclass(frozen=True)
 class Deeds:
-    """What a recorded run says was done, and what is said of the run."""
+    """What a recorded run says was done, and what is said of the run. `let_go` is why the watching ended early."""
 
     verdict: str
     reason: str
@@ -267,6 +267,7 @@ class Deeds:
     lost: int
     longest_lost: int
     clips: int
+    let_go: str
 
     @property
     def rate_changes(self) -> int:
@@ -294,7 +295,8 @@ def deeds(run: Path) -> Deeds:
             is_lost = np.isin(done, list(LOST))
             steps, lost, clips = steps + len(done), lost + int(is_lost.sum()), clips + int((done == "clip").sum())
             longest = max([longest, *(len(list(run)) for was_lost, run in groupby(is_lost) if was_lost)])
-    return Deeds(judgement.verdict, judgement.reason, tuple(alarms), actions, steps, lost, longest, clips)
+    let_go = "; ".join(str(event.detail.get("error", "")) for event in recorded.events() if event.name == "detached")
+    return Deeds(judgement.verdict, judgement.reason, tuple(alarms), actions, steps, lost, longest, clips, let_go)
 
 
 @dataclass
@@ -377,7 +379,7 @@ def _train(
     model = KINDS[kind].model()
     optimizer = _optimizer(name, kind, model)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, _schedule(fault))
-    watched = sg.watch(model, optimizer, mode=watch, record=record) if watch else None
+    watched = sg.watch(model, optimizer, mode=watch, record=record, snapshot_every=32) if watch else None
     outcome = Outcome()
     xs, ys = batches(kind, data_seed)
     try:
@@ -475,14 +477,16 @@ def suffers(outcome: Outcome, fault: str, kind: str, optimizer: str) -> bool:
 def complaints(outcome: Outcome, fault: str, kind: str, optimizer: str) -> list[str]:
     """What is not as it has to be after a run with a fault in protect mode; empty when all is.
 
-    After a fault that ends, the run must end as a healthy one does. With one that stays, it must end so, or be stopped.
-    A fault that stays may also be no more than a poor choice: then the bare run goes on learning, and ends better than
+    After a fault that ends, the run must end as a healthy one does. With one that stays, it must be verified to be back
+    where it was before, or be stopped; it need not get where a healthy one gets. A fault that stays may also be no more than a poor choice: then the bare run goes on learning, and ends better than
     it was before the fault, only less well than it could. No watcher can know that; nor may it make it worse.
     """
     assert outcome.deeds is not None, "the run was not recorded"
     sound, transient, done = healthy(kind, optimizer), FAULTS[fault].transient, outcome.deeds
     ratio = f"final loss {outcome.final / sound.final:.4g} of the healthy run's"
     found = []
+    if done.let_go:
+        found.append(f"steadygrad let go of the run: {done.let_go}")
     if not outcome.finite:
         found.append("the model is not finite")
     if done.longest_lost > MOST_LOST:
@@ -503,12 +507,11 @@ def complaints(outcome: Outcome, fault: str, kind: str, optimizer: str) -> list[
     if suffers(outcome, fault, kind, optimizer):
         untouched = bare(fault, kind, optimizer)
         learns = not transient and untouched.final <= sound.before
-        # Back where it was before is recovered, where what is wrong stays; it need not get where it would have got.
         back = not transient and done.verdict in GOOD and outcome.final <= sound.before
-        if not learns and not back:
-            found.append(ratio)
-        elif not outcome.final <= (1.0 + TRANSIENT_SHARE) * untouched.final:
+        if learns and not back and not outcome.final <= (1.0 + TRANSIENT_SHARE) * untouched.final:
             found.append(f"{ratio}, worse than the bare run's, which goes on learning")
+        elif not learns and not back:
+            found.append(ratio)
         good = is_good(outcome.final, kind, optimizer, PERMANENT_SHARE) or outcome.final <= sound.before
         if done.verdict in GOOD and not good:
             found.append(f"the verdict is {done.verdict}, and the loss is not good")

@@ -38,7 +38,7 @@ def start() -> None:
         return
     folder = Path(config.folder)
     append_event(folder, "attached", torch=torch.__version__)
-    watcher = Watcher(config.mode, RunHome(folder), others=WATCHED)
+    watcher = Watcher(config.mode, RunHome(folder), others=WATCHED, snapshot_memory=config.snapshot_memory)
 
     def first_backward() -> None:
         watcher.losses.on_backward = None

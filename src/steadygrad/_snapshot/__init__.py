@@ -7,16 +7,16 @@ what memory there is.
 
 from .backup import OptimizerBackup
 from .buffers import BufferSnapshot
-from .ring import SnapshotRing
-from .room import Room, parse_size
+from .ring import QUARANTINE, SnapshotRing
+from .room import Room
 from .training import TrainingParts, TrainingSnapshot
 
 __all__ = [
+    "QUARANTINE",
     "BufferSnapshot",
     "OptimizerBackup",
     "Room",
     "SnapshotRing",
     "TrainingParts",
     "TrainingSnapshot",
-    "parse_size",
 ]

@@ -40,14 +40,21 @@ class SnapshotRing:
 
     Args:
         room: the memory for the snapshots of all optimizers.
+        every: steps between two, at least `SHORTEST`; None: by their cost.
         by_clock: choose the interval by what a snapshot costs, rather than by step numbers alone.
         on_off: told why there will be no snapshots.
     """
 
     def __init__(
-        self, room: Room | None = None, *, by_clock: bool = True, on_off: Callable[[str], None] | None = None
+        self,
+        room: Room | None = None,
+        *,
+        every: int | None = None,
+        by_clock: bool = True,
+        on_off: Callable[[str], None] | None = None,
     ) -> None:
         self._room = Room() if room is None else room
+        self._every = every
         self._by_clock = by_clock
         self._on_off = on_off
         self._proven: list[TrainingSnapshot] = []
@@ -56,6 +63,7 @@ class SnapshotRing:
         self._slots = SLOTS
         self._next_at = 0
         self._last: tuple[int, float] | None = None
+        self._size, self._size_known, self._states = 1, 0, -1
         self._costs: deque[float] = deque(maxlen=3)
         self.off = False
         self.seconds = 0.0
@@ -76,6 +84,7 @@ class SnapshotRing:
         guard_state: Any = None,
         *,
         proven: bool = False,
+        loss: float | None = None,
         began: float | None = None,
     ) -> None:
         """Take one; `proven` is for the state that a training starts from, `began` says since when it costs time."""
@@ -84,7 +93,7 @@ class SnapshotRing:
             return
         snapshot = self._slot(step)
         snapshot.take(step, parts, guard_state)
-        snapshot.given = proven
+        snapshot.given, snapshot.loss = proven, loss
         if proven:
             self._proven.append(snapshot)
         else:
@@ -137,7 +146,10 @@ class SnapshotRing:
         return self._proven.pop(gaps.index(min(gaps)))
 
     def _fits(self, parts: TrainingParts) -> bool:
-        size = max(1, parts.size())
+        if len(parts.optimizer.state) != self._states or self._size_known < 3:
+            self._states, self._size_known = len(parts.optimizer.state), self._size_known + 1
+            self._size = max(1, parts.size())
+        size = self._size
         granted = self._room.grant(id(self), SLOTS * size)
         self._slots = granted // size
         while self._proven and len(self._proven) >= max(FEWEST, self._slots):
@@ -157,8 +169,8 @@ class SnapshotRing:
     def _plan(self, step: int, cost: float, now: float) -> None:
         # The cheapest of the last: what a busy machine adds is not what it costs.
         self._costs.append(cost)
-        wait = FIXED
-        if self._by_clock:
+        wait = max(SHORTEST, self._every or FIXED)
+        if self._by_clock and self._every is None:
             # The first interval has no step time to go by.
             wait = SHORTEST
             if self._last is not None and step > self._last[0]:

@@ -73,7 +73,8 @@ class TrainingSnapshot:
     A live rollback (`restore_`) puts back parameters, moments, counters, buffers, averages and the scaler: the user's
     loop, its schedule, its data and its random numbers go on. `restore_everything_` is for replays.
 
-    `step` is the number of steps made before it; `given` says that it is the state the training began with.
+    `step` is the number of steps made before it; `given` says that it is the state the training began with;
+    `loss` is the level of the loss then, if it is known.
 
     Example:
         >>> weight = nn.Parameter(torch.ones(2))
@@ -91,6 +92,7 @@ class TrainingSnapshot:
     def __init__(self) -> None:
         self.step = -1
         self.given = False
+        self.loss: float | None = None
         self.guard_state: Any = None
         self._kept = _Kept()
 

@@ -6,7 +6,8 @@ Every hook here is guarded: an error of ours is handed to `on_error` and never r
 from .carried import CarriedState
 from .loads import LoadTap
 from .losses import LossTap
+from .rescale import RescaleInit
 from .scaler import ScalerTap
 from .steps import Plan, StepObserver, StepTap
 
-__all__ = ["CarriedState", "LoadTap", "LossTap", "Plan", "ScalerTap", "StepObserver", "StepTap"]
+__all__ = ["CarriedState", "LoadTap", "LossTap", "Plan", "RescaleInit", "ScalerTap", "StepObserver", "StepTap"]

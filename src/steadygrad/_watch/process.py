@@ -5,11 +5,12 @@ Promise: an error in here detaches the watcher with one line, and the training g
 
 import functools
 import math
+import operator
 import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -24,7 +25,7 @@ from .._foreach import scale_
 from .._names import find_roots
 from .._readback import read_step
 from .._snapshot import BufferSnapshot, Room, TrainingParts
-from .._tap import LoadTap, LossTap, Plan, ScalerTap, StepTap
+from .._tap import LoadTap, LossTap, Plan, RescaleInit, ScalerTap, StepTap
 from ..clip import Policy
 from ..errors import TrainingDiverged
 from ..guard import Incident, Order, Raised, Ruling
@@ -43,6 +44,9 @@ SCALER_STREAK = 20
 BURST = 0.03
 """The coefficient below which a gradient that cannot be scaled makes its step be lost."""
 
+SCHEMA = "steadygrad.watch/1"
+"""Of the watcher's state in a checkpoint."""
+
 FACTS_EVERY = 16
 """Steps between two updates of the recorded overhead."""
 
@@ -58,6 +62,7 @@ class Watcher:
         others: optimizers that another watcher has, to be left alone.
         clip: what scales gradients, see `watch`.
         snapshot_memory: bytes that snapshots may take; None: a quarter of what is free.
+        snapshot_every: steps between snapshots; None: by their cost.
         on_incident: called when an incident begins and when it ends.
     """
 
@@ -71,12 +76,15 @@ class Watcher:
         others: "weakref.WeakSet[Optimizer] | None" = None,
         clip: Clip = None,
         snapshot_memory: int | None = None,
+        snapshot_every: int | None = None,
         on_incident: Callable[[Incident], None] | None = None,
     ) -> None:
         self._mode = mode
         self._clip: Clip = clip
         self._room = Room(snapshot_memory)
+        self._snapshot_every = snapshot_every
         self._on_incident = on_incident
+        self._resumed: list[Mapping[str, Any]] = []
         self.averages: list[nn.Module] = []
         self.stateful: list[Any] = []
         self.acts = mode != "observe"
@@ -97,6 +105,28 @@ class Watcher:
     def recording(self) -> Path | None:
         """The run folder once something was recorded."""
         return self._journal.folder
+
+    def safe_to_save(self) -> bool:
+        """Whether no incident is open and the last alarm is some steps ago."""
+        return all(session.recovery.settled for session in self._sessions.values())
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is known of each optimizer, in the order of their first steps."""
+        known = [session.state_dict() for session in self._sessions.values()]
+        return {"schema": SCHEMA, "optimizers": known or self._resumed}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`: each optimizer that has stepped already now, the others at their first step."""
+        if state.get("schema") != SCHEMA:
+            raise ValueError(f"state has schema {state.get('schema')!r}, expected {SCHEMA!r}")
+        self._resumed = list(state["optimizers"])
+        for session in self._sessions.values():
+            optimizer = session.ref()
+            if optimizer is not None and session.index < len(self._resumed):
+                session.load_state_dict(self._resumed[session.index])
+                if self.acts and not session.sharded:
+                    session.recovery.ring.clear()
+                    session.recovery.begin(session.step, self._parts(session, optimizer), session.names)
 
     def install(self) -> None:
         """Put the hooks in place."""
@@ -277,6 +307,7 @@ class Watcher:
             clip=_made(self._clip),
             use_loss=world_size == 1,
             room=self._room,
+            snapshot_every=self._snapshot_every,
             for_good=self._mode == "repair",
             say=self._home.say,
             on_cleared=functools.partial(self._cleared, id(optimizer)),
@@ -290,6 +321,8 @@ class Watcher:
             self._home.say(f"more than {MAX_OPTIMIZERS} optimizers: the others are watched, but not recorded")
         if self._count == 1:
             self._journal.announce(session, rank, world_size)
+        if session.index < len(self._resumed):
+            session.load_state_dict(self._resumed[session.index])
         if self.acts:
             session.carried.learn()
             if not session.sharded:
@@ -302,6 +335,9 @@ class Watcher:
     def _escalate(self, session: Session, optimizer: Optimizer, ruling: Ruling) -> None:
         """Ask what comes beside the ruling; it is carried out once the step is over."""
         parts = self._parts(session, optimizer)
+        if self._mode == "repair" and ruling.alarms and not session.recovery.moved_on and not session.rescaled:
+            session.rescaled = True
+            RescaleInit(session.roots, functools.partial(self._rescaled, session), self.fail)
         incident = session.recovery.ruled(session.step, ruling, parts, session.names)
         if incident is None:
             return
@@ -311,6 +347,15 @@ class Watcher:
                 self._on_incident(incident)
             except Exception as error:  # theirs, and no reason to end the training or the watching
                 self._home.say(f"on_incident has failed: {first_line(error)}")
+
+    def _rescaled(self, session: Session, factors: dict[str, float]) -> None:
+        """The weights have been rescaled before the first step: that is where the training begins."""
+        optimizer = session.ref()
+        if factors and optimizer is not None:
+            shown = dict(sorted(factors.items(), key=operator.itemgetter(1))[:8])
+            self._journal.action(session, "rescale-init", {"layers": len(factors), "factors": shown})
+            session.recovery.ring.clear()
+            session.recovery.begin(session.step, self._parts(session, optimizer), session.names)
 
     def _carry_out(self, session: Session, optimizer: Optimizer, *, lost: bool) -> None:
         """What was ordered beside the step; and after a sound one, a snapshot if it is time."""

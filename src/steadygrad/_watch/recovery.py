@@ -1,10 +1,11 @@
 """Carrying out what the guard orders beside a step: rolling back, stopping; and keeping the snapshots for it."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
@@ -12,7 +13,7 @@ from torch.optim import Optimizer
 
 from .._foreach import zero_
 from .._readback import any_nonfinite, read_tensor_scalar, read_vector
-from .._snapshot import Room, SnapshotRing, TrainingParts
+from .._snapshot import QUARANTINE, Room, SnapshotRing, TrainingParts
 from ..guard import Escalation, Guard, Incident, LoweredRate, Order, Ruling, can_lower
 from ..measure import tensor_norms
 
@@ -28,6 +29,7 @@ class Recovery:
         optimizer: the optimizer.
         guard: judges its steps; its state goes with each snapshot.
         room: the memory for snapshots.
+        every: steps between snapshots; None: by their cost.
         by_clock: whether the clock may choose when snapshots are taken.
         for_good: whether a lowered learning rate stays lowered.
         say: tells people one line.
@@ -40,12 +42,13 @@ class Recovery:
         guard: Guard,
         *,
         room: Room,
+        every: int | None,
         by_clock: bool,
         for_good: bool,
         say: Callable[[str], None],
     ) -> None:
         self._guard = guard
-        self.ring = SnapshotRing(room, by_clock=by_clock, on_off=say)
+        self.ring = SnapshotRing(room, every=every, by_clock=by_clock, on_off=say)
         self.escalation = Escalation(index, for_good=for_good)
         self.rate = LoweredRate()
         self.orders: list[Order] = []
@@ -55,7 +58,7 @@ class Recovery:
         self._lr: float | None = None
         self._unsound_at_first: frozenset[str] = frozenset()
         self.moved_on = False
-        self._since_alarm = 0
+        self._since_alarm = QUARANTINE + 1
 
     @property
     def incident(self) -> Incident | None:
@@ -65,7 +68,16 @@ class Recovery:
     @property
     def settled(self) -> bool:
         """Whether no incident is open and the last alarm is long enough ago."""
-        return self.incident is None and self._since_alarm > 16
+        return self.incident is None and self._since_alarm > QUARANTINE
+
+    def state_dict(self) -> dict[str, Any]:
+        """The rungs and the incident, as plain data."""
+        return {"escalation": self.escalation.state_dict(), "since_alarm": self._since_alarm}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`."""
+        self.escalation.load_state_dict(state["escalation"])
+        self._since_alarm = int(state["since_alarm"])
 
     def begin(self, step: int, parts: TrainingParts, names: Sequence[str]) -> None:
         """Before the first step: the state that the training begins with is the first to go back to."""
@@ -89,6 +101,7 @@ class Recovery:
             self._guard.level,
             self._guard.incident(),
             can_roll_back=self.moved_on and self.ring.newest() is not None,
+            better_before=self._better_before(),
             lr=self._lr,
             damaged=lambda: self._damage(replace(parts, modules=()), names),
         )
@@ -120,7 +133,7 @@ class Recovery:
         damage = self._damage(parts, names)
         mended = self._mend_buffers(parts, damage) if damage else []
         if not damage or (mended and not self._damage(parts, names)):
-            self.ring.take(step, parts, self._guard.state_dict(), began=began)
+            self.ring.take(step, parts, self._guard.state_dict(), loss=self._guard.level.level(), began=began)
         return mended
 
     def roll_back(self, order: Order, parts: TrainingParts) -> dict[str, Any]:
@@ -135,19 +148,31 @@ class Recovery:
         self.moved_on = False
         return {"to": snapshot.step, "reason": order.detail["reason"]}
 
+    def _better_before(self) -> bool:
+        snapshot, now = self.ring.newest(), self._guard.level.level()
+        before = None if snapshot is None else snapshot.loss
+        if before is None:  # taken before the first step
+            before = self._guard.level.first
+        return before is None or now is None or before < now
+
     def own_options(self) -> frozenset[str]:
         """Keys of parameter groups that the optimizer's own steps change."""
         return self._own_options
 
     def unsound(self, parts: TrainingParts, names: Sequence[str]) -> list[str]:
         """Names of parameters, moments and buffers that are not finite."""
-        named = list(zip(names, (param.detach() for param in parts.params), strict=True))
-        for param, name in zip(parts.params, names, strict=True):
-            state = parts.optimizer.state.get(param)
-            if isinstance(state, dict):
-                named += [(f"{key} of {name}", value) for key, value in state.items() if _floating(value)]
-        named += self._buffers(parts.modules)
-        return _nonfinite(named)
+        owners: list[tuple[Tensor, str]] = list(zip(parts.params, names, strict=True))
+        tensors = [param.detach() for param in parts.params]
+        state = parts.optimizer.state
+        moments = [(key, owner) for owner in owners for key, value in _of(state, owner[0]).items() if _floating(value)]
+        tensors += [_of(state, owner[0])[key] for key, owner in moments]
+        buffers = self._buffers(parts.modules)
+        tensors += [buffer for _, buffer in buffers]
+        places = _nonfinite(tensors)
+        if not places:
+            return []
+        told = [*names, *(f"{key} of {name}" for key, (_, name) in moments), *(name for name, _ in buffers)]
+        return [told[place] for place in places]
 
     def _damage(self, parts: TrainingParts, names: Sequence[str]) -> list[str]:
         return [name for name in self.unsound(parts, names) if name not in self._unsound_at_first]
@@ -173,12 +198,15 @@ ENDS = frozenset({"recovered", "give-up", "stop"})
 """Orders that end an incident."""
 
 
-def _nonfinite(named: Sequence[tuple[str, Tensor]]) -> list[str]:
-    tensors = [tensor for _, tensor in named]
+def _of(state: Any, param: Tensor) -> dict[str, Any]:
+    own = state.get(param)
+    return own if isinstance(own, dict) else {}
+
+
+def _nonfinite(tensors: Sequence[Tensor]) -> list[int]:
     norms = read_vector(tensor_norms(tensors), len(tensors), 0.0)
-    suspects = [place for place, norm in enumerate(norms) if not norm < float("inf")]
     # Finite values whose squares overflow are large, not infinite.
-    return [named[place][0] for place in suspects if any_nonfinite([tensors[place]])]
+    return [place for place in np.flatnonzero(~np.isfinite(norms)).tolist() if any_nonfinite([tensors[place]])]
 
 
 def _floating(value: Any) -> bool:

@@ -1,7 +1,8 @@
 """Parameter norms and update ratios, sampled so seldom that they cost little, and at every step near an alarm."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,6 +56,17 @@ class Sampler:
         self._last_time = time.perf_counter()
         self._last_step = 0
         self.param_norms = np.full(len(self._params), NOT_MEASURED)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The sizes of the weights as last measured, and when they are measured next."""
+        return {"param_norms": self.param_norms.tolist(), "next_at": self._next_at, "every_until": self._every_until}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`; that of a model with other parameters is passed over."""
+        if len(state["param_norms"]) == len(self.param_norms):
+            self.param_norms = np.array(state["param_norms"], dtype=float)
+            self._next_at, self._every_until = int(state["next_at"]), int(state["every_until"])
+            self._last_step = self._next_at
 
     def alarmed(self, step: int) -> None:
         """Sample every one of the coming steps."""

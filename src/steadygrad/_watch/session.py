@@ -3,7 +3,7 @@
 import math
 import operator
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any, Literal
 
@@ -44,6 +44,7 @@ class Session:
         clip: the policy that scales gradients; None: the default one; False: none.
         use_loss: whether the loss may decide.
         room: the memory for snapshots.
+        snapshot_every: steps between snapshots; None: by their cost.
         for_good: whether a lowered learning rate stays lowered.
         say: tells people one line.
         on_cleared: called when a carried state was cleared.
@@ -61,6 +62,7 @@ class Session:
         clip: Policy | Literal[False] | None,
         use_loss: bool,
         room: Room,
+        snapshot_every: int | None,
         for_good: bool,
         say: Callable[[str], None],
         on_cleared: Callable[[str], None],
@@ -72,9 +74,12 @@ class Session:
         # A policy of the user's own does the scaling; the guard's still tells what is unusual.
         self.policy = None if clip is False or isinstance(clip, RobustClip) else clip
         self.guard_scales = clip is None or isinstance(clip, RobustClip)
-        self.recovery = Recovery(index, optimizer, self.guard, room=room, by_clock=use_loss, for_good=for_good, say=say)
+        self.recovery = Recovery(
+            index, optimizer, self.guard, room=room, every=snapshot_every, by_clock=use_loss, for_good=for_good, say=say
+        )
         self.step = 0
         self.last_where = ""
+        self.rescaled = False
         self.lost_in_a_row = 0
         self.left_out_in_a_row = 0
         self._agreeing = 0
@@ -84,6 +89,27 @@ class Session:
         self.loads = LoadTap(self.roots, self.buffers.save, on_error) if early is None else early[1]
         self.running_stats = RunningStats(self.roots, _norms_and_smallest)
         self.carried = CarriedState(self.roots, on_cleared, on_error)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What decides about coming steps, as plain data."""
+        return {
+            "step": self.step,
+            "guard": self.guard.state_dict(),
+            "recovery": self.recovery.state_dict(),
+            "sampler": self.sampler.state_dict(),
+            "agreeing": self._agreeing,
+            "policy": None if self.policy is None else self.policy.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`."""
+        self.step = int(state["step"])
+        self.guard.load_state_dict(state["guard"])
+        self.recovery.load_state_dict(state["recovery"])
+        self.sampler.load_state_dict(state["sampler"])
+        self._agreeing = int(state["agreeing"])
+        if self.policy is not None and state["policy"] is not None:
+            self.policy.load_state_dict(state["policy"])
 
     def refresh(self, optimizer: Optimizer, frame: FrameType | None) -> bool:
         """Look at the parameters again when they are others; returns whether they are."""

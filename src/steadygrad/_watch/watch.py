@@ -3,17 +3,19 @@
 import atexit
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
 from torch import nn
 from torch.optim import Optimizer
 
 from .. import _config
+from .._sizes import parse_size
 from ..clip import Policy
 from ..errors import SteadygradError
+from ..guard import Incident
 from ..store import create_run, finish_run
 from .process import Clip, Watcher
 
@@ -31,6 +33,9 @@ class Watch:
         mode: str,
         clip: Clip,
         record: str | Path | Literal[False],
+        snapshot_memory: int | None = None,
+        snapshot_every: int | None = None,
+        on_incident: Callable[[Incident], None] | None = None,
     ) -> None:
         self._record: Path | None = None if record is False else Path(record)
         self._started_folder: Path | None = None
@@ -39,7 +44,16 @@ class Watch:
         self._mode = mode
         self._closed = False
         modules = None if model is None else [model]
-        self._watcher = Watcher(mode, self, optimizers=optimizers, modules=modules, clip=clip)
+        self._watcher = Watcher(
+            mode,
+            self,
+            optimizers=optimizers,
+            modules=modules,
+            clip=clip,
+            snapshot_memory=snapshot_memory,
+            snapshot_every=snapshot_every,
+            on_incident=on_incident,
+        )
         if not self._off:
             WATCHED.update(optimizers)
             self._watcher.install()
@@ -49,6 +63,74 @@ class Watch:
     def run(self) -> Path | None:
         """The run folder; None before the first step and when nothing is recorded."""
         return self._watcher.recording or self._started_folder
+
+    def safe_to_save(self) -> bool:
+        """Whether the training is well: no incident is open, and the last alarm is more than 16 steps ago.
+
+        A checkpoint that is saved while it says False may hold the damage that is being dealt with.
+
+        Example:
+            >>> import torch
+            >>> weight = torch.nn.Parameter(torch.ones(1))
+            >>> with watch(None, torch.optim.SGD([weight], lr=0.1), record=False) as watched:
+            ...     watched.safe_to_save()
+            True
+        """
+        return self._watcher.safe_to_save()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the watcher knows, as plain data to be kept in a checkpoint beside the optimizer's.
+
+        Resumed with `load_state_dict` it decides as if the run had never stopped. Snapshots are not part of it: after a
+        restart the checkpoint itself is the first state to go back to.
+        """
+        return self._watcher.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`; before the first step, with the optimizers in the same order.
+
+        Args:
+            state: what `state_dict` returned.
+
+        Raises:
+            ValueError: it is no state of a watch, or one of a later version.
+        """
+        self._watcher.load_state_dict(state)
+
+    def add_scheduler(self, scheduler: Any) -> None:
+        """Let snapshots keep a learning-rate scheduler, for replays. A live rollback leaves it alone: it goes on.
+
+        Args:
+            scheduler: anything with `state_dict` and `load_state_dict`.
+
+        Raises:
+            TypeError: it has none.
+        """
+        self._watcher.stateful.append(_stateful("scheduler", scheduler))
+
+    def add_loader(self, loader: Any) -> None:
+        """Let snapshots keep the position of a data loader that knows it, for replays.
+
+        Args:
+            loader: anything with `state_dict` and `load_state_dict` (a `StatefulDataLoader`).
+
+        Raises:
+            TypeError: it has none.
+        """
+        self._watcher.stateful.append(_stateful("loader", loader))
+
+    def add_ema(self, average: nn.Module) -> None:
+        """Roll an average of the model (EMA, SWA) back with it: else it would keep what was taken back.
+
+        Args:
+            average: the module that holds the averaged weights, such as `torch.optim.swa_utils.AveragedModel`.
+
+        Raises:
+            TypeError: it is no module.
+        """
+        if not isinstance(average, nn.Module):
+            raise TypeError(f"average is a {type(average).__name__}, expected a torch.nn.Module")
+        self._watcher.averages.append(average)
 
     def close(self) -> None:
         """Take the hooks away and make the recording complete. A second call does nothing."""
@@ -95,31 +177,51 @@ class Watch:
             pass
 
 
+def _stateful(name: str, thing: Any) -> Any:
+    if not (callable(getattr(thing, "state_dict", None)) and callable(getattr(thing, "load_state_dict", None))):
+        raise TypeError(f"{name} is a {type(thing).__name__}, expected one with state_dict and load_state_dict")
+    return thing
+
+
 def watch(
     model: nn.Module | None,
     optimizer: Optimizer | Sequence[Optimizer],
     *,
-    mode: Literal["observe", "protect"] = "protect",
+    mode: Literal["observe", "protect", "repair"] = "protect",
     clip: Clip = None,
     record: str | Path | Literal[False] = "runs",
+    snapshot_memory: int | str | None = None,
+    snapshot_every: int | None = None,
+    on_incident: Callable[[Incident], None] | None = None,
 ) -> Watch:
     """Watch a training loop from inside: hooks only, the loop, its schedulers and its scaler stay as they are.
 
     Args:
         model: the module whose parameters are trained; names in the record are its paths. None: the owners are found.
         optimizer: the optimizer, or several.
-        mode: "protect" skips steps that are not finite and clips outliers; "observe" never touches training.
+        mode: "protect" holds the run together: it clips outliers, leaves out steps that are not finite, lowers the
+            learning rate, rolls back, and stops what nothing helps with `TrainingDiverged`; "repair" also rescales
+            weights that amplify the first batch explosively, and keeps a lowered learning rate for good; "observe"
+            never touches training.
         clip: what scales gradients in protect mode: a policy of `steadygrad.clip` or a `chain` of them; for several
             optimizers a function that makes one for each; False for nothing. By default a `RobustClip` that knows how
             far a step reaches. Steps that are not finite are skipped whatever clips.
         record: the folder in which the run's folder is made, or False to record nothing.
+        snapshot_memory: how much host memory the snapshots for a rollback may take, in bytes or as "2GB"; 0 for none.
+            By default a quarter of what is free when the first is taken.
+        snapshot_every: steps between two snapshots, at least 16; the same run then rolls back to the same steps. By
+            default as many as keep their cost below 0.75 % of the training time, as measured.
+        on_incident: called with an incident when it begins and when it ends. It has `step`, `detector`, `detail`,
+            `tried` and `status` ("open", "recovered", "unresolved" or "stopped").
 
     Returns:
         The watch. Close it at the end, or use it in a `with` statement.
 
     Raises:
         TypeError: `optimizer` is no torch optimizer, or `clip` no policy.
-        ValueError: `mode` is not a mode, there is no optimizer, or one policy is to clip for several optimizers.
+        ValueError: `mode` is not a mode, there is no optimizer, one policy is to clip for several optimizers, or
+            `snapshot_memory` is no size, or `snapshot_every` below 16.
+        TrainingDiverged: from `optimizer.step()`, when nothing has brought the run back.
 
     Example:
         >>> import torch
@@ -145,4 +247,7 @@ def watch(
             f"clip is one {type(clip).__name__} for {len(optimizers)} optimizers, expected a function that makes one "
             f"for each: clip=lambda: {type(clip).__name__}(...)"
         )
-    return Watch(model, optimizers, mode, clip, record)
+    if snapshot_every is not None and snapshot_every < 16:
+        raise ValueError(f"snapshot_every is {snapshot_every}, expected at least 16: so many steps prove a snapshot")
+    room = None if snapshot_memory is None else parse_size(snapshot_memory)
+    return Watch(model, optimizers, mode, clip, record, room, snapshot_every, on_incident)

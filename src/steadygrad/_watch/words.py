@@ -28,6 +28,8 @@ def told(action: str, detail: Mapping[str, Any]) -> str:
             first, now = detail["first_norm"], detail["grad_norm"]
             return f"left out, the first gradient was out of scale: {first:.3g}, now {now:.3g}"
         return f"left out, the step before has moved the weights by {detail['update_ratio']:.3g} of their size"
+    if action == "rescale-init":
+        return f"weights of {detail['layers']} layers rescaled, they amplified the first batch"
     if action == "roll-back":
         return f"rolled back to step {detail['to']} ({detail['reason']})"
     return action.replace("-", " ")

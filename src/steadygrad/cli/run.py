@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from .. import _config
+from .._sizes import parse_size
 from ..errors import SteadygradError, UsageError
 from ..store.events import append_event
 from ..store.folder import create_run, finish_run
@@ -39,7 +40,15 @@ class _RunCommand(click.Command):
     type=click.Choice(_config.MODES),
     default="protect",
     show_default=True,
-    help="protect: skip steps that are not finite, clip outliers. observe: never touch training, only record.",
+    help="protect: clip outliers, leave out steps that are not finite, lower the learning rate, roll back, stop what "
+    "nothing helps. observe: never touch training, only record. repair: also rescale an explosive "
+    "initialisation, and keep a lowered rate for good.",
+)
+@click.option(
+    "--snapshot-memory",
+    metavar="SIZE",
+    help="Memory for the snapshots that a run is rolled back to, such as 2GB; 0 for none.  [default: a quarter of "
+    "what is free]",
 )
 @click.option(
     "--out",
@@ -57,7 +66,15 @@ class _RunCommand(click.Command):
 @click.option("--report", "report_path", type=click.Path(path_type=Path), help="Write the HTML report here.")
 @click.option("--quiet", is_flag=True, help="No summary at the end.")
 @click.pass_context
-def run(ctx: click.Context, mode: str, out: Path, json_path: Path | None, report_path: Path | None, quiet: bool) -> int:
+def run(
+    ctx: click.Context,
+    mode: str,
+    snapshot_memory: str | None,
+    out: Path,
+    json_path: Path | None,
+    report_path: Path | None,
+    quiet: bool,
+) -> int:
     """Run a training script, watched and protected. The script is not changed.
 
     \b
@@ -69,6 +86,7 @@ def run(ctx: click.Context, mode: str, out: Path, json_path: Path | None, report
     STEADYGRAD=off turns everything off.
     """
     target = find_target(ctx.meta["steadygrad.target"])
+    memory = _memory(snapshot_memory)
     if json_path is not None:
         require_writable(json_path, "--json")
     if report_path is not None:
@@ -78,7 +96,7 @@ def run(ctx: click.Context, mode: str, out: Path, json_path: Path | None, report
     if _config.switched_off():
         append_event(folder, "off")
     try:
-        status = run_child(target.command, environment(folder, mode))
+        status = run_child(target.command, environment(folder, mode, memory))
     except OSError as error:
         raise UsageError(f"cannot start {target.command[0]}: {error.strerror or error}") from None
     _conclude(folder, status, json_path, report_path, quiet)
@@ -91,6 +109,13 @@ def _folder(out: Path, stem: str, mode: str, command: tuple[str, ...]) -> Path:
         return create_run(out, stem, mode, command)
     except SteadygradError as error:
         raise UsageError(f"--out {out}: {error}") from None
+
+
+def _memory(size: str | None) -> int | None:
+    try:
+        return None if size is None else parse_size(size)
+    except ValueError as error:
+        raise UsageError(f"--snapshot-memory: {error}") from None
 
 
 def _require_ui() -> None:

@@ -58,10 +58,10 @@ def judge(run: Run) -> Judgement:
         return Judgement("stopped", f"{VERDICTS['stopped']}: {recording.facts()['stopped']}", first)
     if status:
         return Judgement("crashed", _why_crashed(run, status), first)
+    broken = _why_incomplete(run, recording)
+    if broken:
+        return Judgement("unobserved" if first is None else "unstable", broken, first)
     if first is None:
-        broken = _why_incomplete(run, recording)
-        if broken:
-            return Judgement("unobserved", broken, None)
         return Judgement("healthy", f"{VERDICTS['healthy']} in {_steps(recording)}", None)
     for each in run.recordings:
         reason = _why_unstable(each)

@@ -103,6 +103,7 @@ class Escalation(Stateful):
     def __init__(self, optimizer: int, *, for_good: bool = False) -> None:
         self._optimizer = optimizer
         self._lr: float | None = None
+        self._better_before = True
         self.ladder = Ladder(for_good=for_good)
         self.incident: Incident | None = None
         self.ended: Incident | None = None
@@ -122,6 +123,7 @@ class Escalation(Stateful):
         going_on: str,
         *,
         can_roll_back: bool,
+        better_before: bool = True,
         lr: float | None = None,
         damaged: Callable[[], Sequence[str]] = tuple,
     ) -> list[Order]:
@@ -132,6 +134,8 @@ class Escalation(Stateful):
             ruling: what was decided.
             level: the losses of accepted steps.
             going_on: what clipping does not end, see `Guard.incident`.
+            better_before: whether the loss was better there than it is now. What a finite loss shows is no reason to go
+                back to a worse one.
             lr: the script's own learning rate at this step, if it is known and can be lowered.
             can_roll_back: whether there is a proven snapshot and the state is another one by now.
             damaged: names weights and states that are not finite; asked at the first of some lost steps.
@@ -140,6 +144,7 @@ class Escalation(Stateful):
             What is to be done, in order.
         """
         self._lr = lr
+        self._better_before = better_before
         self._lost = self._lost + 1 if ruling.lost else 0
         self._window.append(ruling.lost)
         self._made += not ruling.lost
@@ -175,7 +180,7 @@ class Escalation(Stateful):
         if self.incident is not None:
             return
         onset = step - raised.late
-        if self.ended is not None and self._since_end <= REPEAT:
+        if self.ended is not None and self.ended.tried and self._since_end <= REPEAT:
             # The same again: what had been tried has not held.
             self.incident, self.ended = self.ended, None
             self.incident.status = "open"
@@ -212,6 +217,7 @@ class Escalation(Stateful):
         drift = next((raised for raised in ruling.alarms if raised.detector in DRIFTS), None)
         if drift is not None:
             self._before_rollback = level.level()
+            can_roll_back = can_roll_back and self._better_before
             if drift.detail.get("lr_raised", 1.0) > RAISED:
                 # By now the script may have taken the rate back itself.
                 raised = max(1.0, float(drift.detail["lr_raised_now"]))
@@ -243,7 +249,7 @@ class Escalation(Stateful):
         if self._since_change < VERIFY:
             return []
         self._since_change = 0
-        if incident.rollbacks < MOST_ROLLBACKS and can_roll_back:
+        if incident.rollbacks < MOST_ROLLBACKS and can_roll_back and self._better_before:
             self._before_rollback = now
             return self._back("the loss has not come back", can_roll_back)
         if level.above_start():

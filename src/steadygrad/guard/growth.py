@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from itertools import pairwise
 from statistics import median
 from typing import ClassVar
 
@@ -50,7 +51,11 @@ class Growth(Stateful):
         if self._levels and not level > self._least * self._levels[-1]:
             self._levels.clear()
         self._levels.append(level)
-        return len(self._levels) > CHECKS and level > self._total * self._levels[0] > 0.0
+        if len(self._levels) <= CHECKS or not level > self._total * self._levels[0] > 0.0:
+            return False
+        # One jump (a longer context, another task) is no growth: without it, half of the way must be left.
+        jump = max(after / before for before, after in pairwise(self._levels))
+        return self.factor / jump > math.sqrt(self._total)
 
     @property
     def factor(self) -> float:

@@ -245,12 +245,15 @@ class Guard(Stateful):
         """An alarm if the run drifts away; once an episode."""
         away = self.level.diverges(measured.grad_norm)
         norm_grows = self._norm_growth.push(measured.grad_norm)
-        sampled, self._weight_norm = measured.weight_norm != self._weight_norm, measured.weight_norm
-        weights_grow = sampled and self._weight_growth.push(measured.weight_norm)
+        weights_grow = False
         if self.level.at_check:
             self._check(measured.lr)
+            if measured.weight_norm != self._weight_norm:  # it is measured now and then
+                self._weight_norm = measured.weight_norm
+                weights_grow = self._weight_growth.push(measured.weight_norm)
         driven = self._elevated >= ELEVATED_CHECKS and self._highest_raise > RAISED
-        grows = (norm_grows or weights_grow) and self._elevated > 0
+        lost = self._elevated >= ELEVATED_CHECKS and self.level.learned() and self.level.worse()
+        grows = (norm_grows or weights_grow) and lost
         name = "loss-divergence" if away or driven else "sustained-growth" if grows else ""
         if not name or (self._told_divergence and not away):
             return ()

@@ -59,6 +59,11 @@ class LossLevel(Stateful):
         """The best level so far: the lowest median of eight losses in a row."""
         return self._best
 
+    @property
+    def first(self) -> float | None:
+        """The very first loss; None before it."""
+        return self._first
+
     def push(self, loss: float) -> None:
         """Add the finite loss of an accepted step."""
         if self._first is None:
@@ -83,6 +88,13 @@ class LossLevel(Stateful):
         if self._first is None or len(self._losses) < RECENT:
             return False
         return self._recent() - self._best > max(2.5 * self._noise(), 0.1 * self._span())
+
+    def learned(self) -> bool:
+        """Whether the best level is below the first loss by more than the noise: there is something to lose.
+
+        The loss of a generator may rise from its first step on, and all is well.
+        """
+        return self._first is not None and self.known and self._first - self._best > 2.5 * self._noise()
 
     def rebase(self) -> None:
         """What is now is the new best: the level has changed for a reason that is none of ours."""
