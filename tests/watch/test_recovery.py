@@ -282,3 +282,48 @@ def test_repair_leaves_a_sound_initialisation_alone():
                     training.step(number)
         losses.append(copy.copy(training.losses))
     assert losses[0] == losses[1]
+
+
+def deep(activation, gain):
+    """Sixteen layers: what a sigmoid's slope, or too small a weight, leaves of the gradient at the first."""
+    torch.manual_seed(0)
+    layers = [layer for _ in range(16) for layer in (nn.Linear(16, 16), activation())]
+    model = nn.Sequential(*layers, nn.Linear(16, 4))
+    with torch.no_grad():
+        for layer in layers[::2]:
+            layer.weight.mul_(gain)
+    return model
+
+
+def dead():
+    """Units that never fire, as one step that was far too long leaves them."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 4))
+    with torch.no_grad():
+        model[2].bias.fill_(-100.0)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "verdict"),
+    [
+        (lambda: deep(nn.Sigmoid, 1.0), "stalled"),
+        (dead, "stalled"),
+        (lambda: deep(nn.Tanh, 3.0), "healthy"),
+        (lambda: nn.Sequential(nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 4)), "healthy"),
+    ],
+    ids=["vanishing", "dead", "deep-and-sound", "shallow"],
+)
+def test_a_run_that_never_learns_is_stalled(tmp_path, model, verdict):
+    model = model()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    with sg.watch(model, optimizer, record=tmp_path) as watch:
+        for number in range(500):
+            x = torch.randn(32, 16, generator=torch.Generator().manual_seed(number))
+            loss = nn.functional.cross_entropy(model(x), (x[:, :1] > 0).long()[:, 0] + 2 * (x[:, 1] > 0).long())
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    run = sg.open_run(watch.run)
+    assert run.verdict == verdict
+    assert not list(run.main.actions())

@@ -28,12 +28,13 @@ from .._snapshot import BufferSnapshot, Room, TrainingParts
 from .._tap import LoadTap, LossTap, Plan, RescaleInit, ScalerTap, StepTap
 from ..clip import Policy
 from ..errors import TrainingDiverged
-from ..guard import Incident, Order, Raised, Ruling
+from ..guard import Incident, Raised, Ruling
 from ..store import MAX_OPTIMIZERS, append_event
 from .journal import Home, Journal, Pending
-from .recovery import ENDS, learning_rate
+from .keeper import Keeper
+from .recovery import learning_rate
 from .session import Session, scalar_loss
-from .words import first_line, stop_message, told
+from .words import first_line
 
 Clip: TypeAlias = Policy | Callable[[], Policy] | Literal[False] | None
 """What scales gradients: a policy, something that makes one for each optimizer, nothing, or (None) the default."""
@@ -233,6 +234,9 @@ class Watcher:
             ruling = replace(ruling, coefficient=session.clip_by_policy(optimizer, reading.norm))
         if acts:
             self._escalate(session, optimizer, ruling)
+        if not reading.left_out and not session.sharded and session.guard.use_loss:
+            # Nothing is done about it: no snapshot and no rate would make it learn.
+            ruling = replace(ruling, alarms=(*ruling.alarms, *session.stalled(reading.norms, loss)))
         if ruling.lost:
             session.sampler.drop()
         elif not session.sharded:
@@ -272,7 +276,7 @@ class Watcher:
         self._journal.step(pending)
         left_out = pending.ruling.action == "scaler-skip"
         if self.acts and (not left_out or pending.ruling.alarms):
-            self._keep_state_sound(session, lost or left_out)
+            self._keeper.put_right(session, lost=lost or left_out)
         if self.acts and not session.sharded:
             self._carry_out(session, optimizer, lost=lost or left_out)
         session.step += 1
@@ -358,55 +362,12 @@ class Watcher:
             session.recovery.begin(session.step, self._parts(session, optimizer), session.names)
 
     def _carry_out(self, session: Session, optimizer: Optimizer, *, lost: bool) -> None:
-        """What was ordered beside the step; and after a sound one, a snapshot if it is time."""
-        recovery = session.recovery
-        orders, recovery.orders = recovery.orders, []
-        if not orders and lost:
-            return
-        parts = self._parts(session, optimizer)
-        for order in orders:
-            if order.action == "roll-back":
-                self._roll_back(session, order, parts)
-            elif order.action == "stop":
-                self._stop(session, order, parts)
-            elif order.action not in ENDS:
-                self._journal.action(session, order.action, order.detail)
-        if not lost and not orders:
-            mended = recovery.made(session.step + 1, optimizer, parts, session.names)
-            if mended:
-                session.buffers.save()
-                self._journal.alarms(session, (Raised("nonfinite-buffer", {"of": sorted(set(mended))[:5]}),), {})
-                self._journal.action(
-                    session, "restore-buffers", {"buffers": len(mended), "of": sorted(set(mended))[:5]}
-                )
-
-    def _roll_back(self, session: Session, order: Order, parts: TrainingParts) -> None:
-        detail = session.recovery.roll_back(order, parts)
-        session.forget_moves()
-        session.buffers.save()
-        session.carried.arm()
-        session.sampler.alarmed(session.step)
-        self._journal.action(session, "roll-back", detail)
-        self._home.say(f"step {session.step}: {told('roll-back', detail)}")
-
-    def _stop(self, session: Session, order: Order, parts: TrainingParts) -> None:
-        """Leave the best state that is known, and say why no more steps are made."""
-        detail = dict(order.detail)
-        if session.recovery.ring.newest() is not None and session.recovery.moved_on:
-            detail |= session.recovery.roll_back(Order("roll-back", {"reason": detail["reason"]}), parts)
-        self._journal.action(session, "stop", detail)
-        self._journal.stopped(detail["reason"])
-        folder = self._journal.folder
-        message = stop_message(session.step, detail, session.last_where, folder)
-        self.close()
-        self.dead = True
-        raise TrainingDiverged(
-            message,
-            step=session.step,
-            since=detail["since"],
-            tried=tuple(detail["tried"]),
-            run=None if folder is None else str(folder),
-        )
+        try:
+            self._keeper.carry_out(session, optimizer, self._parts(session, optimizer), lost=lost)
+        except TrainingDiverged:
+            self.close()
+            self.dead = True
+            raise
 
     def _loss(self, session: Session, losses: list[float], norm: float) -> float | None:
         if losses:
@@ -429,30 +390,6 @@ class Watcher:
         ratios = session.sampler.end(session.step)
         session.learn_proportionality(pending.lr, pending.reading.norm * pending.ruling.coefficient, ratios)
         self._journal.sample(session, "update_ratio", ratios)
-
-    def _keep_state_sound(self, session: Session, lost: bool) -> None:
-        if lost:
-            restored = session.buffers.restore_()
-            if restored:
-                self._journal.action(
-                    session, "restore-buffers", {"buffers": len(restored), "of": sorted(set(restored))[:5]}
-                )
-            session.carried.arm()
-        else:
-            self._mend_running_stats(session)
-            session.buffers.save()
-            if session.carried.armed:
-                session.carried.disarm()
-        session.carried.stepped()
-
-    def _mend_running_stats(self, session: Session) -> None:
-        """What a batch, or a write from outside, has broken in batch norm's statistics is put back."""
-        if session.sharded or not session.running_stats or not session.running_stats.broken():
-            return
-        restored = session.buffers.restore_()
-        of = sorted(set(restored))[:5]
-        self._journal.alarms(session, (Raised("broken-buffer", {"of": of}),), {})
-        self._journal.action(session, "restore-buffers", {"buffers": len(restored), "of": of})
 
     def _release(self, key: int) -> None:
         """An optimizer is gone: let go of its parameters and modules."""
@@ -485,7 +422,7 @@ class Watcher:
         self._journal.alarms(session, alarms, {})
         self._journal.action(session, "scaler-skip", detail)
         if self.acts and alarms:
-            self._keep_state_sound(session, lost=True)
+            self._keeper.put_right(session, lost=True)
             self._escalate(session, optimizer, Ruling("skip", 0.0, alarms, detail))
             self._carry_out(session, optimizer, lost=True)
 
@@ -494,6 +431,7 @@ class Watcher:
         self._pid = os.getpid()
         self._inherited = getattr(self, "_journal", None)  # kept, not closed: closing belongs to the parent
         self._journal = Journal(self._mode, self._home)
+        self._keeper = Keeper(self._journal, self._home)
         self._sessions: dict[int, Session] = {}
         self._pending: dict[int, Pending] = {}
         self._count = 0

@@ -19,7 +19,7 @@ from .._readback import Mailbox, global_norm, read_step, read_tensor_scalar
 from .._snapshot import BufferSnapshot, Room, TrainingParts
 from .._tap import CarriedState, LoadTap
 from ..clip import Policy, RobustClip, settle_scale, step_gradients
-from ..guard import Guard, Measured, RunningStats
+from ..guard import Guard, Measured, Raised, RunningStats, Stall
 from ..measure import UpdateProbe, natural_norm, overflow_safe_norm, tensor_norms
 from ..records import NO_GRADIENT, OptimizerInfo, TensorInfo
 from .recovery import Recovery, learning_rate
@@ -77,6 +77,7 @@ class Session:
         self.recovery = Recovery(
             index, optimizer, self.guard, room=room, every=snapshot_every, by_clock=use_loss, for_good=for_good, say=say
         )
+        self.stall = Stall()
         self.step = 0
         self.last_where = ""
         self.rescaled = False
@@ -98,6 +99,7 @@ class Session:
             "recovery": self.recovery.state_dict(),
             "sampler": self.sampler.state_dict(),
             "agreeing": self._agreeing,
+            "stall": self.stall.state_dict(),
             "policy": None if self.policy is None else self.policy.state_dict(),
         }
 
@@ -108,6 +110,7 @@ class Session:
         self.recovery.load_state_dict(state["recovery"])
         self.sampler.load_state_dict(state["sampler"])
         self._agreeing = int(state["agreeing"])
+        self.stall.load_state_dict(state["stall"])
         if self.policy is not None and state["policy"] is not None:
             self.policy.load_state_dict(state["policy"])
 
@@ -160,6 +163,15 @@ class Session:
         """What a snapshot of this training is about."""
         own = self.recovery.own_options()
         return TrainingParts(self.params, optimizer, self.roots, averages, scaler, stateful, own)
+
+    def stalled(self, norms: np.ndarray, loss: float | None) -> tuple[Raised, ...]:
+        """An alarm if the run has never learned and its gradients do not reach the weights."""
+        self.stall.begin(loss)
+        if not self.stall.due(self.step) or not self.stall.look(self.guard.level, norms, self._matrices):
+            return ()
+        unreached = np.flatnonzero(self._matrices & (norms >= 0) & (norms < norms.max() * 1e-5))
+        tensors = [self.info.tensors[place].name for place in unreached[:5]]
+        return (Raised("stalled", {"loss": loss, "best": self.guard.level.best, "unreached": tensors}),)
 
     def look_at_move(self) -> None:
         """After a made step: how far it has gone; known at the next step."""
@@ -245,6 +257,7 @@ class Session:
             for name, param in zip(names, self.params, strict=True)
         )
         self._natural = np.array([math.inf if awkward else natural_norm(param) for param in self.params])
+        self._matrices = np.array([param.ndim > 1 for param in self.params], dtype=bool)
         self.names = names
         self.info = OptimizerInfo(self.index, type(optimizer).__name__, tensors)
 

@@ -63,6 +63,10 @@ def judge(run: Run) -> Judgement:
         return Judgement("unobserved" if first is None else "unstable", broken, first)
     if first is None:
         return Judgement("healthy", f"{VERDICTS['healthy']} in {_steps(recording)}", None)
+    if all(alarm.detector == "stalled" for alarm in alarms):
+        tensors = ", ".join(alarms[0].detail.get("unreached", [])[:3])
+        return Judgement("stalled", f"{VERDICTS['stalled']}: no gradient reaches {tensors}", first)
+    alarms = [alarm for alarm in alarms if alarm.detector != "stalled"]
     for each in run.recordings:
         reason = _why_unstable(each)
         if reason:

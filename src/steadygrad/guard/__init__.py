@@ -1,9 +1,9 @@
 """Holding a run together: what is wrong with a step (detectors), what to do about it (policy), and how (actions).
 
-`guard` judges a step from plain numbers, with `loss`, `updates` and `growth` for the state of the run. `escalation`
-decides what follows when that does not help, with `ladder` for the learning rate. `skip` makes a step not happen,
-`rate` lowers the rate around one, `running_stats` knows batch norm's statistics. `state` makes plain data of what all
-of them know.
+`guard` judges a step from plain numbers, with `loss`, `updates`, `growth` and `stall` for the state of the run.
+`escalation` decides what follows when that does not help, with `ladder` for the learning rate. `skip` makes a step not
+happen, `rate` lowers the rate around one, `running_stats` knows batch norm's statistics. `state` makes plain data of
+what all of them know.
 """
 
 from .escalation import MOST_LOST, Escalation, Incident, Order
@@ -13,6 +13,7 @@ from .loss import LossLevel
 from .rate import LoweredRate, can_lower
 from .running_stats import RunningStats
 from .skip import HiddenGradients, hollow
+from .stall import Stall
 from .updates import UpdateLevel
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Ruling",
     "Rung",
     "RunningStats",
+    "Stall",
     "UpdateLevel",
     "can_lower",
     "hollow",

@@ -77,7 +77,7 @@ class LossLevel(Stateful):
         """Whether the level now is above the best by more than six times the noise and half of all progress."""
         if self._first is None or len(self._losses) < RECENT:
             return False
-        return self._recent() - self._best > max(6 * self._noise(), 0.5 * self._span())
+        return self._recent() - self._best > max(6 * self.noise(), 0.5 * self._span())
 
     def elevated(self) -> bool:
         """Whether the level is above the best by what the noise of a median of eight explains no longer.
@@ -87,14 +87,14 @@ class LossLevel(Stateful):
         """
         if self._first is None or len(self._losses) < RECENT:
             return False
-        return self._recent() - self._best > max(2.5 * self._noise(), 0.1 * self._span())
+        return self._recent() - self._best > max(2.5 * self.noise(), 0.1 * self._span())
 
     def learned(self) -> bool:
         """Whether the best level is below the first loss by more than the noise: there is something to lose.
 
         The loss of a generator may rise from its first step on, and all is well.
         """
-        return self._first is not None and self.known and self._first - self._best > 2.5 * self._noise()
+        return self._first is not None and self.known and self._first - self._best > 2.5 * self.noise()
 
     def rebase(self) -> None:
         """What is now is the new best: the level has changed for a reason that is none of ours."""
@@ -117,7 +117,7 @@ class LossLevel(Stateful):
             return False
         if len(self._losses) < RECENT:
             return loss > self._first + abs(self._first)
-        return loss - self._recent() > max(6 * self._noise(), 0.25 * self._span())
+        return loss - self._recent() > max(6 * self.noise(), 0.25 * self._span())
 
     def limit(self, *, since_best: bool = False) -> float | None:
         r"""The level that counts as back after an incident that begins now: what it was before it, and
@@ -131,20 +131,22 @@ class LossLevel(Stateful):
         if len(self._losses) < RECENT:
             return self._first + 0.1 * abs(self._first)
         level = self._best if since_best or self.worse() else self._recent()
-        return level + max(0.1 * max(0.0, self._first - level), 3 * self._noise() / MAD_TO_SIGMA)
+        return level + max(0.1 * max(0.0, self._first - level), 3 * self.noise() / MAD_TO_SIGMA)
 
     def above_start(self) -> bool:
         """Whether the level is above the very first loss by more than the noise: worse than no training at all."""
         if self._first is None or len(self._losses) < RECENT:
             return False
-        return self._recent() - self._first > max(6 * self._noise(), 0.1 * abs(self._first))
+        return self._recent() - self._first > max(6 * self.noise(), 0.1 * abs(self._first))
 
     def level(self) -> float | None:
         """The median of the last eight accepted losses."""
         return self._recent() if len(self._losses) >= RECENT else None
 
-    def _noise(self) -> float:
+    def noise(self) -> float:
         """The spread of a loss from one step to the next; a change of level does not count."""
+        if len(self._losses) < RECENT:
+            return 0.0
         steps = [after - before for before, after in pairwise(self._losses)]
         middle = median(steps)
         return MAD_TO_SIGMA * median(abs(step - middle) for step in steps)

@@ -1,0 +1,85 @@
+"""A run that never learns because the gradient does not reach its weights: vanished, dead, saturated."""
+
+from collections import deque
+from statistics import median
+from typing import ClassVar
+
+import numpy as np
+
+from .loss import LossLevel
+from .state import Stateful
+
+EVERY = 32
+"""Steps from one look to the next."""
+
+FROM_STEP = 256
+"""Before it nothing is said: a warm-up or a plateau takes its time."""
+
+LOOKS = 4
+"""Looks in a row that must agree."""
+
+UNREACHED = 1e-5
+"""A weight matrix whose gradient norm is below this part of the largest of any tensor gets nothing to learn from."""
+
+LEARNED = 0.02
+"""The part of itself by which a loss must have fallen, beside twice its noise, to have learned anything."""
+
+BIASES = 128
+"""Steps after which the last bias has learned what it can without the rest: how often each answer is right."""
+
+
+class Stall(Stateful):
+    """Knows whether a loss has never fallen while at least half of the weight matrices get no gradient.
+
+    A flat loss alone is none: so are those of generators and of policies. Nor are gradients that have become small
+    everywhere: that is an end. A loss of exactly zero says that there was nothing to learn from yet.
+
+    Example:
+        >>> stall, level = Stall(), LossLevel()
+        >>> for step in range(512):
+        ...     level.push(2.3 + 0.001 * (step % 3))
+        ...     if stall.due(step) and stall.look(level, np.array([1e-9, 1e-8, 0.1]), np.array([True, True, False])):
+        ...         print(step)
+        352
+    """
+
+    KEPT: ClassVar[tuple[str, ...]] = ("_first", "_count", "_agreeing", "_told")
+
+    def __init__(self) -> None:
+        self._first: deque[float] = deque(maxlen=8)
+        self._count = 0
+        self._agreeing = 0
+        self._told = False
+
+    def due(self, step: int) -> bool:
+        """Whether it wants to look at this step."""
+        return not self._told and step >= FROM_STEP and step % EVERY == 0
+
+    def begin(self, loss: float | None) -> None:
+        """Tell of the loss of a step; those that end the first `BIASES` say what there was to fall from."""
+        self._count += 1
+        if loss is not None and BIASES - 8 < self._count <= BIASES:
+            self._first.append(loss)
+
+    def look(self, level: LossLevel, norms: np.ndarray, matrices: np.ndarray) -> bool:
+        """Look at the gradients' norms.
+
+        Args:
+            level: the losses so far.
+            norms: the norm of every tensor's gradient, negative where it has none.
+            matrices: which of the tensors are weight matrices.
+
+        Returns:
+            Whether the run is stalled; true once.
+        """
+        first = median(self._first) if self._first else level.first
+        if first is None or first == 0.0 or not level.known:
+            return False
+        largest = float(norms.max(initial=0.0))
+        present = norms[matrices & (norms >= 0)]
+        now = level.level()
+        learned = first - (level.best if now is None else now) > max(2.0 * level.noise(), LEARNED * abs(first))
+        stuck = largest > 0.0 and len(present) >= 2 and np.mean(present < UNREACHED * largest) >= 0.5
+        self._agreeing = self._agreeing + 1 if stuck and not learned else 0
+        self._told = self._agreeing >= LOOKS
+        return self._told
