@@ -233,10 +233,11 @@ class Watcher:
         elif ruling.action == "" and acts and may_clip and session.policy is not None:
             ruling = replace(ruling, coefficient=session.clip_by_policy(optimizer, reading.norm))
         if acts:
-            self._escalate(session, optimizer, ruling)
+            self._escalate(session, optimizer, ruling, loss)
         if not reading.left_out and not session.sharded and session.guard.use_loss:
             # Nothing is done about it: no snapshot and no rate would make it learn.
-            ruling = replace(ruling, alarms=(*ruling.alarms, *session.stalled(reading.norms, loss)))
+            stalled = session.stalled(reading.norms, loss)
+            ruling = replace(ruling, alarms=(*ruling.alarms, *stalled)) if stalled else ruling
         if ruling.lost:
             session.sampler.drop()
         elif not session.sharded:
@@ -336,13 +337,13 @@ class Watcher:
     def _parts(self, session: Session, optimizer: Optimizer) -> TrainingParts:
         return session.parts(optimizer, self.averages, self._scaler.scaler, self.stateful)
 
-    def _escalate(self, session: Session, optimizer: Optimizer, ruling: Ruling) -> None:
+    def _escalate(self, session: Session, optimizer: Optimizer, ruling: Ruling, loss: float | None) -> None:
         """Ask what comes beside the ruling; it is carried out once the step is over."""
         parts = self._parts(session, optimizer)
         if self._mode == "repair" and ruling.alarms and not session.recovery.moved_on and not session.rescaled:
             session.rescaled = True
             RescaleInit(session.roots, functools.partial(self._rescaled, session), self.fail)
-        incident = session.recovery.ruled(session.step, ruling, parts, session.names)
+        incident = session.recovery.ruled(session.step, ruling, loss, parts, session.names)
         if incident is None:
             return
         self._journal.incident(session, incident)
@@ -375,7 +376,7 @@ class Watcher:
             if sound and math.isfinite(norm):
                 # The script has thrown away a bad backward pass itself: the gradients of this step know nothing of it.
                 losses = sound
-            self._last_loss = (session.index, float(np.mean(losses)))
+            self._last_loss = (session.index, sum(losses) / len(losses))
             return self._last_loss[1]
         # A second optimizer that steps after the same backward pass shares its loss.
         index, loss = self._last_loss
@@ -423,7 +424,7 @@ class Watcher:
         self._journal.action(session, "scaler-skip", detail)
         if self.acts and alarms:
             self._keeper.put_right(session, lost=True)
-            self._escalate(session, optimizer, Ruling("skip", 0.0, alarms, detail))
+            self._escalate(session, optimizer, Ruling("skip", 0.0, alarms, detail), None)
             self._carry_out(session, optimizer, lost=True)
 
     def _forget(self) -> None:
@@ -442,9 +443,9 @@ class Watcher:
 
 def _as_carried_out(ruling: Ruling, *, acts: bool, may_clip: bool, guard_scales: bool) -> Ruling:
     """A ruling less what is not to be done here; its alarms stay."""
-    nothing = replace(ruling, action="", coefficient=1.0)
-    if ruling.action == "scaler-skip":
+    if ruling.action in {"", "scaler-skip"}:
         return ruling
+    nothing = replace(ruling, action="", coefficient=1.0)
     if not acts:
         return nothing
     if ruling.action == "clip" and not may_clip:

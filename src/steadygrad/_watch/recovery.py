@@ -92,7 +92,9 @@ class Recovery:
         if self._learned < LEARN_OPTIONS and self._options is None:
             self._options = _options(optimizer)
 
-    def ruled(self, step: int, ruling: Ruling, parts: TrainingParts, names: Sequence[str]) -> Incident | None:
+    def ruled(
+        self, step: int, ruling: Ruling, loss: float | None, parts: TrainingParts, names: Sequence[str]
+    ) -> Incident | None:
         """A step was ruled on: what follows beside it; returns an incident that has begun or ended with it."""
         before = self.incident
         self.orders = self.escalation.observe(
@@ -101,7 +103,8 @@ class Recovery:
             self._guard.level,
             self._guard.incident(),
             can_roll_back=self.moved_on and self.ring.newest() is not None,
-            better_before=self._better_before(),
+            better_before=self._better_before(loss),
+            loss=loss if self._guard.use_loss else None,
             lr=self._lr,
             damaged=lambda: self._damage(replace(parts, modules=()), names),
         )
@@ -148,8 +151,10 @@ class Recovery:
         self.moved_on = False
         return {"to": snapshot.step, "reason": order.detail["reason"]}
 
-    def _better_before(self) -> bool:
+    def _better_before(self, loss: float | None) -> bool:
         snapshot, now = self.ring.newest(), self._guard.level.level()
+        if self._guard.clip.num_hits and loss is not None:
+            now = loss  # what is clipped enters no level
         before = None if snapshot is None else snapshot.loss
         if before is None:  # taken before the first step
             before = self._guard.level.first

@@ -4,6 +4,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from statistics import median
 from typing import Any, ClassVar
 
 from .guard import RAISED, Raised, Ruling
@@ -103,6 +104,7 @@ class Escalation(Stateful):
     def __init__(self, optimizer: int, *, for_good: bool = False) -> None:
         self._optimizer = optimizer
         self._lr: float | None = None
+        self._recent: deque[float] = deque(maxlen=CALM)
         self._better_before = True
         self.ladder = Ladder(for_good=for_good)
         self.incident: Incident | None = None
@@ -124,6 +126,7 @@ class Escalation(Stateful):
         *,
         can_roll_back: bool,
         better_before: bool = True,
+        loss: float | None = None,
         lr: float | None = None,
         damaged: Callable[[], Sequence[str]] = tuple,
     ) -> list[Order]:
@@ -136,6 +139,7 @@ class Escalation(Stateful):
             going_on: what clipping does not end, see `Guard.incident`.
             better_before: whether the loss was better there than it is now. What a finite loss shows is no reason to go
                 back to a worse one.
+            loss: the loss at this step, of clipped ones too.
             lr: the script's own learning rate at this step, if it is known and can be lowered.
             can_roll_back: whether there is a proven snapshot and the state is another one by now.
             damaged: names weights and states that are not finite; asked at the first of some lost steps.
@@ -144,6 +148,8 @@ class Escalation(Stateful):
             What is to be done, in order.
         """
         self._lr = lr
+        if loss is not None and not ruling.lost and math.isfinite(loss):
+            self._recent.append(loss)
         self._better_before = better_before
         self._lost = self._lost + 1 if ruling.lost else 0
         self._window.append(ruling.lost)
@@ -216,7 +222,7 @@ class Escalation(Stateful):
             return self._back(why, can_roll_back, usual, lower=not can_roll_back)
         drift = next((raised for raised in ruling.alarms if raised.detector in DRIFTS), None)
         if drift is not None:
-            self._before_rollback = level.level()
+            self._before_rollback = self._now()
             can_roll_back = can_roll_back and self._better_before
             if drift.detail.get("lr_raised", 1.0) > RAISED:
                 # By now the script may have taken the rate back itself.
@@ -234,14 +240,12 @@ class Escalation(Stateful):
 
     def _verified(self, level: LossLevel, going_on: str, can_roll_back: bool) -> list[Order]:
         """Close the incident if all is well again; if it is not in time, take the next rung."""
-        incident, now = self.incident, level.level()
+        incident, now = self.incident, self._now()
         assert incident is not None
         if incident.limit is None or now is None or now <= incident.limit:
             over = self._calm >= CALM and not going_on
             return [self._end("recovered", "recovered", {"loss": now, "limit": incident.limit})] if over else []
-        if self._calm < CALM:
-            return []
-        if incident.rollbacks and self._made_no_difference(now, incident.limit):
+        if self._calm >= CALM and incident.rollbacks and self._made_no_difference(now, incident.limit):
             level.rebase()
             end = self._end("unresolved", "give-up", {"loss": now, "limit": incident.limit})
             rung = self.ladder.give_back("it made no difference")
@@ -252,10 +256,14 @@ class Escalation(Stateful):
         if incident.rollbacks < MOST_ROLLBACKS and can_roll_back and self._better_before:
             self._before_rollback = now
             return self._back("the loss has not come back", can_roll_back)
-        if level.above_start():
+        if level.above_start(now):
             return [self._stop("the loss stays above where the run began")]
         level.rebase()
         return [self._end("unresolved", "give-up", {"loss": now, "limit": incident.limit})]
+
+    def _now(self) -> float | None:
+        """The level of the last steps that were made, clipped or not."""
+        return median(self._recent) if len(self._recent) == CALM else None
 
     def _made_no_difference(self, now: float, limit: float) -> bool:
         """Whether the loss is where it was before going back: then not the weights are what has changed."""
@@ -276,6 +284,7 @@ class Escalation(Stateful):
             lower = lower or incident.rollbacks > 0
             orders.append(Order("roll-back", {"reason": why, "older": incident.rollbacks > 1}))
             incident.tried.append("roll-back")
+            self._recent.clear()
         self._since_change = 0
         if lower:
             known = usual < min(share, HALVING)

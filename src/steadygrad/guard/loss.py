@@ -133,11 +133,12 @@ class LossLevel(Stateful):
         level = self._best if since_best or self.worse() else self._recent()
         return level + max(0.1 * max(0.0, self._first - level), 3 * self.noise() / MAD_TO_SIGMA)
 
-    def above_start(self) -> bool:
-        """Whether the level is above the very first loss by more than the noise: worse than no training at all."""
+    def above_start(self, level: float | None = None) -> bool:
+        """Whether a level, or that of now, is above the very first loss by more than the noise."""
         if self._first is None or len(self._losses) < RECENT:
             return False
-        return self._recent() - self._first > max(6 * self.noise(), 0.1 * abs(self._first))
+        now = self._recent() if level is None else level
+        return now - self._first > max(6 * self.noise(), 0.1 * abs(self._first))
 
     def level(self) -> float | None:
         """The median of the last eight accepted losses."""
