@@ -211,7 +211,7 @@ def _of(state: Any, param: Tensor) -> dict[str, Any]:
 def _nonfinite(tensors: Sequence[Tensor]) -> list[int]:
     norms = read_vector(tensor_norms(tensors), len(tensors), 0.0)
     # Finite values whose squares overflow are large, not infinite.
-    return [place for place in np.flatnonzero(~np.isfinite(norms)).tolist() if any_nonfinite([tensors[place]])]
+    return [place for place in map(int, np.flatnonzero(~np.isfinite(norms))) if any_nonfinite([tensors[place]])]
 
 
 def _floating(value: Any) -> bool:

@@ -271,7 +271,7 @@ def _may_be_proportional(optimizer: Optimizer) -> bool:
 def _norms_and_smallest(tensors: Sequence[Tensor]) -> tuple[list[float], float]:
     smallest = torch.stack([tensor.amin() for tensor in tensors]).amin()
     norms, numbers = read_step(tensor_norms(tensors), len(tensors), 0.0, [smallest])
-    return norms.tolist(), numbers[0]
+    return list(map(float, norms)), numbers[0]
 
 
 class Reading:
