@@ -9,7 +9,7 @@ from statistics import median
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -56,6 +56,7 @@ class Run:
             self.level,
             going_on,
             can_roll_back=self.can_roll_back,
+            loss=loss,
             lr=self.lr,
             damaged=self.damaged,
         )
@@ -208,7 +209,7 @@ def test_a_run_that_loses_three_of_four_steps_stops_even_if_never_many_in_a_row(
             if any(order.action == "stop" for order in orders):
                 assert stops
                 assert run.step <= 2 * LOST_WINDOW
-                assert run.step >= MOST_LOST_OF_WINDOW
+                assert lost >= LOST_BEFORE_ROLLBACK[0] or run.step >= MOST_LOST_OF_WINDOW
                 return
         run.made(made, 1.0)
     assert not stops
@@ -329,8 +330,9 @@ def test_a_loss_that_is_not_known_cannot_be_above_anything():
     run.see(NAN_LOSS)
     assert run.incident.limit is None
     assert run.made(CALM - 1) == []
-    assert [order.action for order in run.see(MADE)] == ["recovered"]
-    assert "loss" not in run.orders
+    (order,) = run.see(MADE)
+    assert order.action == "recovered"
+    assert order.detail["loss"] is None
 
 
 @pytest.mark.parametrize(("first", "limit"), [(2.0, 2.2), (-2.0, -1.8), (0.0, 0.0), (1e-9, 1.1e-9)])
@@ -346,7 +348,7 @@ def test_a_loss_that_does_not_come_back_takes_the_rungs_one_by_one_and_then_stop
     waits = []
     for rollbacks in range(1, MOST_ROLLBACKS + 1):
         # Each is of another height: otherwise going back would have made no difference.
-        count, orders = run.until("roll-back", loss=4.0 * 3.0 ** (MOST_ROLLBACKS - rollbacks))
+        count, orders = run.until("roll-back", loss=6.0 * 3.0 ** (MOST_ROLLBACKS - rollbacks))
         waits.append(count)
         assert (orders[1:] != []) is (rollbacks > 1), "with a lower rate from the second on"
     assert all(abs(wait - VERIFY) <= CALM for wait in waits)
@@ -373,12 +375,13 @@ def test_a_loss_that_stays_where_it_is_whatever_is_done_is_accepted():
 def test_a_rate_that_was_lowered_for_nothing_is_given_back():
     run = Run(falling())
     run.see(THROWN)
-    run.made(3, 9.0)
+    run.made(3, 2.0)
     run.see(THROWN)
+    run.until("roll-back", loss=2.0)
     assert run.escalation.ladder.lowered
-    run.until("give-up", loss=2.0)
-    _, orders = run.until("give-up", loss=2.0) if run.incident else (0, [])
-    assert not run.escalation.ladder.lowered or run.escalation.ended.status == "unresolved"
+    _, orders = run.until("give-up", loss=2.0)
+    assert [order.action for order in orders] == ["give-up", "return-lr"]
+    assert run.escalation.ladder.factor(LR) == 1.0
 
 
 def test_nothing_to_go_back_to_below_the_start_is_given_up_and_above_it_stopped():
@@ -512,6 +515,7 @@ def see(escalation, level, step, event):
         going_on,
         can_roll_back=can_roll_back,
         better_before=better,
+        loss=loss,
         lr=lr,
         damaged=lambda: damaged,
     )
@@ -562,7 +566,7 @@ def test_whatever_comes_it_is_bounded(sequence):
             assert sum(window) < MOST_LOST_OF_WINDOW
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(sequences, sequences)
 def test_what_it_knows_can_be_kept_at_any_point_and_gone_on_from(first, second):
     escalation, level, step = Escalation(0), LossLevel(), 0
@@ -579,16 +583,22 @@ def test_what_it_knows_can_be_kept_at_any_point_and_gone_on_from(first, second):
     assert json.dumps({"escalation": other.state_dict(), "level": other_level.state_dict()}) == written
     for event in second:
         for _ in range(min(event[-1], 30)):
-            assert see(escalation, level, step, event) == see(other, other_level, step, event)
-            assert escalation.incident == other.incident
-            assert escalation.ended == other.ended
+            # As text: NaN is not equal to itself.
+            assert repr(see(escalation, level, step, event)) == repr(see(other, other_level, step, event))
+            assert repr((escalation.incident, escalation.ended)) == repr((other.incident, other.ended))
             step += 1
     assert json.dumps(state) == written, "and what was kept does not change with it"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an incident shares its list of what was tried with the state that it was loaded from"
-)
+def test_the_level_that_counts_as_back_is_known_after_going_on():
+    run, other = Run(falling()), Run(falling())
+    run.see(NAN_LOSS)
+    run.made(CALM - 1, 9.0)
+    other.escalation.load_state_dict(run.escalation.state_dict())
+    assert run.see(MADE, 9.0) == [], "far above the limit"
+    assert other.see(MADE, 9.0) == []
+
+
 def test_a_state_that_was_gone_on_from_stays_as_it_was():
     run = Run(falling())
     run.see(THROWN)
@@ -599,31 +609,27 @@ def test_a_state_that_was_gone_on_from_stays_as_it_was():
     assert json.dumps(state) == written
 
 
-@pytest.mark.xfail(
-    strict=True, reason="without an alarm no incident is opened, and without an incident nothing is counted"
-)
 def test_steps_that_are_lost_without_a_word_are_bounded_too():
     """A burst at a line search is lost whole, and its alarm waits: `_as_carried_out` makes a skip of a clip."""
     run = Run(falling())
     run.until("stop", Ruling("skip", 0.0), most=10 * MOST_LOST)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an alarm within an open incident does not move its onset, and nothing is distrusted"
-)
 def test_an_alarm_about_earlier_steps_within_an_incident_takes_the_trust_from_what_was_taken_since():
     weight = nn.Parameter(torch.zeros(4))
     optimizer = torch.optim.SGD([weight], lr=LR)
     parts, names = TrainingParts([weight], optimizer), ["weight"]
-    recovery = Recovery(0, optimizer, Guard(), room=Room(10**6), by_clock=False, for_good=False, say=lambda line: None)
+    recovery = Recovery(
+        0, optimizer, Guard(), room=Room(10**6), every=None, by_clock=False, for_good=False, say=lambda line: None
+    )
     recovery.begin(0, parts, names)
     for step in range(100):
         recovery.before(optimizer)
-        recovery.ruled(step, MADE, parts, names)
+        recovery.ruled(step, MADE, 1.0, parts, names)
         recovery.made(step + 1, optimizer, parts, names)
     assert recovery.ring.newest().step == 64
-    recovery.ruled(100, NAN_LOSS, parts, names)
+    recovery.ruled(100, NAN_LOSS, None, parts, names)
     assert recovery.ring.newest().step == 64
     # The loss has been drifting since step 61, three steps before that snapshot.
-    recovery.ruled(101, Ruling("", 1.0, (Raised("loss-divergence", {}, late=40),)), parts, names)
+    recovery.ruled(101, Ruling("", 1.0, (Raised("loss-divergence", {}, late=40),)), 1.0, parts, names)
     assert recovery.ring.newest().step == 0

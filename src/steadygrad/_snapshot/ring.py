@@ -63,7 +63,7 @@ class SnapshotRing:
         self._slots = SLOTS
         self._next_at = 0
         self._last: tuple[int, float] | None = None
-        self._size, self._size_known, self._states = 1, 0, -1
+        self._size = 0
         self._costs: deque[float] = deque(maxlen=3)
         self.off = False
         self.seconds = 0.0
@@ -128,6 +128,12 @@ class SnapshotRing:
         """No snapshot before this step."""
         self._next_at = max(self._next_at, step)
 
+    def close(self) -> None:
+        """Give the memory back: the optimizer is gone."""
+        self.clear()
+        self.off = True
+        self._room.grant(id(self), 0)
+
     def clear(self) -> None:
         """Forget all of them: the parameters are others now."""
         self._proven.clear()
@@ -138,7 +144,7 @@ class SnapshotRing:
         spare, self._spare = self._spare, None
         if spare is not None:
             return spare
-        if len(self._proven) < self._slots - 1 or len(self._proven) < 2:
+        if len(self._proven) < max(FEWEST, self._slots):
             return TrainingSnapshot()
         # The newest stays; of the others the one goes that is closest in age to the next older.
         ages = [max(1, step - snapshot.step) for snapshot in self._proven[:-1]]
@@ -146,22 +152,20 @@ class SnapshotRing:
         return self._proven.pop(gaps.index(min(gaps)))
 
     def _fits(self, parts: TrainingParts) -> bool:
-        if len(parts.optimizer.state) != self._states or self._size_known < 3:
-            self._states, self._size_known = len(parts.optimizer.state), self._size_known + 1
-            self._size = max(1, parts.size())
-        size = self._size
+        # What is held may be larger than what comes next: the room is for the larger.
+        size = self._size = max(1, parts.size(), self._size if self._proven else 0)
         granted = self._room.grant(id(self), SLOTS * size)
         self._slots = granted // size
-        while self._proven and len(self._proven) >= max(FEWEST, self._slots):
+        while len(self._proven) > max(FEWEST, self._slots):
             self._spare = self._proven.pop(0)
         if self._slots >= FEWEST:
             return True
         self.off = True
         self.clear()
         self._room.grant(id(self), 0)
-        if self._on_off is not None and granted:
+        if self._on_off is not None and self._room.limit:
             self._on_off(
-                f"snapshots are off: two of {size / 1e6:,.0f} MB do not fit into {granted / 1e6:,.0f} MB "
+                f"snapshots are off: two of {size / 1e6:,.0f} MB do not fit into {granted / 1e6:,.1f} MB "
                 "(snapshot_memory=); this run cannot be rolled back"
             )
         return False

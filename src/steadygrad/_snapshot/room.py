@@ -23,6 +23,11 @@ class Room:
         self._limit = limit
         self._granted: dict[int, int] = {}
 
+    @property
+    def limit(self) -> int | None:
+        """Bytes for all; None while nobody has asked."""
+        return self._limit
+
     def grant(self, owner: int, wanted: int) -> int:
         """How much of what it wants an owner may have; what it had before is given back."""
         if self._limit is None:

@@ -65,6 +65,7 @@ class _Kept:
     scaler: dict[str, Any] = field(default_factory=dict)
     stateful: list[Any] = field(default_factory=list)
     rng: dict[str, Any] = field(default_factory=dict)
+    every_option: list[dict[str, Any]] = field(default_factory=list)
 
 
 class TrainingSnapshot:
@@ -122,6 +123,8 @@ class TrainingSnapshot:
         kept.scaler = {name: _keep(getattr(parts.scaler, name, None), None) for name in SCALER_STATE}
         kept.stateful = [_copied(thing.state_dict()) for thing in parts.stateful]
         kept.rng = _random_state()
+        groups = parts.optimizer.param_groups
+        kept.every_option = [{k: _keep(v, None) for k, v in group.items() if k != "params"} for group in groups]
         self._kept, self.step, self.guard_state = kept, step, guard_state
 
     @torch.no_grad()
@@ -160,6 +163,10 @@ class TrainingSnapshot:
     def restore_everything_(self, parts: TrainingParts) -> None:
         """Put back all of it, schedulers, data loaders and random numbers too: for a replay."""
         self.restore_(parts)
+        for group, options in zip(parts.optimizer.param_groups, self._kept.every_option, strict=True):
+            for key, value in options.items():
+                if isinstance(value, Tensor) or group.get(key) != value:
+                    group[key] = _restored(value, group.get(key))
         for thing, state in zip(parts.stateful, self._kept.stateful, strict=True):
             thing.load_state_dict(_copied(state))
         _restore_random_state(self._kept.rng)

@@ -257,6 +257,9 @@ class Watcher:
             detail = {"reason": "the step became non-finite between evaluations of its closure"}
             pending.ruling = Ruling("skip", 0.0, (Raised("nonfinite-gradient", detail),), detail)
             pending.session.sampler.drop()
+            if self.acts:
+                pending.session.recovery.escalation.taken_back()
+                self._escalate(pending.session, optimizer, pending.ruling, None)
 
     def after(self, optimizer: Optimizer, *, lost: bool) -> None:
         """The step is over."""
@@ -398,6 +401,7 @@ class Watcher:
         if session is not None and session.ref() is None:
             session.carried.disarm()
             session.loads.remove()
+            session.recovery.ring.close()
             self._journal.alarms(session, session.guard.settle(), {})
             del self._sessions[key]
         self._pending.pop(key, None)

@@ -109,8 +109,9 @@ class Recovery:
             damaged=lambda: self._damage(replace(parts, modules=()), names),
         )
         self._since_alarm = 0 if ruling.alarms or ruling.lost else self._since_alarm + 1
+        for raised in ruling.alarms:
+            self.ring.distrust(step - raised.late)
         if self.incident is not None and before is None:
-            self.ring.distrust(self.incident.step)
             return self.incident
         return self.escalation.ended if any(order.action in ENDS for order in self.orders) else None
 

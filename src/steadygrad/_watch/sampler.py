@@ -60,7 +60,11 @@ class Sampler:
 
     def state_dict(self) -> dict[str, Any]:
         """The sizes of the weights as last measured, and when they are measured next."""
-        return {"param_norms": list(map(float, self.param_norms)), "next_at": self._next_at, "every_until": self._every_until}
+        return {
+            "param_norms": list(map(float, self.param_norms)),
+            "next_at": self._next_at,
+            "every_until": self._every_until,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`; that of a model with other parameters is passed over."""

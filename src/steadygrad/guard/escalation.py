@@ -1,5 +1,6 @@
 """What comes next when what was done has not helped: back to a snapshot, a lower learning rate, the end. Bounded."""
 
+import copy
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -98,6 +99,7 @@ class Escalation(Stateful):
         "_since_change",
         "_since_end",
         "_before_rollback",
+        "_recent",
         "ladder",
     )
 
@@ -109,7 +111,7 @@ class Escalation(Stateful):
         self.ladder = Ladder(for_good=for_good)
         self.incident: Incident | None = None
         self.ended: Incident | None = None
-        self._lost = 0
+        self._lost = self._before = 0
         self._window: deque[bool] = deque(maxlen=LOST_WINDOW)
         self._made = 0
         self._calm = 0
@@ -151,13 +153,14 @@ class Escalation(Stateful):
         if loss is not None and not ruling.lost and math.isfinite(loss):
             self._recent.append(loss)
         self._better_before = better_before
+        self._before = self._lost
         self._lost = self._lost + 1 if ruling.lost else 0
         self._window.append(ruling.lost)
         self._made += not ruling.lost
         self._calm = 0 if ruling.alarms or ruling.lost else self._calm + 1
         self._since_change += not ruling.lost
         self._since_end += 1
-        for raised in ruling.alarms:
+        for raised in ruling.alarms or ((Raised("lost-step", ruling.detail),) if ruling.lost else ()):
             self._open(step, raised, level)
         orders = self._on_the_spot(step, ruling, level, can_roll_back, damaged)
         if not orders and self.incident is not None and not ruling.lost:
@@ -167,6 +170,12 @@ class Escalation(Stateful):
             if rung is not None:
                 orders.append(self._changed_rate(rung))
         return orders
+
+    def taken_back(self) -> None:
+        """The step that was told of last as made has been undone: it is told of again as lost."""
+        self._lost = self._before
+        self._window.pop()
+        self._made -= 1
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on from here."""
@@ -179,8 +188,8 @@ class Escalation(Stateful):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`."""
         super().load_state_dict(state)
-        self.incident = None if state["incident"] is None else Incident(**state["incident"])
-        self.ended = None if state["ended"] is None else Incident(**state["ended"])
+        self.incident = None if state["incident"] is None else Incident(**copy.deepcopy(dict(state["incident"])))
+        self.ended = None if state["ended"] is None else Incident(**copy.deepcopy(dict(state["ended"])))
 
     def _open(self, step: int, raised: Raised, level: LossLevel) -> None:
         if self.incident is not None:
@@ -242,7 +251,10 @@ class Escalation(Stateful):
         """Close the incident if all is well again; if it is not in time, take the next rung."""
         incident, now = self.incident, self._now()
         assert incident is not None
-        if incident.limit is None or now is None or now <= incident.limit:
+        unknown = incident.limit is None or (now is None and self._since_change >= VERIFY)
+        if now is None and not unknown:
+            return []
+        if unknown or now is None or incident.limit is None or now <= incident.limit:
             over = self._calm >= CALM and not going_on
             return [self._end("recovered", "recovered", {"loss": now, "limit": incident.limit})] if over else []
         if self._calm >= CALM and incident.rollbacks and self._made_no_difference(now, incident.limit):
@@ -285,6 +297,7 @@ class Escalation(Stateful):
             orders.append(Order("roll-back", {"reason": why, "older": incident.rollbacks > 1}))
             incident.tried.append("roll-back")
             self._recent.clear()
+            self._calm = 0
         self._since_change = 0
         if lower:
             known = usual < min(share, HALVING)

@@ -55,7 +55,7 @@ class RunningStats:
         """Look at them after a step; what is not broken becomes what the next look compares with."""
         tensors = [module.running_var for module in self._modules if module.running_var is not None]
         norms, smallest = self._read(tensors)
-        if smallest < 0.0:
+        if not smallest >= 0.0:  # NaN is none either
             return True
         leapt = self._batches >= SETTLED and len(norms) == len(self._last) and any(map(_leapt, self._last, norms))
         if leapt and self._leaps < AGREE:

@@ -1,5 +1,6 @@
 """One way for every part of the guard to say what it knows as plain data, and to go on from it."""
 
+import copy
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -39,4 +40,4 @@ def _filled(now: Any, value: Any) -> Any:
     if isinstance(now, (Stateful, RobustWindow)):
         now.load_state_dict(value)
         return now
-    return deque(value, maxlen=now.maxlen) if isinstance(now, deque) else value
+    return deque(value, maxlen=now.maxlen) if isinstance(now, deque) else copy.deepcopy(value)
