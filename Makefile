@@ -28,8 +28,10 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/run_overhead.py
+	$(BIN)/python benchmarks/guard_cost.py
 	$(BIN)/python benchmarks/step_cost.py
 	$(BIN)/python benchmarks/clip_quality.py
+	$(BIN)/python benchmarks/fault_matrix.py
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis demo runs

@@ -465,3 +465,17 @@ def test_a_room_never_grants_more_than_it_has(limit, wishes):
 def test_without_a_wish_a_room_has_a_part_of_what_is_free():
     size = Room().grant(1, 1 << 60)
     assert 0 < size < 1 << 50
+
+
+def test_memory_that_runs_out_turns_snapshots_off_and_nothing_else():
+    said = []
+    ring = SnapshotRing(Room(10**12), by_clock=False, on_off=said.append)
+    weight = nn.Parameter(torch.ones(4))
+    parts = TrainingParts([weight], torch.optim.SGD([weight], lr=0.1))
+    ring.take(0, parts, proven=True)
+    # A real refusal of torch's: more elements than any machine has memory for.
+    huge = nn.Parameter(torch.ones(1).expand(1 << 45))
+    ring.take(64, TrainingParts([huge], torch.optim.SGD([weight], lr=0.1)))
+    assert ring.off
+    assert ring.newest() is None
+    assert len(said) <= 1

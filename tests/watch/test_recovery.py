@@ -327,3 +327,26 @@ def test_a_run_that_never_learns_is_stalled(tmp_path, model, verdict):
     run = sg.open_run(watch.run)
     assert run.verdict == verdict
     assert not list(run.main.actions())
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_what_a_scaler_leaves_out_for_ever_is_stopped_too(fused):
+    """The scaler takes a NaN for an overflow, and would look for its scale until the end."""
+    torch.manual_seed(0)
+    model = nn.Linear(8, 1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, fused=fused)
+    scaler = torch.amp.GradScaler("cpu")
+
+    def step(number):
+        x = torch.randn(16, 8)
+        loss = (model(x) - x.sum(1, keepdim=True)).square().mean() * (math.nan if number >= 50 else 1.0)
+        optimizer.zero_grad()
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+
+    with sg.watch(model, optimizer, record=False):
+        for number in range(81):
+            step(number)
+        with pytest.raises(sg.TrainingDiverged, match="32 steps in a row"):
+            step(81)

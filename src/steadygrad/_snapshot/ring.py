@@ -92,7 +92,13 @@ class SnapshotRing:
         if not self._fits(parts):
             return
         snapshot = self._slot(step)
-        snapshot.take(step, parts, guard_state)
+        try:
+            snapshot.take(step, parts, guard_state)
+        except (MemoryError, RuntimeError) as error:  # torch raises both when memory has run out
+            self.close()
+            if self._on_off is not None:
+                self._on_off(f"snapshots are off: {str(error).splitlines()[0][:200]}; this run cannot be rolled back")
+            return
         snapshot.given, snapshot.loss = proven, loss
         if proven:
             self._proven.append(snapshot)

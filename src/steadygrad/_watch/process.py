@@ -232,8 +232,10 @@ class Watcher:
             scale_(reading.grads, ruling.coefficient)
         elif ruling.action == "" and acts and may_clip and session.policy is not None:
             ruling = replace(ruling, coefficient=session.clip_by_policy(optimizer, reading.norm))
-        if acts:
+        if acts and not reading.left_out:
             self._escalate(session, optimizer, ruling, loss)
+        elif acts and ruling.alarms:  # left out by the scaler, and no overflow of its scale: lost
+            self._escalate(session, optimizer, replace(ruling, action="skip"), loss)
         if not reading.left_out and not session.sharded and session.guard.use_loss:
             # Nothing is done about it: no snapshot and no rate would make it learn.
             stalled = session.stalled(reading.norms, loss)
