@@ -200,7 +200,7 @@ def test_two_ranks_under_torchrun(runner):
     )
     env = {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    ran = runner.watched("--", *command, "--master-port", "29533", "train.py", env=env)
+    ran = runner.watched("--", *command, "--standalone", "train.py", env=env)
     assert ran.status == 0, ran.stderr
     assert ran.stdout.count("same True finite True") == 2
     run = sg.open_run(ran.folder)
