@@ -250,19 +250,19 @@ class StepTap:
             self._on_error(error)
 
     def _leave(self, call: _Call) -> None:
-        optimizer = call.optimizer
+        optimizer, undone = call.optimizer, False
         if call.evaluations:
             self._evaluations[optimizer] = max(call.evaluations, self._evaluations.get(optimizer, 1))
         if call.evaluations > 1 and not call.lost and call.backup is not None:
-            call.lost = call.last_bad or any_nonfinite(_params(optimizer))
-            if call.lost:
-                self._observer.undone(optimizer)
+            call.lost = undone = call.last_bad or any_nonfinite(_params(optimizer))
         if call.lost:
             if call.backup is not None:
                 call.backup.restore_()
             if call.hidden is not None:
                 call.hidden.put_back_zeroed()
             zero_([param.grad for param in _params(optimizer) if param.grad is not None])
+        if undone:
+            self._observer.undone(optimizer)
         self._observer.after(optimizer, lost=call.lost)
 
 

@@ -159,6 +159,12 @@ class Watcher:
                     self._journal.alarms(session, late, {})
                 self._journal.overhead(self._spent)
                 self._journal.close()
+            # A hook of ours on a module would hold it past the end of the interpreter, and a module holds its process
+            # group.
+            for session in self._sessions.values():
+                session.loads.remove()
+            for _, loads in self._early.values():
+                loads.remove()
         except Exception as error:
             self._journal.drop()
             self.fail(error)
