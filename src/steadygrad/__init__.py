@@ -14,16 +14,34 @@ _HOMES = {
     "open_run": ".diagnosis",
     "write_report": ".report",
     "clip": ".clip",
+    "init": ".init",
     "measure": ".measure",
+    "penalty": ".penalty",
+    "schedule": ".schedule",
     "SteadygradError": ".errors",
     "TrainingDiverged": ".errors",
 }
 
-__all__ = ["SteadygradError", "TrainingDiverged", "Watch", "clip", "measure", "open_run", "watch", "write_report"]
+__all__ = [
+    "SteadygradError",
+    "TrainingDiverged",
+    "Watch",
+    "clip",
+    "init",
+    "measure",
+    "open_run",
+    "penalty",
+    "schedule",
+    "watch",
+    "write_report",
+]
 
 if TYPE_CHECKING:
     from . import clip as clip
+    from . import init as init
     from . import measure as measure
+    from . import penalty as penalty
+    from . import schedule as schedule
     from ._watch import Watch as Watch
     from ._watch import watch as watch
     from .diagnosis import open_run as open_run

@@ -11,7 +11,10 @@ import steadygrad
 
 SOURCE = Path(steadygrad.__file__).parent
 
-PUBLIC = {"SteadygradError", "TrainingDiverged", "Watch", "clip", "measure", "open_run", "watch", "write_report"}
+PUBLIC = {
+    *("SteadygradError", "TrainingDiverged", "Watch", "open_run", "watch", "write_report"),
+    *("clip", "init", "measure", "penalty", "schedule"),
+}
 COMMANDS = {"demo", "report", "run", "runs"}
 RUN_OPTIONS = {"--help", "--json", "--mode", "--out", "--quiet", "--report", "--snapshot-memory"}
 

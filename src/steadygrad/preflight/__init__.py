@@ -1,0 +1,1 @@
+"""What can be known before step 0: a model, a batch and a loss, measured and judged."""
