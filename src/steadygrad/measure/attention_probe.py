@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterable
-from types import FunctionType
 from typing import Any
 
 import torch
@@ -13,9 +12,9 @@ from torch.utils._device import DeviceContext
 
 from .. import _dist
 from .attention import MAX_LOGITS, AttentionStats, LogitSums, logit_sums, product_sums
+from .overrides import SOFTMAXES, without_overrides
 from .passes import SampledPasses
 
-SOFTMAXES = frozenset({torch.softmax, Tensor.softmax, F.softmax, torch.special.softmax})
 HEAD_COUNTS = ("num_heads", "num_attention_heads", "n_heads", "n_head")
 
 
@@ -139,7 +138,7 @@ class _Sight(TorchFunctionMode):
             self._opened = True
             try:
                 with self:
-                    return _without_overrides(func)(*args, **kwargs)
+                    return without_overrides(func)(*args, **kwargs)
             finally:
                 self._opened = False
         if func is F.scaled_dot_product_attention:
@@ -187,23 +186,6 @@ def _may_open(types: Iterable[type]) -> bool:
     return all(kind in (Tensor, nn.Parameter) for kind in types) and all(
         isinstance(mode, (DeviceContext, _Sight)) for mode in _get_current_function_mode_stack()
     )
-
-
-def _without_overrides(func: FunctionType) -> FunctionType:
-    """A function of torch that does not offer itself to modes again.
-
-    torch takes a mode off while the mode handles a function, and a function that is called with the mode on is handed
-    to it at once: of what `multi_head_attention_forward` calls inside, neither way shows anything. Its own code, with
-    the question whether anyone overrides it answered by no, can run with the mode on.
-    """
-    inside = {**func.__globals__, "has_torch_function": _nobody}
-    opened = FunctionType(func.__code__, inside, func.__name__, func.__defaults__, func.__closure__)
-    opened.__kwdefaults__ = func.__kwdefaults__
-    return opened
-
-
-def _nobody(tensors: Any) -> bool:
-    return False
 
 
 def _leave(sight: _Sight) -> None:

@@ -1,0 +1,142 @@
+"""What a judgement is made of: measurements, findings, and the result of a check before step 0. No torch."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+SCHEMA = "steadygrad.check/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A cause with what speaks for it. `cause` is a permanent kebab-case id; `confidence` lies between 0 and 1.
+
+    `where` is a layer, a parameter or a part of the batch; `evidence` holds the numbers; `remedies` names changes to
+    try; `step` is None before step 0; `proven` says whether a trial has confirmed it, None if none was made.
+    """
+
+    cause: str
+    confidence: float
+    where: str
+    summary: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    remedies: tuple[str, ...] = ()
+    step: int | None = None
+    proven: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One number beside its limit. `beyond` marks a deviation: without an effect it is no finding."""
+
+    quantity: str
+    where: str
+    value: float
+    limit: str
+    reason: str
+    beyond: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LayerProfile:
+    """What one layer did to the signal in the first pass: root mean squares, and gains against the layers before it.
+
+    `gain` is the signal's, `grad_gain` the gradient's on its way back through this layer; None where there is no layer
+    before it, or where no gradient came by.
+    """
+
+    name: str
+    kind: str
+    depth: int
+    calls: int
+    weight_rms: float
+    rule_rms: float
+    input_rms: float | None
+    output_rms: float
+    output_absmax: float
+    grad_rms: float | None
+    gain: float | None
+    grad_gain: float | None
+    activation: str | None
+    normalised: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What `sg.check` has found. True in a condition when nothing was found.
+
+    `time_gradients` has, for each recurrent layer, the root mean square of the loss's gradient with respect to its
+    state at each time step; `skipped` says what could not be measured, and why.
+    """
+
+    target: str
+    parameters: int
+    findings: tuple[Finding, ...]
+    measurements: tuple[Measurement, ...]
+    layers: tuple[LayerProfile, ...]
+    time_gradients: Mapping[str, Sequence[float]]
+    skipped: Mapping[str, str]
+    seconds: float
+
+    def __bool__(self) -> bool:
+        return not self.findings
+
+    @property
+    def verdict(self) -> str:
+        """ "sound" or "findings"."""
+        return "findings" if self.findings else "sound"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON takes it: non-finite numbers are the strings "nan", "inf" and "-inf"."""
+        return _plain({"schema": SCHEMA, "verdict": self.verdict, **asdict(self)})
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "CheckResult":
+        """The inverse of `to_dict`."""
+        found = _floats({key: value for key, value in values.items() if key not in ("schema", "verdict")})
+        findings = tuple(Finding(**{**each, "remedies": tuple(each["remedies"])}) for each in found["findings"])
+        return cls(
+            **{
+                **found,
+                "findings": findings,
+                "measurements": tuple(Measurement(**each) for each in found["measurements"]),
+                "layers": tuple(LayerProfile(**each) for each in found["layers"]),
+            }
+        )
+
+    def __str__(self) -> str:
+        lines = [f"{self.target}: {self.verdict} ({self.parameters:,} parameters, {self.seconds:.1f} s)"]
+        for finding in self.findings:
+            lines.append(f"  {finding.cause} at {finding.where} ({finding.confidence:.0%}): {finding.summary}")
+            if finding.remedies:
+                lines.append(f"    try: {', '.join(finding.remedies)}")
+        for each in self.measurements:
+            mark = "!" if each.beyond else " "
+            lines.append(f" {mark} {each.quantity} {each.where}: {each.value:.4g} ({each.limit})")
+        for name, reason in self.skipped.items():
+            lines.append(f"  not measured: {name} ({reason})")
+        return "\n".join(lines)
+
+
+_NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return value
+
+
+def _floats(value: Any) -> Any:
+    if isinstance(value, str):
+        return _NONFINITE.get(value, value)
+    if isinstance(value, Mapping):
+        return {key: _floats(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_floats(each) for each in value]
+    return value

@@ -1,0 +1,41 @@
+"""The batch itself: how large its numbers are, feature by feature."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .._readback import read_step
+from .evidence import TensorProfile
+from .variants import feature_dim, tensors_in
+
+
+def profile(part: Any, name: str) -> tuple[TensorProfile, ...]:
+    """Each floating tensor of the inputs or the target."""
+    found = []
+    for path, tensor in tensors_in(part, name):
+        if tensor.is_floating_point() and tensor.numel():
+            found.append(_profile(path, tensor.detach()))
+    return tuple(found)
+
+
+def _profile(name: str, tensor: Tensor) -> TensorProfile:
+    wide = tensor.double()
+    finite = torch.isfinite(wide)
+    values = torch.where(finite, wide, 0.0)
+    count = finite.sum().clamp(min=1)
+    mean = values.sum() / count
+    square = values.square()
+    spread = (torch.where(finite, wide - mean, 0.0).square().sum() / count).sqrt()
+    dim = feature_dim(tensor)
+    ratio = torch.ones(())
+    if dim is not None and tensor.shape[dim] > 1:
+        others = [place for place in range(tensor.ndim) if place != dim]
+        sizes = square.mean(others).sqrt()
+        used = sizes[sizes > 0]
+        # An entry of a one-hot code that this batch uses once is no small feature.
+        if len(used) > 1 and len(used) * 2 > len(sizes):
+            ratio = used.max() / used.median()
+    bad = torch.logical_or(torch.isnan(tensor), tensor == torch.inf).sum()
+    _, numbers = read_step([], 0, 0.0, [(square.sum() / count).sqrt(), mean, spread, values.abs().max(), ratio, bad])
+    return TensorProfile(name, tuple(tensor.shape), *numbers[:5], nonfinite=int(numbers[5]))

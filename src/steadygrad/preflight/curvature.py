@@ -1,0 +1,41 @@
+"""Sharpness of the first loss against what the optimizer's steps bear."""
+
+import math
+
+from torch.optim import Optimizer
+
+from .._readback import read_tensor_scalar
+from ..measure.objective import Objective
+from ..measure.stability import step_sharpness
+from ..measure.undisturbed import undisturbed
+from .evidence import Edge
+
+PRODUCTS = 12
+"""Products with the Hessian: enough for a tenth of the value."""
+
+
+def edge(objective: Objective, optimizer: Optimizer, seconds: float) -> Edge:
+    """How close the first steps are to the edge of stability.
+
+    Args:
+        objective: the model with its loss.
+        optimizer: the one that will train it.
+        seconds: that the products may take.
+
+    Raises:
+        ValueError: nothing is known of this optimizer's limit, or an operation has no second derivative.
+    """
+    with undisturbed(objective.model):
+        found = step_sharpness(objective, optimizer, iterations=PRODUCTS, tolerance=0.1, seconds=seconds)
+    if found is None:
+        raise ValueError(f"the limit of {type(optimizer).__name__} is not known")
+    ratio = read_tensor_scalar(found.ratio)
+    rate = read_tensor_scalar(optimizer.param_groups[0].get("lr"))
+    return Edge(
+        optimizer=type(optimizer).__name__,
+        ratio=math.nan if ratio is None else ratio,
+        sharpness=read_tensor_scalar(found.sharpness) or math.nan,
+        limit=found.limit,
+        formula=found.formula,
+        lr=math.nan if rate is None else rate,
+    )

@@ -1,0 +1,144 @@
+"""Measures everything that the rules judge, each thing by itself: what cannot be measured is said, not fatal."""
+
+import math
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from .._readback import read_tensor_scalar
+from ..measure.objective import Objective
+from ..measure.origin import OriginTrace
+from ..measure.undisturbed import undisturbed
+from .batch_profile import profile
+from .chain import layers
+from .curvature import edge
+from .evidence import Evidence
+from .observed import Pass, observe, traced
+from .recurrences import recurrences
+from .rehearsal import rehearse
+from .symmetry import weight_profiles
+from .variants import batch_size, doubled, standardised
+
+BUDGET = 8.0
+"""Seconds that the expensive parts (curvature, rehearsals) may take together."""
+
+UNUSUAL = (0.03, 10.0)
+"""Root mean squares of a tensor of the batch between which its scale needs no second look."""
+
+UNEVEN = 30.0
+"""Ratio of the largest feature to the usual one from which the scale of the inputs is looked at."""
+
+
+def gather(objective: Objective, optimizer: Optimizer | None, say: Callable[[str], None]) -> Evidence:
+    """Everything about one model, batch and loss.
+
+    Args:
+        objective: model, batch and loss.
+        optimizer: the one that will train it, or None.
+        say: is told what is measured now.
+    """
+    began = perf_counter()
+    say("one forward and backward pass")
+    base = observe(objective)
+    weights = first_weights(objective.model, base)
+    evidence = Evidence(
+        base,
+        chain=layers(base, {name: fan_in(param) for name, param in weights.values()}),
+        weight_rms={
+            layer: base.weight_norms[name] / math.sqrt(param.numel()) for layer, (name, param) in weights.items()
+        },
+        rows=batch_size(objective),
+        inputs=profile(objective.inputs, "inputs"),
+        targets=profile(objective.target, "target"),
+        optimizer="" if optimizer is None else type(optimizer).__name__,
+    )
+    trying = _Trying(evidence, say)
+    if not base.finite:
+        evidence.origin = trying("the origin of what is not finite", lambda: _origin(objective))
+    if any(_is_unusual(each.rms) or each.feature_ratio > UNEVEN for each in evidence.inputs):
+        evidence.standard_inputs = trying(
+            "the same pass with standardised inputs", lambda: observe(objective, standardised(objective, inputs=True))
+        )
+    if any(_is_unusual(max(each.rms, abs(each.mean))) for each in evidence.targets):
+        evidence.standard_target = trying(
+            "the same pass with a standardised target", lambda: observe(objective, standardised(objective, target=True))
+        )
+    evidence.doubled_loss = trying("the batch with each sample twice", lambda: _doubled_loss(objective))
+    evidence.weights = trying("symmetry of the weights", lambda: weight_profiles(objective)) or ()
+    found = trying("recurrent layers", lambda: recurrences(objective, base))
+    if found is not None:
+        evidence.recurrences, evidence.time_gradients = found
+    if optimizer is not None and base.finite:
+        evidence.edge = trying("sharpness", lambda: edge(objective, optimizer, BUDGET / 2))
+        left = max(1.0, BUDGET - (perf_counter() - began))
+        rehearsed = trying("a few steps of the optimizer", lambda: (rehearse(objective, optimizer, 1.0, seconds=left),))
+        evidence.rehearsals = rehearsed or ()
+        if rehearsed and rehearsed[0].diverged:
+            for factor in (0.1, 0.01):
+                more = trying(
+                    f"the same at {factor:g} times the learning rate",
+                    lambda factor=factor: rehearse(objective, optimizer, factor, seconds=left),
+                )
+                if more is not None:
+                    evidence.rehearsals += (more,)
+                    if not more.diverged:
+                        break
+    elif optimizer is None:
+        evidence.skipped["learning rate"] = "no optimizer was given"
+    return evidence
+
+
+def first_weights(model: nn.Module, base: Pass) -> dict[str, tuple[str, Tensor]]:
+    """The first weight of each layer, with its name."""
+    named = {name: param for name, param in model.named_parameters() if param.requires_grad}
+    found: dict[str, tuple[str, Tensor]] = {}
+    for call in base.calls:
+        if call.weights[0] in named:
+            found.setdefault(call.layer, (call.weights[0], named[call.weights[0]]))
+    return found
+
+
+def fan_in(weight: Tensor) -> int:
+    """How many numbers one output of a weight is made of."""
+    return weight.shape[1] * math.prod(weight.shape[2:]) if weight.ndim > 1 else weight.numel()
+
+
+class _Trying:
+    """Measures one thing, or notes why it could not be."""
+
+    def __init__(self, evidence: Evidence, say: Callable[[str], None]) -> None:
+        self._evidence = evidence
+        self._say = say
+
+    def __call__(self, what: str, measure: Callable[[], Any]) -> Any:
+        self._say(what)
+        try:
+            return measure()
+        except Exception as error:
+            line = str(error).strip().splitlines()
+            self._evidence.skipped[what] = f"{type(error).__name__}: {line[0] if line else ''}"[:300]
+            return None
+
+
+def _is_unusual(size: float) -> bool:
+    return not (size == 0.0 or UNUSUAL[0] <= size <= UNUSUAL[1])
+
+
+def _doubled_loss(objective: Objective) -> float | None:
+    batch = doubled(objective)
+    if batch is None:
+        raise ValueError("which dimension the samples lie along is not to be seen")
+    # The trace leaves dropout out, as it did in the pass to compare with.
+    with undisturbed(objective.model), traced(objective.model):
+        return read_tensor_scalar(objective(batch).detach())
+
+
+def _origin(objective: Objective) -> Any:
+    with undisturbed(objective.model), OriginTrace(objective.model) as trace:
+        loss = objective()
+        if math.isfinite(read_tensor_scalar(loss.detach()) or 0.0):
+            loss.backward()
+        return trace.origin()

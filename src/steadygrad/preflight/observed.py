@@ -1,0 +1,235 @@
+"""One forward and backward pass of a user's model, measured: plain numbers from here on."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .._readback import read_step
+from ..measure import norm_vector
+from ..measure.forward_trace import ForwardTrace
+from ..measure.objective import Objective
+from ..measure.undisturbed import undisturbed
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One multiplication by a weight, see `measure.forward_trace.WeightCall`."""
+
+    layer: str
+    weights: tuple[str, ...]
+    kind: str
+    function: str
+    depth: int
+    sources: frozenset[int]
+    input_rms: float | None
+    output_rms: float
+    output_absmax: float
+    shape: tuple[int, ...]
+    dtype: str
+    normalised: bool
+    activation: str | None
+    grad_rms: float | None
+
+    @property
+    def grad_norm(self) -> float | None:
+        """L2 norm of the loss's gradient with respect to the result."""
+        return None if self.grad_rms is None else self.grad_rms * math.sqrt(math.prod(self.shape))
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """One call of a rectifier or a bounded nonlinearity; `layer` is the one before it."""
+
+    layer: str
+    function: str
+    units: int
+    entries: int
+    dead: float
+    saturated: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """One attention; `layer` is the last one before it."""
+
+    layer: str
+    relative_entropy: float
+    spread: float
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """One call of a classification loss; `mean_loss` is its plain mean, whatever weights and reduction it was given."""
+
+    function: str
+    classes: int
+    logits_rms: float
+    mean_loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Everything measured in one pass. `grad_norms` and `weight_norms` are by parameter; `reduction` is "sum", "mean"
+    or "" as torch's own loss functions note it in the graph."""
+
+    loss: float
+    calls: tuple[Call, ...]
+    activity: tuple[Activity, ...]
+    attentions: tuple[Attention, ...]
+    losses: tuple[Classification, ...]
+    output_rms: float | None
+    grad_norms: dict[str, float]
+    weight_norms: dict[str, float]
+    reduction: str
+
+    @property
+    def grad_norm(self) -> float:
+        """The global norm."""
+        return math.sqrt(sum(norm * norm for norm in self.grad_norms.values()))
+
+    @property
+    def finite(self) -> bool:
+        """Whether the loss and every gradient are."""
+        return math.isfinite(self.loss) and math.isfinite(self.grad_norm)
+
+    @property
+    def classes(self) -> int:
+        """Of the classification loss, if there is just one; else 0."""
+        return self.losses[0].classes if len({each.classes for each in self.losses}) == 1 else 0
+
+
+def observe(objective: Objective, batch: Any = None) -> Pass:
+    """Run forward and backward once and measure; the model is left as it was, gradients included.
+
+    Args:
+        objective: the model with its loss.
+        batch: another batch of the same form; None for the objective's own.
+    """
+    model = objective.model
+    with undisturbed(model), traced(model) as trace:
+        loss = objective(batch)
+        output = objective.output
+        reduction = _reduction(loss)
+        loss.backward()
+        return to_pass(trace, loss, output, model, reduction)
+
+
+def traced(model: nn.Module) -> ForwardTrace:
+    """A trace for this model."""
+    return ForwardTrace(dict(model.named_parameters()), list(model.buffers()))
+
+
+def to_pass(trace: ForwardTrace, loss: Tensor, output: Any, model: nn.Module, reduction: str) -> Pass:
+    """Carry a trace and the gradients that lie in the model to the host."""
+    from ..measure.forward_trace import rms  # of the output
+
+    main = main_output(output)
+    named = [(name, param) for name, param in model.named_parameters() if param.requires_grad]
+    graded = [(name, param) for name, param in named if param.grad is not None]
+    numbers = _Numbers()
+    with torch._C.DisableTorchFunction():
+        total = numbers.add(loss)
+        size = numbers.add(None if main is None else rms(main))
+        grads = numbers.add_all([norm_vector([param.grad]) for _, param in graded if param.grad is not None])
+        weights = numbers.add_all([norm_vector([param.detach()]) for _, param in named])
+        calls = [
+            numbers.add_all([call.input_rms, call.output_rms, call.output_absmax, call.grad_rms])
+            for call in trace.calls
+        ]
+        activity = [numbers.add_all([each.dead, each.saturated]) for each in trace.activations]
+        focus = [numbers.add_all([each.relative_entropy, each.spread]) for _, each in trace.attentions]
+        losses = [numbers.add_all([each.logits_rms, each.mean_loss]) for each in trace.losses]
+        read = numbers.read()
+    return Pass(
+        loss=read[total] if total is not None else math.nan,
+        calls=tuple(
+            _call(call, [_at(read, place) for place in places]) for call, places in zip(trace.calls, calls, strict=True)
+        ),
+        activity=tuple(
+            Activity(
+                "" if each.source is None else trace.calls[each.source].layer,
+                each.function.rstrip("_"),
+                each.units,
+                each.entries,
+                _at(read, places[0]) or 0.0,
+                _at(read, places[1]) or 0.0,
+            )
+            for each, places in zip(trace.activations, activity, strict=True)
+        ),
+        attentions=tuple(
+            Attention(layer, read[places[0]], read[places[1]])
+            for (layer, _), places in zip(trace.attentions, focus, strict=True)
+        ),
+        losses=tuple(
+            Classification(each.function, each.classes, read[places[0]], read[places[1]])
+            for each, places in zip(trace.losses, losses, strict=True)
+        ),
+        output_rms=_at(read, size),
+        grad_norms={name: read[place] for (name, _), place in zip(graded, grads, strict=True)},
+        weight_norms={name: read[place] for (name, _), place in zip(named, weights, strict=True)},
+        reduction=reduction,
+    )
+
+
+def main_output(output: Any) -> Tensor | None:
+    """The floating tensor that a model's output is about: the first one that it holds."""
+    if isinstance(output, Tensor):
+        return output.detach() if output.is_floating_point() else None
+    if isinstance(output, dict):
+        output = list(output.values())
+    if isinstance(output, (tuple, list)):
+        return next((found for item in output if (found := main_output(item)) is not None and found.ndim), None)
+    return main_output(getattr(output, "logits", None)) if output is not None else None
+
+
+class _Numbers:
+    """Scalars of a device that are read together."""
+
+    def __init__(self) -> None:
+        self._tensors: list[Tensor] = []
+
+    def add(self, value: Tensor | None) -> int | None:
+        if value is None:
+            return None
+        self._tensors.append(value.detach().reshape(()))
+        return len(self._tensors) - 1
+
+    def add_all(self, values: Any) -> list[Any]:
+        return [self.add(value) for value in values]
+
+    def read(self) -> list[float]:
+        return read_step([], 0, 0.0, self._tensors)[1]
+
+
+def _at(read: list[float], place: int | None) -> float | None:
+    return None if place is None else read[place]
+
+
+def _call(call: Any, values: list[float | None]) -> Call:
+    return Call(
+        layer=call.layer,
+        weights=call.weights,
+        kind=call.kind,
+        function=call.function,
+        depth=call.depth,
+        sources=call.sources,
+        input_rms=values[0],
+        output_rms=values[1] if values[1] is not None else math.nan,
+        output_absmax=values[2] if values[2] is not None else math.nan,
+        shape=call.shape,
+        dtype=str(call.dtype).removeprefix("torch."),
+        normalised=call.normalised,
+        activation=call.activation,
+        grad_rms=values[3],
+    )
+
+
+def _reduction(loss: Tensor) -> str:
+    """How torch's own loss function has put the batch together, where it is at the end of the graph."""
+    node = loss.grad_fn
+    while node is not None and not hasattr(node, "_saved_reduction") and len(node.next_functions) == 1:
+        node = node.next_functions[0][0]
+    return {1: "mean", 2: "sum"}.get(getattr(node, "_saved_reduction", 0), "")

@@ -1,0 +1,108 @@
+"""A few real steps of the user's optimizer on the one batch, and everything put back."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import torch
+from torch.optim import Optimizer
+
+from .._readback import read_tensor_scalar
+from .._snapshot import TrainingParts, TrainingSnapshot
+from ..measure.objective import Objective
+from ..measure.undisturbed import undisturbed
+
+STEPS = 16
+"""Steps of a rehearsal: what diverges does so by then, and a sound one has moved the loss of its one batch."""
+
+FEWEST = 5
+"""Steps that it takes to tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """The losses before each step and after the last, at `factor` times the learning rate."""
+
+    factor: float
+    losses: tuple[float, ...]
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the loss of the very batch that is trained on ended, and stayed, above where it began."""
+        first, tail = self.losses[0], self.losses[-max(1, len(self.losses) // 4) :]
+        return not all(map(math.isfinite, self.losses)) or min(tail) > first + 0.05 * abs(first)
+
+
+def rehearse(
+    objective: Objective, optimizer: Optimizer, factor: float, *, steps: int = STEPS, seconds: float = math.inf
+) -> Rehearsal:
+    """Train on one batch for a few steps; model, optimizer, buffers and random numbers are put back bit for bit.
+
+    Args:
+        objective: the model with its loss.
+        optimizer: the user's, with its own rates.
+        factor: by which the rates are multiplied meanwhile.
+        steps: how many at the most.
+        seconds: no step is begun later than this, once there were a few.
+    """
+    model = objective.model
+    params = [param for group in optimizer.param_groups for param in group["params"]]
+    parts = TrainingParts(params, optimizer, [model])
+    snapshot = TrainingSnapshot()
+    rates = [(group, group["lr"]) for group in optimizer.param_groups if "lr" in group]
+    states = set(optimizer.state)
+    snapshot.take(0, parts)
+    began = perf_counter()
+    losses: list[float] = []
+    try:
+        with undisturbed(model):
+            for group, rate in rates:
+                group["lr"] = rate * factor
+            for step in range(steps):
+                if step >= FEWEST and perf_counter() - began > seconds:
+                    break
+                losses.append(_step(objective, optimizer))
+                if not math.isfinite(losses[-1]):
+                    break
+            losses.append(_read(objective()))
+    finally:
+        for group, rate in rates:
+            group["lr"] = rate
+        snapshot.restore_(parts)
+        for param in set(optimizer.state) - states:
+            del optimizer.state[param]
+    return Rehearsal(factor, tuple(losses))
+
+
+def _step(objective: Objective, optimizer: Optimizer) -> float:
+    first: list[float] = []
+
+    def closure() -> torch.Tensor:
+        with torch.enable_grad():
+            optimizer.zero_grad()
+            loss = objective()
+            loss.backward()
+        first.append(_read(loss))
+        return loss
+
+    if _needs_closure(optimizer):
+        optimizer.step(closure)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    else:
+        closure()
+        optimizer.step()
+    return first[0]
+
+
+def _read(loss: torch.Tensor) -> float:
+    value = read_tensor_scalar(loss.detach())
+    return math.nan if value is None else value
+
+
+def _needs_closure(optimizer: Optimizer) -> bool:
+    return isinstance(optimizer, torch.optim.LBFGS)
+
+
+def ends_lower(rehearsals: Sequence[Rehearsal]) -> bool:
+    """Whether any of them brought the loss down."""
+    return any(not each.diverged and each.losses[-1] < each.losses[0] for each in rehearsals)

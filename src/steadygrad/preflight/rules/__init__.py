@@ -1,0 +1,19 @@
+"""The rules of the check, a file each: from evidence to measurements beside their limits, and to findings."""
+
+from .attention import attention
+from .data import data
+from .depth import depth
+from .half import half
+from .head import head
+from .learning_rate import learning_rate
+from .loss_scale import loss_scale
+from .nonfinite import nonfinite
+from .recurrent import recurrent
+from .symmetric import symmetric
+from .units import units
+from .weights import weights
+
+RULES = (nonfinite, data, loss_scale, half, head, depth, weights, symmetric, units, attention, recurrent, learning_rate)
+"""Every rule, in the order in which their measurements are shown."""
+
+__all__ = ["RULES"]

@@ -1,0 +1,39 @@
+"""Attention that looks at one place only, before it has learned where to look."""
+
+from collections.abc import Iterator
+
+from ...findings import Finding, Measurement
+from ..evidence import Evidence
+
+SHARP = 0.25
+"""Entropy of the weights against that of looking everywhere alike, below which softmax passes next to no gradient."""
+
+SPREAD = 15.0
+"""Difference of two logits of one query: exp(-15) is nothing."""
+
+
+def attention(evidence: Evidence) -> Iterator[Finding | Measurement]:
+    """`attention-logits` if the weights are nearly one-hot at the start because logits are large."""
+    seen = evidence.base.attentions
+    if not seen:
+        return
+    worst = min(seen, key=lambda each: each.relative_entropy)
+    sharp = not worst.relative_entropy >= SHARP and not worst.spread <= SPREAD
+    yield Measurement(
+        "relative entropy of attention",
+        worst.layer,
+        worst.relative_entropy,
+        f"at least {SHARP:g}",
+        "a softmax that is one-hot has no derivative",
+        sharp,
+    )
+    if sharp:
+        yield Finding(
+            "attention-logits",
+            0.9,
+            worst.layer,
+            f"attention after {worst.layer} is nearly one-hot at the start: logits of one query lie up to "
+            f"{worst.spread:.3g} apart, entropy {worst.relative_entropy:.0%} of uniform",
+            {"relative_entropy": worst.relative_entropy, "logit_spread": worst.spread},
+            ("divide-logits-by-sqrt-d", "qk-norm", "rescale-query-key-weights"),
+        )

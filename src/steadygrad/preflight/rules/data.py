@@ -1,0 +1,80 @@
+"""The scale of the inputs: what standardising them would change."""
+
+import math
+from collections.abc import Iterator
+
+from ...findings import Finding, Measurement
+from ..evidence import Evidence
+from ..observed import Pass
+
+LARGEST = 10.0
+"""Root mean square of an input beyond which its scale is looked at: raw pixels, prices, pressures are far beyond."""
+
+SMALLEST = 0.03
+"""The same downwards."""
+
+UNEVEN = 30.0
+"""Ratio of the largest feature to the usual one: one step serves the largest feature and none of the others."""
+
+EFFECT = math.log(10.0)
+"""Nats by which standardising must calm gradients, loss or units before scale is called a fault."""
+
+
+def data(evidence: Evidence) -> Iterator[Finding | Measurement]:
+    """`input-scale` if standardising the inputs makes the same weights behave, else only the numbers."""
+    worst, most = None, 0.0
+    for each in evidence.inputs:
+        beyond = each.rms > LARGEST or 0 < each.rms < SMALLEST or each.feature_ratio > UNEVEN
+        yield Measurement(
+            "input rms",
+            each.name,
+            each.rms,
+            f"{SMALLEST:g} to {LARGEST:g}, features within {UNEVEN:g} times each other",
+            "initial weights are made for inputs of about unit size",
+            beyond,
+        )
+        deviation = max(abs(math.log(max(each.rms, 1e-300))), math.log(max(1.0, each.feature_ratio))) if beyond else 0.0
+        if deviation > most:
+            worst, most = each, deviation
+    if worst is None or evidence.standard_inputs is None:
+        return
+    nats, words = effect(evidence.base, evidence.standard_inputs)
+    if nats < EFFECT:
+        return
+    what = f"root mean square {worst.rms:.3g}"
+    if worst.feature_ratio > UNEVEN:
+        what += f", one feature {worst.feature_ratio:.3g} times the usual one"
+    yield Finding(
+        "input-scale",
+        min(0.98, 0.8 + nats / 50),
+        worst.name,
+        f"{worst.name} has {what}: with standardised inputs {words}",
+        {
+            "rms": worst.rms,
+            "feature_ratio": worst.feature_ratio,
+            "grad_norm": evidence.base.grad_norm,
+            "grad_norm_standardised": evidence.standard_inputs.grad_norm,
+            "loss": evidence.base.loss,
+            "loss_standardised": evidence.standard_inputs.loss,
+        },
+        ("standardise-inputs", "input-batchnorm"),
+    )
+
+
+def effect(before: Pass, after: Pass) -> tuple[float, str]:
+    """How much calmer a pass is with one thing changed, in nats of what changed most, and in words."""
+    if after.finite and not before.finite:
+        return 20.0, f"the gradient is finite (norm {after.grad_norm:.3g})"
+    if not after.finite:
+        return 0.0, "nothing is gained"
+    best, words = math.log(max(before.grad_norm, 1e-300) / max(after.grad_norm, 1e-300)), ""
+    words = f"the gradient norm is {after.grad_norm:.3g} in place of {before.grad_norm:.3g}"
+    pinned = _idle(before) - _idle(after)
+    if pinned > 0.5:
+        best, words = max(best, 5 * pinned), f"{_idle(after):.0%} of the units are idle in place of {_idle(before):.0%}"
+    return best, words
+
+
+def _idle(one: Pass) -> float:
+    """The largest share of dead units or pinned entries in any layer."""
+    return max((max(each.dead, each.saturated) for each in one.activity if each.entries > 7), default=0.0)

@@ -1,0 +1,126 @@
+"""How signal and gradient change with depth."""
+
+import math
+from collections.abc import Iterator
+
+from ...findings import Finding, Measurement
+from ..chain import Layer, gain_per_level, gradient, signal
+from ..evidence import Evidence
+from .head import excess, loudest
+
+EXPLODES = 100.0
+"""Gradient of the first levels against that of the last ones. Sound deep nets stay within a few tens."""
+
+VANISHES = 1e-4
+"""The same downwards. Five default layers with ReLU shrink it to a hundredth, and learn."""
+
+SIGNAL = 1e3
+"""Growth of the signal that leaves no room: the next step changes outputs by thousands."""
+
+
+def depth(evidence: Evidence) -> Iterator[Finding | Measurement]:
+    """`init-gain` if gradients explode towards the first layers, `vanishing-depth` if nothing of them arrives."""
+    chain = evidence.chain
+    signals, grads = signal(chain), gradient(chain)
+    last = chain[-1].name if chain else ""
+    for words, gain in (
+        ("signal gain per layer", gain_per_level(signals)),
+        ("gradient gain per layer", _backward(grads)),
+    ):
+        if gain is not None:
+            total = gain ** max(1, len(signals) - 1)
+            yield Measurement(
+                words,
+                f"{len(chain)} layers",
+                gain,
+                "end to end within 1/30 and 30",
+                "what grows or shrinks by a factor a layer does so exponentially with depth",
+                not 1 / 30 < total < 30,
+            )
+    if not evidence.base.finite:
+        yield from _overflown(evidence, signals)
+        return
+    ratio = end_to_end(grads)
+    if ratio is None:
+        return
+    yield Measurement(
+        "gradient of the first layers",
+        f"against {last}",
+        ratio,
+        f"{VANISHES:g} to {EXPLODES:g}",
+        "early layers are to learn with the late ones",
+        not VANISHES <= ratio <= EXPLODES,
+    )
+    if ratio > EXPLODES and not _by_time(evidence) and not excess(evidence.base):
+        place = _steepest(chain) or loudest(chain)
+        yield Finding(
+            "init-gain",
+            min(0.95, 0.7 + math.log(ratio / EXPLODES) / 20),
+            place.name if place else last,
+            f"the gradient grows by {ratio:.3g} on its way from the last layers to the first ones",
+            {"grad_gain": ratio, "grad_gain_per_layer": _backward(grads), "layers": len(chain)},
+            ("auto-initialisation", "lsuv", "fixup", "clip-global-norm"),
+        )
+    if 0 < ratio < VANISHES and not _idle(evidence):
+        yield Finding(
+            "vanishing-depth",
+            min(0.95, 0.7 + math.log(VANISHES / ratio) / 40),
+            chain[0].name,
+            f"of the gradient {ratio:.2g} arrives at the first layers: they do not learn",
+            {"grad_gain": ratio, "grad_gain_per_layer": _backward(grads), "layers": len(chain)},
+            ("auto-initialisation", "residual-connections", "normalisation"),
+        )
+
+
+def end_to_end(grads: dict[int, float]) -> float | None:
+    """The gradient of the first third of the levels against that of the last third."""
+    levels = sorted(grads)
+    if len(levels) < 3:
+        return None
+    third = max(1, len(levels) // 3)
+    early = max(grads[level] for level in levels[:third])
+    late = max(grads[level] for level in levels[-third:])
+    return early / late if late > 0 else None
+
+
+def _backward(grads: dict[int, float]) -> float | None:
+    gain = gain_per_level(grads)
+    return None if not gain else 1 / gain
+
+
+def _by_time(evidence: Evidence) -> bool:
+    """Whether it is a recurrence that makes gradients grow."""
+    return any(each.exponents and each.exponents[0] * each.steps > math.log(EXPLODES) for each in evidence.recurrences)
+
+
+def _idle(evidence: Evidence) -> bool:
+    """Whether units that do nothing are the reason."""
+    return any(each.dead > 0.9 or each.saturated > 0.6 for each in evidence.base.activity if each.entries > 7)
+
+
+def _steepest(chain: list[Layer]) -> Layer | None:
+    """The first layer that amplifies by more than its share."""
+    for layer in chain:
+        if layer.input_rms and layer.output_rms / layer.input_rms > 3.0:
+            return layer
+    return None
+
+
+def _overflown(evidence: Evidence, signals: dict[int, float]) -> Iterator[Finding]:
+    """A pass that overflows because layer after layer amplifies."""
+    origin = evidence.origin
+    if origin is None or any(each.nonfinite for each in (*evidence.inputs, *evidence.targets)):
+        return
+    start = min(signals, default=0)
+    known = [value for value in signals.values() if math.isfinite(value)]
+    grown = max(known, default=0.0) / max(signals.get(start, 1.0), 1e-30)
+    if grown > SIGNAL or (origin.largest_input > 1e4 and grown > 30):
+        place = _steepest(evidence.chain) or loudest(evidence.chain)
+        yield Finding(
+            "init-gain",
+            0.9,
+            place.name if place else origin.where,
+            f"the signal grows by {grown:.3g} before {origin.op} overflows in the {origin.phase} pass",
+            {"gain": grown, "op": origin.op, "phase": origin.phase},
+            ("auto-initialisation", "lsuv"),
+        )

@@ -1,0 +1,54 @@
+"""Room in reduced precision: the largest activation against the largest number of its type."""
+
+from collections.abc import Iterator
+
+from ...findings import Finding, Measurement
+from ..evidence import Evidence
+
+LARGEST = {"float16": 65504.0, "bfloat16": 3.39e38, "float32": 3.40e38, "float64": 1.8e308}
+
+ROOM = 8.0
+"""An activation nearer to the end of its range than this factor overflows with the first larger batch."""
+
+
+def half(evidence: Evidence) -> Iterator[Finding | Measurement]:
+    """`half-overflow` if a float16 activation has reached the end of its range, or nearly so."""
+    calls = evidence.base.calls
+    if not calls:
+        return
+    # NaN counts as the largest: it comes of an overflow.
+    top = max(calls, key=lambda call: float("inf") if call.output_absmax != call.output_absmax else call.output_absmax)
+    yield Measurement(
+        "largest activation",
+        top.layer,
+        top.output_absmax,
+        f"{LARGEST['float16'] / ROOM:.0f} in float16, whose range ends at 65504",
+        "what overflows is infinite, and then NaN",
+        not top.output_absmax <= LARGEST["float16"] / ROOM,
+    )
+    beyond = [call for call in calls if call.dtype == "float16" and not call.output_absmax <= LARGEST["float16"] / ROOM]
+    if beyond:
+        first = beyond[0]
+        yield Finding(
+            "half-overflow",
+            0.95 if not evidence.base.finite else 0.8,
+            first.layer,
+            f"{first.layer} puts out {first.output_absmax:.3g} in float16, whose range ends at 65504",
+            {"absmax": first.output_absmax, "range": LARGEST["float16"], "dtype": first.dtype},
+            ("bfloat16", "float32-for-this-layer", "rescale-initialisation"),
+        )
+    elif not evidence.base.finite and any(call.dtype == "float16" for call in calls):
+        origin = evidence.origin
+        yield Finding(
+            "half-overflow",
+            0.8,
+            "loss" if origin is None else origin.where or origin.op,
+            "a float16 pass is not finite"
+            + (
+                ""
+                if origin is None
+                else f": {origin.op} in the {origin.phase} pass, from numbers up to {origin.largest_input:.3g}"
+            ),
+            {"range": LARGEST["float16"], "op": "" if origin is None else origin.op},
+            ("bfloat16", "loss-scaling", "float32-for-this-layer"),
+        )

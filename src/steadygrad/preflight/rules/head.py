@@ -1,0 +1,99 @@
+"""The first loss against that of a model which knows nothing."""
+
+import math
+from collections.abc import Iterator
+
+from ...findings import Finding, Measurement
+from ..chain import Layer
+from ..evidence import Evidence
+from ..observed import Pass
+
+LOUD = 10.0
+"""Outputs this many times larger than targets and than 1 are noise that has to be unlearned first."""
+
+
+def head(evidence: Evidence) -> Iterator[Finding | Measurement]:
+    """`init-gain` if the first outputs are so large that the loss is far above that of a uniform guess."""
+    base = evidence.base
+    for each in base.losses:
+        expected = math.log(each.classes) if each.classes > 1 else 0.0
+        yield Measurement(
+            "initial loss",
+            each.function,
+            each.mean_loss,
+            f"about log {each.classes} = {expected:.3g}",
+            "before it has learned anything a model should guess, not be sure",
+            excess(base) > 0,
+        )
+        break
+    over = excess(base)
+    noise = loudness(evidence)
+    if noise is not None:
+        yield Measurement(
+            "output rms", "output", base.output_rms or 0.0, f"at most {LOUD:g} times the target's", "", noise > LOUD
+        )
+    if not over and not (noise or 0.0) > LOUD:
+        return
+    calmed = evidence.standard_inputs is not None and not excess(evidence.standard_inputs) > over / 4
+    if calmed and not loud_after(evidence):
+        return  # it is the inputs
+    place = loudest(evidence.chain)
+    if place is None:
+        return
+    words = (
+        f"the first loss is {base.losses[0].mean_loss:.3g} where a guess has {math.log(base.losses[0].classes):.3g}: "
+        f"logits have root mean square {base.losses[0].logits_rms:.3g}"
+        if over
+        else f"the first outputs have root mean square {base.output_rms:.3g}, far above the targets'"
+    )
+    yield Finding(
+        "init-gain",
+        0.9,
+        place.name,
+        f"{words}; {place.name} amplifies most",
+        {
+            "loss": base.loss,
+            "output_rms": base.output_rms,
+            "gain": place.output_rms / place.input_rms if place.input_rms else None,
+        },
+        ("auto-initialisation", "lsuv", "scale-down-the-head"),
+    )
+
+
+def excess(one: Pass) -> float:
+    """By how much the first loss is above a guess, if that is far."""
+    over = 0.0
+    for each in one.losses:
+        if each.classes > 1:
+            expected = math.log(each.classes)
+            above = each.mean_loss - expected if math.isfinite(each.mean_loss) else math.inf
+            if above > max(2.0, expected):
+                over = max(over, above)
+    return over
+
+
+def loudness(evidence: Evidence, one: Pass | None = None) -> float | None:
+    """The outputs' size against the targets', where both are of one kind."""
+    one = one or evidence.base
+    if one.losses or len(evidence.targets) != 1 or one.output_rms is None:
+        return None
+    target = evidence.targets[0]
+    return one.output_rms / max(1.0, target.rms, abs(target.mean))
+
+
+def loud_after(evidence: Evidence) -> bool:
+    """Whether outputs are still loud with standardised inputs."""
+    noise = loudness(evidence, evidence.standard_inputs)
+    return noise is not None and noise > LOUD
+
+
+def loudest(chain: list[Layer]) -> Layer | None:
+    """The layer whose weights amplify most, against what keeps the size of a signal."""
+
+    def gain(layer: Layer) -> float:
+        if not layer.input_rms:
+            return layer.output_rms / 3 if layer.kind == "embedding" else 0.0
+        value = layer.output_rms / layer.input_rms
+        return math.inf if math.isnan(value) else value
+
+    return max(chain, key=gain, default=None)

@@ -1,0 +1,48 @@
+"""The learning rate: sharpness against what the optimizer bears, and a few real steps."""
+
+import math
+from collections.abc import Iterator
+
+from ...findings import Finding, Measurement
+from ..evidence import Evidence
+from ..rehearsal import ends_lower
+
+
+def learning_rate(evidence: Evidence) -> Iterator[Finding | Measurement]:
+    """`learning-rate` if some steps on one batch make its loss worse, and smaller steps make it better."""
+    edge = evidence.edge
+    if edge is not None:
+        yield Measurement(
+            "sharpness over its limit",
+            f"{edge.optimizer}, lr {edge.lr:g}",
+            edge.ratio,
+            "1",
+            f"beyond {edge.formula} a step overshoots along the sharpest direction",
+            edge.ratio > 1,
+        )
+    if not evidence.rehearsals:
+        return
+    first, rest = evidence.rehearsals[0], evidence.rehearsals[1:]
+    yield Measurement(
+        f"loss after {len(first.losses) - 1} steps",
+        evidence.optimizer,
+        first.losses[-1],
+        f"below {first.losses[0]:.4g}, where it began",
+        "one batch is easy to learn",
+        first.diverged,
+    )
+    if first.diverged and ends_lower(rest):
+        good = next(each for each in rest if ends_lower([each]))
+        yield Finding(
+            "learning-rate",
+            0.9 if edge is not None and edge.ratio > 1 else 0.75,
+            evidence.optimizer,
+            f"{len(first.losses) - 1} steps on one batch take its loss from {first.losses[0]:.3g} to "
+            f"{first.losses[-1]:.3g}; at {good.factor:g} times the learning rate to {good.losses[-1]:.3g}",
+            {
+                "sharpness_ratio": None if edge is None else edge.ratio,
+                "losses": [value if math.isfinite(value) else str(value) for value in first.losses],
+                "stable_factor": good.factor,
+            },
+            ("lower-learning-rate", "warm-up", "clip-global-norm"),
+        )

@@ -1,0 +1,70 @@
+"""The scale of the loss: summed over the batch, or against targets that are far from unit size."""
+
+import math
+from collections.abc import Iterator
+
+from ...findings import Finding, Measurement
+from ..evidence import Evidence
+from .data import EFFECT, LARGEST, effect
+
+GROWTH = (1.8, 2.2)
+"""What twice the same samples make of a loss that is summed over them."""
+
+
+def loss_scale(evidence: Evidence) -> Iterator[Finding | Measurement]:
+    """`loss-scale` if the loss doubles with the batch, or if standardised targets make the gradient behave."""
+    yield from _summed(evidence)
+    yield from _targets(evidence)
+
+
+def _summed(evidence: Evidence) -> Iterator[Finding | Measurement]:
+    loss, twice = evidence.base.loss, evidence.doubled_loss
+    ratio = twice / loss if twice is not None and loss and math.isfinite(loss) else math.nan
+    if math.isfinite(ratio):
+        summed = GROWTH[0] < ratio < GROWTH[1]
+        yield Measurement("loss of the batch twice", "loss", ratio, "1", "a mean does not grow with the batch", summed)
+    else:
+        summed = evidence.base.reduction == "sum"
+    if not summed:
+        return
+    rows = evidence.rows or 1
+    yield Finding(
+        "loss-scale",
+        0.95 if math.isfinite(ratio) else 0.85,
+        "loss",
+        f"the loss is summed over the batch, not averaged: gradients are {rows} times as large as those of the mean, "
+        "and change with the batch size",
+        {"doubled_ratio": ratio, "samples": rows, "grad_norm": evidence.base.grad_norm, "reduction": "sum"},
+        ("mean-reduction", "divide-learning-rate-by-batch-size"),
+    )
+
+
+def _targets(evidence: Evidence) -> Iterator[Finding | Measurement]:
+    for each in evidence.targets:
+        size = max(each.rms, abs(each.mean))
+        yield Measurement(
+            "target rms",
+            each.name,
+            size,
+            f"at most {LARGEST:g}",
+            "a network's first outputs are of about unit size",
+            size > LARGEST,
+        )
+        if size <= LARGEST or evidence.standard_target is None:
+            continue
+        nats, words = effect(evidence.base, evidence.standard_target)
+        if nats >= EFFECT:
+            yield Finding(
+                "loss-scale",
+                min(0.97, 0.8 + nats / 50),
+                each.name,
+                f"{each.name} has mean {each.mean:.3g} and standard deviation {each.std:.3g}: standardised, {words}",
+                {
+                    "rms": each.rms,
+                    "mean": each.mean,
+                    "std": each.std,
+                    "grad_norm": evidence.base.grad_norm,
+                    "grad_norm_standardised": evidence.standard_target.grad_norm,
+                },
+                ("standardise-targets",),
+            )

@@ -1,0 +1,53 @@
+"""Numbers that are not finite: in the batch, or made by an operation of the model or the loss."""
+
+import math
+from collections.abc import Iterator
+
+from ...findings import Finding, Measurement
+from ..evidence import Evidence
+
+OVERFLOWS = 1e4
+"""An operation whose inputs are this large was given too much; one that fails on smaller ones is unsafe by itself."""
+
+
+def nonfinite(evidence: Evidence) -> Iterator[Finding | Measurement]:
+    """`nonfinite-data` where the batch has NaN or infinity and the loss or gradient with it, else `unsafe-op`."""
+    bad = [each for each in (*evidence.inputs, *evidence.targets) if each.nonfinite]
+    count = sum(each.nonfinite for each in bad)
+    yield Measurement(
+        "non-finite numbers", "batch", float(count), "0", "one NaN in a batch reaches every weight", bool(count)
+    )
+    if evidence.base.finite:
+        return  # what the model masks on purpose has no effect
+    if bad:
+        yield Finding(
+            "nonfinite-data",
+            0.97,
+            bad[0].name,
+            f"{bad[0].name} holds {bad[0].nonfinite} numbers that are NaN or infinite, and the loss or its gradient "
+            "with them",
+            {"nonfinite_count": count, "loss": evidence.base.loss, "grad_norm": evidence.base.grad_norm},
+            ("drop-or-impute-nonfinite-samples",),
+        )
+        return
+    origin = evidence.origin
+    if origin is None or origin.largest_input > OVERFLOWS or _is_half(evidence):
+        return  # the rules of scale and of half precision say why it became so large
+    yield Finding(
+        "unsafe-op",
+        0.9,
+        origin.where or origin.op,
+        f"{origin.op} makes {'its derivative' if origin.phase == 'backward' else 'a result'} non-finite of finite "
+        f"numbers, in the {origin.phase} pass, shape {origin.shape}",
+        {
+            "op": origin.op,
+            "phase": origin.phase,
+            "largest_input": origin.largest_input,
+            "loss": evidence.base.loss if math.isfinite(evidence.base.loss) else str(evidence.base.loss),
+        },
+        ("add-epsilon-inside-the-operation", "use-the-stable-form"),
+    )
+
+
+def _is_half(evidence: Evidence) -> bool:
+    return any(call.dtype == "float16" for call in evidence.base.calls)

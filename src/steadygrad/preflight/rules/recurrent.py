@@ -1,0 +1,61 @@
+"""Recurrent layers over time: what a perturbation becomes, and how much of the gradient arrives."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from ...findings import Finding, Measurement
+from ..evidence import Evidence
+
+EXPANDS = math.log(30.0)
+"""Nats over all time steps from which the recurrence amplifies more than a clip can hide."""
+
+FORGETS = -1.5
+"""Nats a step below which nothing survives a handful of steps. torch's defaults lie between -0.9 and -0.3."""
+
+MEMORY = 8
+"""Steps of a sequence from which such a memory is too short."""
+
+
+def recurrent(evidence: Evidence) -> Iterator[Finding | Measurement]:
+    """`recurrent-gain` and `vanishing-recurrent`, from Lyapunov exponents and the gradient by time step."""
+    for each in evidence.recurrences:
+        leading = each.exponents[0] if each.exponents else math.nan
+        total = leading * each.steps
+        curve = evidence.time_gradients.get(each.name, ())
+        yield Measurement(
+            "leading Lyapunov exponent",
+            each.name,
+            leading,
+            f"{FORGETS:g} to {EXPANDS / max(1, each.steps):.2g} nats a step",
+            "the gradient changes by exp of it a step",
+            total > EXPANDS or leading < FORGETS,
+        )
+        grown = _growth(curve)
+        if total > EXPANDS and (grown is None or grown > 3.0):
+            yield Finding(
+                "recurrent-gain",
+                min(0.97, 0.8 + total / 100),
+                each.name,
+                f"a perturbation of the state grows by exp({leading:.2g}) a step, over {each.steps} steps by "
+                f"{math.exp(min(700.0, total)):.2g}",
+                {"lyapunov_exponent": leading, "steps": each.steps, "spectral_radius": each.radius, "growth": grown},
+                ("orthogonal-recurrent-init", "clip-global-norm", "gradient-flossing"),
+            )
+        elif leading < FORGETS and each.steps >= MEMORY:
+            yield Finding(
+                "vanishing-recurrent",
+                0.85,
+                each.name,
+                f"of the gradient exp({leading:.2g}) is left a step back, after {each.steps} steps "
+                f"{math.exp(max(-700.0, total)):.2g}: nothing is learned across time",
+                {"lyapunov_exponent": leading, "steps": each.steps, "spectral_radius": each.radius},
+                ("orthogonal-recurrent-init", "chrono-init", "gradient-flossing"),
+            )
+
+
+def _growth(curve: Sequence[float]) -> float | None:
+    """The largest gradient of any step against that of the last one; None where the curve says nothing."""
+    known = [value for value in curve if math.isfinite(value)]
+    if len(known) < 4 or not known[-1] > 0:
+        return None
+    return max(known) / known[-1]

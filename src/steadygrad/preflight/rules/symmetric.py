@@ -1,0 +1,31 @@
+"""Weights whose units are the same, and stay so."""
+
+from collections.abc import Iterator
+
+from ...findings import Finding, Measurement
+from ..evidence import Evidence
+
+
+def symmetric(evidence: Evidence) -> Iterator[Finding | Measurement]:
+    """`symmetric-init` if units start alike and some steps do not tell them apart."""
+    alike = [each for each in evidence.weights if each.alike]
+    stuck = [each for each in alike if each.stays_alike]
+    yield Measurement(
+        "layers whose units are alike",
+        alike[0].layer if alike else "weights",
+        float(len(alike)),
+        "0 after some steps",
+        "units with the same weights get the same gradient and stay one unit; zeros at the end of a branch do not",
+        bool(stuck),
+    )
+    if stuck:
+        first = stuck[0]
+        yield Finding(
+            "symmetric-init",
+            0.95,
+            first.layer,
+            f"the {first.shape[0]} units of {first.layer} start with the same weights ({first.rms:.3g}) and get the "
+            "same gradient: they stay one unit",
+            {"layers": len(stuck), "units": first.shape[0], "weight_rms": first.rms},
+            ("random-initialisation", "auto-initialisation"),
+        )

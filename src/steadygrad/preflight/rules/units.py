@@ -1,0 +1,54 @@
+"""Units that do nothing from the start: ReLUs that never fire, sigmoids and tanhs pinned at their ends."""
+
+from collections.abc import Iterator
+
+from ...findings import Finding, Measurement
+from ..evidence import Evidence
+
+DEAD = 0.9
+"""Share of dead units of a layer. Half of a deep default net's may be dead in one batch, and it learns."""
+
+SATURATED = 0.6
+"""Share of pinned entries."""
+
+ENTRIES = 8
+"""Values of a unit in the batch below which chance alone leaves many at zero."""
+
+
+def units(evidence: Evidence) -> Iterator[Finding | Measurement]:
+    """`dead-units` and `saturation`, named by the layer before them."""
+    counted = [each for each in evidence.base.activity if each.entries >= ENTRIES and each.units > 1]
+    dead = max(counted, key=lambda each: each.dead, default=None)
+    pinned = max(counted, key=lambda each: each.saturated, default=None)
+    for worst, share, limit, words in (
+        (dead, dead.dead if dead else 0.0, DEAD, "dead units"),
+        (pinned, pinned.saturated if pinned else 0.0, SATURATED, "saturated entries"),
+    ):
+        if worst is not None:
+            yield Measurement(
+                words, worst.layer, share, f"at most {limit:g}", "no gradient goes through them", share > limit
+            )
+    if dead is not None and dead.dead > DEAD and not _is_silent(evidence, dead.layer):
+        yield Finding(
+            "dead-units",
+            0.9,
+            dead.layer,
+            f"{dead.dead:.0%} of the {dead.units} units after {dead.layer} are zero for the whole batch: they get no "
+            "gradient",
+            {"dead_fraction": dead.dead, "units": dead.units, "entries": dead.entries},
+            ("zero-bias", "leaky-relu", "auto-initialisation"),
+        )
+    if pinned is not None and pinned.saturated > SATURATED:
+        yield Finding(
+            "saturation",
+            0.85,
+            pinned.layer,
+            f"{pinned.saturated:.0%} of the {pinned.function} outputs after {pinned.layer} are pinned at an end",
+            {"saturated_fraction": pinned.saturated, "function": pinned.function},
+            ("rescale-initialisation", "standardise-inputs"),
+        )
+
+
+def _is_silent(evidence: Evidence, layer: str) -> bool:
+    """Whether a layer puts out nothing at all: then its weights are zero, and not its units dead."""
+    return all(call.output_rms == 0.0 for call in evidence.base.calls if call.layer == layer)

@@ -1,0 +1,109 @@
+"""The same batch with one thing changed: twice as long, or brought to a common scale."""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from ..measure.objective import Objective
+
+
+def doubled(objective: Objective) -> Any:
+    """The batch with each sample twice; None where it is not to be seen which dimension the samples lie along."""
+    size = batch_size(objective)
+    if size is None:
+        return None
+    target = objective.target
+
+    def twice(value: Tensor) -> Tensor:
+        if value.ndim == 0:
+            return value
+        # Time may come first, and so may the layers of an initial state.
+        dim = next((place for place in range(min(2, value.ndim)) if value.shape[place] == size), None)
+        return value if dim is None else torch.cat([value, value], dim)
+
+    return objective.with_parts(mapped(objective.inputs, twice), mapped(target, twice))
+
+
+def batch_size(objective: Objective) -> int | None:
+    """How many samples there are: the length of the target, or of the inputs where they agree."""
+    for part in (objective.target, objective.inputs):
+        sizes = {tensor.shape[0] for _, tensor in tensors_in(part) if tensor.ndim}
+        if len(sizes) == 1:
+            return sizes.pop()
+    return None
+
+
+def standardised(objective: Objective, *, inputs: bool = False, target: bool = False) -> Any:
+    """The batch with floating inputs, or targets, at mean 0 and variance 1: inputs by feature, targets as a whole."""
+    given, wanted = objective.inputs, objective.target
+    if inputs:
+        given = mapped(given, by_feature)
+    if target:
+        wanted = mapped(wanted, as_a_whole)
+    return objective.with_parts(given, wanted)
+
+
+def by_feature(value: Tensor) -> Tensor:
+    """Each feature at mean 0 and variance 1: of images each channel, else each entry of the last dimension."""
+    if not value.is_floating_point() or value.numel() < 2:
+        return value
+    dims = [place for place in range(value.ndim) if place != feature_dim(value)]
+    if value.ndim < 2 or feature_dim(value) is None:
+        return as_a_whole(value)
+    wide = value.double()
+    spread = wide.std(dims, keepdim=True, unbiased=False)
+    constant = spread <= 1e-6 * wide.abs().amax(dims, keepdim=True)
+    return torch.where(constant, 0.0, (wide - wide.mean(dims, keepdim=True)) / spread.clamp(min=1e-300)).to(value.dtype)
+
+
+def feature_dim(value: Tensor) -> int | None:
+    """Where a tensor's features lie: 1 of maps, the last of rows and sequences, nowhere in a plain vector."""
+    if value.ndim < 2:
+        return None
+    return 1 if value.ndim > 3 else value.ndim - 1
+
+
+def as_a_whole(value: Tensor) -> Tensor:
+    """The whole tensor at mean 0 and variance 1."""
+    if not value.is_floating_point() or value.numel() < 2:
+        return value
+    wide = value.double()
+    return ((wide - wide.mean()) / wide.std(unbiased=False).clamp(min=1e-12)).to(value.dtype)
+
+
+def mapped(thing: Any, change: Any) -> Any:
+    """The same structure with each tensor changed."""
+    if isinstance(thing, Tensor):
+        return change(thing)
+    if isinstance(thing, PackedSequence):
+        return thing._replace(data=change(thing.data)) if change is not None else thing
+    if isinstance(thing, Mapping):
+        return {key: mapped(value, change) for key, value in thing.items()}
+    if isinstance(thing, tuple) and hasattr(thing, "_fields"):
+        return type(thing)(*(mapped(value, change) for value in thing))
+    if isinstance(thing, (list, tuple)):
+        return type(thing)(mapped(value, change) for value in thing)
+    if is_dataclass(thing) and not isinstance(thing, type):
+        return replace(thing, **{each.name: mapped(getattr(thing, each.name), change) for each in fields(thing)})
+    return thing
+
+
+def tensors_in(thing: Any, name: str = "") -> list[tuple[str, Tensor]]:
+    """Every tensor of a structure, with where it lies: "[0]", "images"."""
+    if isinstance(thing, Tensor):
+        return [(name, thing)]
+    if isinstance(thing, PackedSequence):
+        return [(name, thing.data)]
+    if isinstance(thing, Mapping):
+        items = [(f"{name}.{key}" if name else str(key), value) for key, value in thing.items()]
+    elif isinstance(thing, (list, tuple)):
+        items = [(f"{name}[{place}]", value) for place, value in enumerate(thing)]
+    elif is_dataclass(thing) and not isinstance(thing, type):
+        items = [(f"{name}.{each.name}" if name else each.name, getattr(thing, each.name)) for each in fields(thing)]
+    else:
+        return []
+    return [found for path, value in items for found in tensors_in(value, path)]
