@@ -145,6 +145,11 @@ def any_nan(tensors: Sequence[Tensor]) -> bool:
     return any(bool(torch.isnan(dense_values(tensor.detach())).any()) for tensor in tensors if tensor.numel())
 
 
+def any_positive_infinity(tensors: Sequence[Tensor]) -> bool:
+    """Whether any element of any of the tensors is +inf. Not for the hot path."""
+    return any(bool(torch.isposinf(dense_values(tensor.detach())).any()) for tensor in tensors if tensor.numel())
+
+
 def global_norm(norms: np.ndarray) -> float:
     """The root of the sum of squares of the non-negative entries, without overflow; NaN if any is NaN.
 

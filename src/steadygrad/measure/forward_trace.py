@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from .._readback import any_nonfinite
 from .activations import MARGIN, dead_fraction, saturated_fraction
 from .focus import Focus, attention_focus, logit_focus
-from .overrides import SOFTMAXES, without_overrides
+from .overrides import MASKING, SOFTMAXES, without_overrides
 
 MULTIPLICATIONS = {
     **dict.fromkeys(("linear", "bilinear", "matmul", "mm", "bmm", "mv", "__matmul__", "__rmatmul__"), "linear"),
@@ -29,9 +30,12 @@ RECTIFIERS = frozenset({"relu", "relu_", "relu6", "hardswish"})
 BOUNDED = {"sigmoid": (0.0, 1.0), "sigmoid_": (0.0, 1.0), "tanh": (-1.0, 1.0), "tanh_": (-1.0, 1.0)}
 TANH_STATES = frozenset({"rnn_tanh", "rnn_tanh_cell", "gru", "gru_cell"})
 DROPOUTS = frozenset({F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout})
+WEIGHTINGS = frozenset({"matmul", "__matmul__", "bmm", "einsum", "mul", "__mul__", "__rmul__", "baddbmm"})
+"""Functions by which shares weigh something."""
+
 NORMALISATIONS = frozenset({"layer_norm", "batch_norm", "group_norm", "instance_norm", "rms_norm", "normalize"})
 CLASSIFICATION = frozenset({"cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"})
-UNSEEN = frozenset({"__get__", "__set__", "__delete__", "size", "dim", "stride", "numel", "detach", "backward"})
+UNSEEN = frozenset({"__set__", "__delete__", "size", "dim", "stride", "numel", "detach", "backward"})
 
 
 @dataclass
@@ -102,7 +106,7 @@ class ForwardTrace(TorchFunctionMode):
 
     It sees what hooks on modules do not: weights that are bare parameters, cells written by hand, activations that are
     function calls. What is left out of a pass that is looked at is dropout: it is noise here. Attention logits are
-    measured at `F.scaled_dot_product_attention` and at a softmax over the last of at least three dimensions.
+    measured at `F.scaled_dot_product_attention` and at every softmax whose shares weigh something.
 
     Args:
         parameters: the model's parameters by name.
@@ -122,6 +126,7 @@ class ForwardTrace(TorchFunctionMode):
     activations: list[ActivationCall] = field(default_factory=list)
     attentions: list[tuple[str, Focus]] = field(default_factory=list)
     losses: list[LossCall] = field(default_factory=list)
+    overflows: list[tuple[str, str]] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -130,6 +135,7 @@ class ForwardTrace(TorchFunctionMode):
         self._constants = {id(buffer) for buffer in self.buffers}
         self._derived: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         self._pasts: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+        self._shares: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         self._opened = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -162,6 +168,10 @@ class ForwardTrace(TorchFunctionMode):
             return
         weights = [owned for tensor in given for owned in self._owned(tensor)]
         others = [tensor for tensor in given if not self._is_constant(tensor)]
+        if name in MASKING:
+            pass
+        elif any(tensor.dtype is torch.float16 for tensor in made) and any_nonfinite(made) and not any_nonfinite(given):
+            self.overflows.append((name, self._place(self._past(others)) if others else ""))
         if not others:
             for tensor in made:
                 if id(tensor) not in self._names:
@@ -179,7 +189,8 @@ class ForwardTrace(TorchFunctionMode):
         elif func is F.scaled_dot_product_attention:
             self._attention(past, args, kwargs)
         elif func in SOFTMAXES:
-            self._softmax(past, args, kwargs)
+            self._softmax(past, args, kwargs, made[0])
+        self._see_weighting(name, given, made)
         for tensor in made:
             if id(tensor) not in self._names:
                 self._pasts[tensor] = past
@@ -262,11 +273,25 @@ class ForwardTrace(TorchFunctionMode):
         mask, causal = given.get("attn_mask"), given.get("is_causal", False)
         self.attentions.append((self._place(past), attention_focus(query, key, mask, causal, given.get("scale"))))
 
-    def _softmax(self, past: _Past, args: Any, kwargs: Any) -> None:
+    def _softmax(self, past: _Past, args: Any, kwargs: Any, made: Tensor) -> None:
+        """Shares of two dimensions may be a classifier's; they are attention if something is weighed by them."""
         logits = args[0] if args else kwargs["input"]
         dim = args[1] if len(args) > 1 else kwargs.get("dim")
-        if not logits.is_nested and logits.ndim > 2 and dim in (-1, logits.ndim - 1) and logits.shape[-1] > 1:
-            self.attentions.append((self._place(past), logit_focus(logits)))
+        if logits.is_nested or logits.ndim < 2 or dim is None or logits.shape[dim] < 2:
+            return
+        self._shares[made] = self._place(past), logit_focus(logits.movedim(dim, -1))
+
+    def _see_weighting(self, name: str, given: list[Tensor], made: list[Tensor]) -> None:
+        shares = next((tensor for tensor in given if tensor in self._shares), None)
+        if shares is None:
+            return
+        found = self._shares[shares]
+        if name not in WEIGHTINGS:
+            for tensor in made:
+                self._shares[tensor] = found
+        elif found is not None and any(tensor is not shares and not self._is_constant(tensor) for tensor in given):
+            if not any(found[1] is other for _, other in self.attentions):
+                self.attentions.append(found)
 
     def _place(self, past: _Past) -> str:
         return self.calls[max(past.sources)].layer if past.sources else ""

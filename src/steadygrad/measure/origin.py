@@ -9,15 +9,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from .._readback import any_nan, any_nonfinite, read_tensor_scalar
+from .._readback import any_nan, any_nonfinite, any_positive_infinity, read_tensor_scalar
 from .forward_trace import UNSEEN, tensors_of
-from .overrides import without_overrides
-
-MASKING = frozenset(
-    {"masked_fill", "masked_fill_", "where", "fill_", "full", "full_like", "__setitem__", "triu", "tril", "tensor"}
-    | {"new_full", "scatter", "scatter_", "index_fill", "index_fill_", "masked_scatter", "clamp", "add", "__add__"}
-)
-"""Functions whose infinities are meant: an attention's mask, a running maximum's start."""
+from .overrides import MASKING, without_overrides
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +94,8 @@ class OriginTrace(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         given = [tensor for tensor in tensors_of((args, kwargs)) if tensor.is_floating_point()]
         # Before the call: an operation in place has no input afterwards.
-        sound = name not in UNSEEN and not any_nonfinite(given)
+        # -inf may be a mask, and a softmax of nothing else is no fault of the mask.
+        sound = name not in UNSEEN and not any_nan(given) and not any_positive_infinity(given)
         largest = (
             torch.stack([t.detach().abs().max().float() for t in given if t.numel()]).max() if given and sound else None
         )
@@ -125,7 +120,8 @@ class OriginTrace(TorchFunctionMode):
     ) -> None:
         for tensor in outputs:
             if self._first is None and sound and given:
-                bad = any_nan([tensor]) if name in MASKING else any_nonfinite([tensor])
+                masked = name in MASKING or any_nonfinite(given)
+                bad = any_nan([tensor]) if masked else any_nonfinite([tensor])
                 if bad:
                     size = 0.0 if largest is None else read_tensor_scalar(largest) or 0.0
                     where = self._modules[-1] if self._modules else ""

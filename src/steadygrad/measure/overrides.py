@@ -11,6 +11,13 @@ SOFTMAXES = frozenset({torch.softmax, Tensor.softmax, F.softmax, torch.special.s
 """Every way to call a softmax."""
 
 
+MASKING = frozenset(
+    {"masked_fill", "masked_fill_", "where", "fill_", "full", "full_like", "__setitem__", "triu", "tril", "tensor"}
+    | {"new_full", "scatter", "scatter_", "index_fill", "index_fill_", "masked_scatter", "clamp", "add", "__add__"}
+)
+"""Functions whose infinities are meant: an attention's mask, a running maximum's start."""
+
+
 def without_overrides(func: FunctionType) -> FunctionType:
     """A function of torch that does not offer itself to modes again.
 

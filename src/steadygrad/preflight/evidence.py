@@ -43,12 +43,16 @@ class WeightProfile:
 
 @dataclass(frozen=True, slots=True)
 class Recurrence:
-    """One recurrent layer: spectral radii of its recurrent weights, leading Lyapunov exponents, steps in the batch."""
+    """One recurrent layer: spectral radii of its recurrent weights, leading Lyapunov exponents, steps in the batch.
+
+    `ungated` is a plain recurrent net: it has no gates that training could open.
+    """
 
     name: str
     steps: int
     radius: float
     exponents: tuple[float, ...]
+    ungated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

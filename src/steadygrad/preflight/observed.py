@@ -73,7 +73,8 @@ class Classification:
 @dataclass(frozen=True, slots=True)
 class Pass:
     """Everything measured in one pass. `grad_norms` and `weight_norms` are by parameter; `reduction` is "sum", "mean"
-    or "" as torch's own loss functions note it in the graph."""
+    or "" as torch's own loss functions note it in the graph. `output_spread` is the share of the output that differs from
+    sample to sample; `overflows` are float16 operations with an infinite result of finite numbers, and where."""
 
     loss: float
     calls: tuple[Call, ...]
@@ -81,6 +82,8 @@ class Pass:
     attentions: tuple[Attention, ...]
     losses: tuple[Classification, ...]
     output_rms: float | None
+    output_spread: float
+    overflows: tuple[tuple[str, str], ...]
     grad_norms: dict[str, float]
     weight_norms: dict[str, float]
     reduction: str
@@ -133,6 +136,7 @@ def to_pass(trace: ForwardTrace, loss: Tensor, output: Any, model: nn.Module, re
     with torch._C.DisableTorchFunction():
         total = numbers.add(loss)
         size = numbers.add(None if main is None else rms(main))
+        differing = numbers.add(None if main is None else rms(_rows(main) - _rows(main).mean(0)))
         grads = numbers.add_all([norm_vector([param.grad]) for _, param in graded if param.grad is not None])
         weights = numbers.add_all([norm_vector([param.detach()]) for _, param in named])
         calls = [
@@ -168,6 +172,8 @@ def to_pass(trace: ForwardTrace, loss: Tensor, output: Any, model: nn.Module, re
             for each, places in zip(trace.losses, losses, strict=True)
         ),
         output_rms=_at(read, size),
+        output_spread=(_at(read, differing) or 0.0) / max(_at(read, size) or 0.0, 1e-300),
+        overflows=tuple(trace.overflows),
         grad_norms={name: read[place] for (name, _), place in zip(graded, grads, strict=True)},
         weight_norms={name: read[place] for (name, _), place in zip(named, weights, strict=True)},
         reduction=reduction,
@@ -183,6 +189,10 @@ def main_output(output: Any) -> Tensor | None:
     if isinstance(output, (tuple, list)):
         return next((found for item in output if (found := main_output(item)) is not None and found.ndim), None)
     return main_output(getattr(output, "logits", None)) if output is not None else None
+
+
+def _rows(output: Tensor) -> Tensor:
+    return output.reshape(-1, output.shape[-1] if output.ndim > 1 else 1).double()
 
 
 class _Numbers:

@@ -123,7 +123,9 @@ def _of_layers(name: str, module: nn.RNNBase, call: _Seen) -> list[Recurrence]:
             )
             weight = getattr(module, f"weight_hh_{suffix}")
             radius = _largest(spectral_radius(weight.detach())) if weight.shape[0] % weight.shape[1] == 0 else math.nan
-            found.append(Recurrence(_layered(name, suffix), steps, radius, _numbers(exponents)))
+            found.append(
+                Recurrence(_layered(name, suffix), steps, radius, _numbers(exponents), isinstance(module, nn.RNN))
+            )
     return found
 
 

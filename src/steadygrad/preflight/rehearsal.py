@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 from time import perf_counter
 
 import torch
@@ -29,9 +30,13 @@ class Rehearsal:
 
     @property
     def diverged(self) -> bool:
-        """Whether the loss of the very batch that is trained on ended, and stayed, above where it began."""
-        first, tail = self.losses[0], self.losses[-max(1, len(self.losses) // 4) :]
-        return not all(map(math.isfinite, self.losses)) or min(tail) > first + 0.05 * abs(first)
+        """Whether the loss of the very batch that is trained on stays above where it began."""
+        return not all(map(math.isfinite, self.losses)) or self.end > self.losses[0]
+
+    @property
+    def end(self) -> float:
+        """The median of the last losses."""
+        return median(self.losses[-max(1, len(self.losses) // 4) :])
 
 
 def rehearse(
@@ -103,6 +108,7 @@ def _needs_closure(optimizer: Optimizer) -> bool:
     return isinstance(optimizer, torch.optim.LBFGS)
 
 
-def ends_lower(rehearsals: Sequence[Rehearsal]) -> bool:
-    """Whether any of them brought the loss down."""
-    return any(not each.diverged and each.losses[-1] < each.losses[0] for each in rehearsals)
+def best(rehearsals: Sequence[Rehearsal]) -> Rehearsal | None:
+    """The one that brought the loss down most, if any did so clearly."""
+    lowest = min((each for each in rehearsals if not each.diverged), key=lambda each: each.end, default=None)
+    return lowest if lowest is not None and lowest.end < lowest.losses[0] - 0.02 * abs(lowest.losses[0]) else None

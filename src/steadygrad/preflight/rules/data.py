@@ -16,6 +16,12 @@ SMALLEST = 0.03
 UNEVEN = 30.0
 """Ratio of the largest feature to the usual one: one step serves the largest feature and none of the others."""
 
+SLOWED = 50.0
+"""Factor by which the scale of the inputs slows a parameter's learning down, as that of a bias that they drown."""
+
+BLIND = 0.05
+"""Share of the output that differs between samples below which the model does not see them."""
+
 EFFECT = math.log(10.0)
 """Nats by which standardising must calm gradients, loss or units before scale is called a fault."""
 
@@ -72,7 +78,24 @@ def effect(before: Pass, after: Pass) -> tuple[float, str]:
     pinned = _idle(before) - _idle(after)
     if pinned > 0.5:
         best, words = max(best, 5 * pinned), f"{_idle(after):.0%} of the units are idle in place of {_idle(before):.0%}"
+    slower, name = _slowed(before, after)
+    if slower > SLOWED:
+        best, words = max(best, math.log(slower)), f"{name} gets {slower:.3g} times the gradient that it has now"
+    if before.output_spread < BLIND and after.output_spread > 10 * before.output_spread:
+        best = max(best, math.log(after.output_spread / max(before.output_spread, 1e-12)))
+        words = f"outputs differ from sample to sample by {after.output_spread:.2g} of their size, not {before.output_spread:.2g}"
     return best, words
+
+
+def _slowed(before: Pass, after: Pass) -> tuple[float, str]:
+    """The largest factor by which a parameter's gradient grows, among those that count for something then."""
+    floor = 1e-3 * after.grad_norm
+    ratios = [
+        (norm / max(before.grad_norms.get(name, 0.0), 1e-300), name)
+        for name, norm in after.grad_norms.items()
+        if norm > floor and before.grad_norms.get(name, 0.0) > 0
+    ]
+    return max(ratios, default=(0.0, ""))
 
 
 def _idle(one: Pass) -> float:

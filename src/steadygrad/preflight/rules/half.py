@@ -26,6 +26,17 @@ def half(evidence: Evidence) -> Iterator[Finding | Measurement]:
         "what overflows is infinite, and then NaN",
         not top.output_absmax <= LARGEST["float16"] / ROOM,
     )
+    if evidence.base.overflows:
+        op, place = evidence.base.overflows[0]
+        yield Finding(
+            "half-overflow",
+            0.95,
+            place or op,
+            f"{op} overflows in float16, whose range ends at 65504, though what it is given is finite",
+            {"op": op, "operations": len(evidence.base.overflows), "range": LARGEST["float16"]},
+            ("bfloat16", "float32-for-this-operation"),
+        )
+        return
     beyond = [call for call in calls if call.dtype == "float16" and not call.output_absmax <= LARGEST["float16"] / ROOM]
     if beyond:
         first = beyond[0]

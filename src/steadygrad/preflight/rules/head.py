@@ -8,7 +8,7 @@ from ..chain import Layer
 from ..evidence import Evidence
 from ..observed import Pass
 
-LOUD = 10.0
+LOUD = 5.0
 """Outputs this many times larger than targets and than 1 are noise that has to be unlearned first."""
 
 
@@ -26,6 +26,8 @@ def head(evidence: Evidence) -> Iterator[Finding | Measurement]:
             excess(base) > 0,
         )
         break
+    if not base.finite:
+        return  # there is no first loss; the rule of depth says what overflows
     over = excess(base)
     noise = loudness(evidence)
     if noise is not None:
@@ -67,7 +69,7 @@ def excess(one: Pass) -> float:
         if each.classes > 1:
             expected = math.log(each.classes)
             above = each.mean_loss - expected if math.isfinite(each.mean_loss) else math.inf
-            if above > max(2.0, expected):
+            if above > max(4.0, 1.5 * expected):
                 over = max(over, above)
     return over
 

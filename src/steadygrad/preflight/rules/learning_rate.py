@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from ...findings import Finding, Measurement
 from ..evidence import Evidence
-from ..rehearsal import ends_lower
+from ..rehearsal import best
 
 
 def learning_rate(evidence: Evidence) -> Iterator[Finding | Measurement]:
@@ -26,19 +26,19 @@ def learning_rate(evidence: Evidence) -> Iterator[Finding | Measurement]:
     yield Measurement(
         f"loss after {len(first.losses) - 1} steps",
         evidence.optimizer,
-        first.losses[-1],
+        first.end,
         f"below {first.losses[0]:.4g}, where it began",
         "one batch is easy to learn",
         first.diverged,
     )
-    if first.diverged and ends_lower(rest):
-        good = next(each for each in rest if ends_lower([each]))
+    good = best(rest)
+    if first.diverged and good is not None:
         yield Finding(
             "learning-rate",
             0.9 if edge is not None and edge.ratio > 1 else 0.75,
             evidence.optimizer,
             f"{len(first.losses) - 1} steps on one batch take its loss from {first.losses[0]:.3g} to "
-            f"{first.losses[-1]:.3g}; at {good.factor:g} times the learning rate to {good.losses[-1]:.3g}",
+            f"{first.end:.3g}; at {good.factor:g} times the learning rate to {good.end:.3g}",
             {
                 "sharpness_ratio": None if edge is None else edge.ratio,
                 "losses": [value if math.isfinite(value) else str(value) for value in first.losses],

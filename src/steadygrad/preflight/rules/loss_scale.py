@@ -11,6 +11,10 @@ GROWTH = (1.8, 2.2)
 """What twice the same samples make of a loss that is summed over them."""
 
 
+FAR = 300.0
+"""Targets this many times the first outputs are out of reach of steps made for unit size, however small the gradient."""
+
+
 def loss_scale(evidence: Evidence) -> Iterator[Finding | Measurement]:
     """`loss-scale` if the loss doubles with the batch, or if standardised targets make the gradient behave."""
     yield from _summed(evidence)
@@ -53,6 +57,9 @@ def _targets(evidence: Evidence) -> Iterator[Finding | Measurement]:
         if size <= LARGEST or evidence.standard_target is None:
             continue
         nats, words = effect(evidence.base, evidence.standard_target)
+        reach = size / max(evidence.base.output_rms or 0.0, 1e-12)
+        if nats < EFFECT and reach > FAR:
+            nats, words = math.log(reach), f"outputs need not grow {reach:.3g} times first"
         if nats >= EFFECT:
             yield Finding(
                 "loss-scale",

@@ -16,6 +16,10 @@ MEMORY = 8
 """Steps of a sequence from which such a memory is too short."""
 
 
+LOST = -60.0
+"""Nats over all steps by which a gradient without gates, which nothing will open, is gone in float32."""
+
+
 def recurrent(evidence: Evidence) -> Iterator[Finding | Measurement]:
     """`recurrent-gain` and `vanishing-recurrent`, from Lyapunov exponents and the gradient by time step."""
     for each in evidence.recurrences:
@@ -41,7 +45,7 @@ def recurrent(evidence: Evidence) -> Iterator[Finding | Measurement]:
                 {"lyapunov_exponent": leading, "steps": each.steps, "spectral_radius": each.radius, "growth": grown},
                 ("orthogonal-recurrent-init", "clip-global-norm", "gradient-flossing"),
             )
-        elif leading < FORGETS and each.steps >= MEMORY:
+        elif (leading < FORGETS and each.steps >= MEMORY) or (each.ungated and total < LOST):
             yield Finding(
                 "vanishing-recurrent",
                 0.85,

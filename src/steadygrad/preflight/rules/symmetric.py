@@ -18,7 +18,7 @@ def symmetric(evidence: Evidence) -> Iterator[Finding | Measurement]:
         "units with the same weights get the same gradient and stay one unit; zeros at the end of a branch do not",
         bool(stuck),
     )
-    if stuck:
+    if stuck and evidence.base.finite:
         first = stuck[0]
         yield Finding(
             "symmetric-init",

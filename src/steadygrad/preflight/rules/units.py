@@ -17,8 +17,8 @@ ENTRIES = 8
 
 def units(evidence: Evidence) -> Iterator[Finding | Measurement]:
     """`dead-units` and `saturation`, named by the layer before them."""
-    counted = [each for each in evidence.base.activity if each.entries >= ENTRIES and each.units > 1]
-    dead = max(counted, key=lambda each: each.dead, default=None)
+    counted = [each for each in evidence.base.activity if each.entries >= ENTRIES]
+    dead = max((each for each in counted if each.units > 1), key=lambda each: each.dead, default=None)
     pinned = max(counted, key=lambda each: each.saturated, default=None)
     for worst, share, limit, words in (
         (dead, dead.dead if dead else 0.0, DEAD, "dead units"),
