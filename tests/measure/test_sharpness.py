@@ -94,7 +94,7 @@ def test_the_default_tolerance_is_kept_and_the_value_is_a_lower_bound(kind):
     largest = torch.linalg.eigvalsh(whole_hessian(copy.deepcopy(net), x, target))[-1].item()
     found = sharpness(loss, list(net.parameters()))
     assert found.converged
-    assert 0.98 * largest < found.value.item() <= largest * (1 + 1e-9)
+    assert 0.99 * largest < found.value.item() <= largest * (1 + 1e-9)
     assert sharpness(loss, list(net.parameters()), iterations=2).value.item() < largest
 
 
@@ -106,7 +106,8 @@ def test_preconditioned_it_is_that_of_the_scaled_hessian(kind):
     scale = torch.cat([d.expand_as(p).reshape(-1) for d, p in zip(diagonal, params, strict=True)]).rsqrt()
     hessian = scale[:, None] * whole_hessian(copy.deepcopy(net), x, target) * scale
     found = sharpness(loss, params, preconditioner=diagonal, iterations=300, tolerance=1e-12)
-    assert found.value.item() == pytest.approx(torch.linalg.eigvalsh(hessian)[-1].item(), rel=1e-8)
+    # The diagonal is of single precision.
+    assert found.value.item() == pytest.approx(torch.linalg.eigvalsh(hessian)[-1].item(), rel=1e-6)
 
 
 def test_a_parameter_that_does_not_move_has_no_part_in_it():

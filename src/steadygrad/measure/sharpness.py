@@ -16,8 +16,8 @@ class Sharpness:
     """A measured sharpness.
 
     `value` is a 0-d tensor on the first parameter's device, NaN where loss or derivatives are not finite. It is a lower
-    bound that `iterations` products have brought within `relative_error` of an eigenvalue, as estimated; `converged`
-    says that this is within the tolerance, and False that iterations or time have run out before.
+    bound that `iterations` products have brought within `relative_error` of an eigenvalue; `converged` says that this
+    is within the tolerance, and False that iterations or time have run out before.
     """
 
     value: Tensor
@@ -118,6 +118,11 @@ def measured(
     return Sharpness(value, found.iterations, found.relative_error, found.converged)
 
 
+def _broadcasts(shape: torch.Size, target: torch.Size) -> bool:
+    beside = zip(reversed(shape), reversed(target), strict=False)
+    return len(shape) <= len(target) and all(size in (1, wanted) for size, wanted in beside)
+
+
 def _unit(vector: Tensor) -> Tensor:
     return vector / torch.linalg.vector_norm(vector)
 
@@ -128,7 +133,7 @@ def _inverse_roots(params: Sequence[Tensor], preconditioner: Sequence[Tensor] | 
     if len(preconditioner) != len(params):
         raise ValueError(f"preconditioner has {len(preconditioner)} tensors for {len(params)} params")
     for place, (each, param) in enumerate(zip(preconditioner, params, strict=True)):
-        if torch.broadcast_shapes(each.shape, param.shape) != param.shape:
+        if not _broadcasts(each.shape, param.shape):
             raise ValueError(
                 f"preconditioner {place} has shape {tuple(each.shape)}, expected one that broadcasts to "
                 f"{tuple(param.shape)}"
