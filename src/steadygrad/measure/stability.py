@@ -60,11 +60,11 @@ def stability_limit(optimizer: Optimizer, group: int = 0) -> StabilityLimit | No
         Cohen et al., "Gradient descent on neural networks typically occurs at the edge of stability", 2021.
         Cohen et al., "Adaptive gradient methods at the edge of stability", 2022.
     """
-    return _limit(family(optimizer), inner(optimizer).param_groups[group])
+    chosen = inner(optimizer).param_groups[group]
+    return _limit(family(optimizer), chosen, read_tensor_scalar(chosen.get("lr")))
 
 
-def _limit(kind: str | None, group: Mapping[str, Any]) -> StabilityLimit | None:
-    rate = read_tensor_scalar(group.get("lr"))
+def _limit(kind: str | None, group: Mapping[str, Any], rate: float | None) -> StabilityLimit | None:
     if kind is None or rate is None:
         return None
     momentum = _number(group, "momentum")
@@ -118,6 +118,7 @@ def step_sharpness(
     loss: Loss,
     optimizer: Optimizer,
     *,
+    rates: Sequence[float] | None = None,
     iterations: int = 30,
     tolerance: float = 0.05,
     seconds: float | None = None,
@@ -136,6 +137,7 @@ def step_sharpness(
     Args:
         loss: a live scalar, or a function that builds one, see `sharpness`.
         optimizer: its parameters, learning rates and, if it has made a step, second moments count; nothing is changed.
+        rates: learning rates to suppose, one for each parameter group, in place of the present ones.
         iterations, tolerance, seconds, generator: see `sharpness`.
 
     Returns:
@@ -156,7 +158,9 @@ def step_sharpness(
         Cohen et al., "Adaptive gradient methods at the edge of stability", 2022.
     """
     groups = inner(optimizer).param_groups
-    limits = [stability_limit(optimizer, place) for place in range(len(groups))]
+    kind = family(optimizer)
+    supposed = [read_tensor_scalar(group.get("lr")) for group in groups] if rates is None else rates
+    limits = [_limit(kind, group, rate) for group, rate in zip(groups, supposed, strict=True)]
     known = [limit for limit in limits if limit is not None]
     if len(known) < len(groups):
         return None
