@@ -4,7 +4,8 @@ SteadygradError                 a message for the user; the command line prints 
 ├── UsageError                  an argument or a path that cannot work
 │   ├── NotARun                 the folder is not a run folder
 │   ├── RunTooNew               the run was recorded by a later version
-│   └── MissingExtra            an optional dependency is not installed
+│   ├── MissingExtra            an optional dependency is not installed
+│   └── NoSecondDerivative      an operation of the loss cannot be differentiated twice
 ├── RecordingError              a recording cannot be written or read (a disk, a damaged file)
 └── TrainingDiverged            the guard has stopped a run that nothing repaired
 """
@@ -32,6 +33,10 @@ class RunTooNew(UsageError):
 
 class MissingExtra(UsageError):
     """An optional dependency is needed and not installed."""
+
+
+class NoSecondDerivative(UsageError, ValueError):
+    """An operation of the loss has no double backward, so nothing can be said about its curvature."""
 
 
 class RecordingError(SteadygradError):

@@ -89,6 +89,25 @@ class Finding:
     proven: bool | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RangeTest:
+    """A learning-rate range test: the loss of each step at its rate, and what follows.
+
+    `losses` are as measured, the last may be NaN or infinite; `smoothed` is their running mean. `diverged_at` is the
+    rate at which the test was stopped because the loss had run away, None where it did not. `suggestions` are rates by
+    the name of the rule that gives them, `suggestion` is the one to begin with (None if the loss never fell), and `why`
+    says how it came about.
+    """
+
+    lrs: tuple[float, ...]
+    losses: tuple[float, ...]
+    smoothed: tuple[float, ...]
+    diverged_at: float | None
+    suggestions: Mapping[str, float]
+    suggestion: float | None
+    why: str
+
+
 class Sink(Protocol):
     """What receives the records of a watched process. No method may raise into the training."""
 

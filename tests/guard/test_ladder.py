@@ -8,7 +8,8 @@ from torch import nn
 from torch.optim import lr_scheduler as schedulers
 
 import steadygrad as sg
-from steadygrad.guard import Ladder, LoweredRate, can_lower
+from steadygrad._rate import LoweredRate, can_lower
+from steadygrad.guard import Ladder
 from steadygrad.guard.ladder import CALM, MOST_RUNGS, PATIENCE, RETURN, WARM_UP
 
 LR = 0.2

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import steadygrad as sg
-from steadygrad.guard.rate import LoweredRate
+from steadygrad._rate import LoweredRate
 
 
 def scheduled(name, **options):

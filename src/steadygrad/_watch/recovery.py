@@ -12,9 +12,10 @@ from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from .._foreach import zero_
+from .._rate import LoweredRate, can_lower
 from .._readback import any_nonfinite, read_tensor_scalar, read_vector
 from .._snapshot import QUARANTINE, Room, SnapshotRing, TrainingParts
-from ..guard import Escalation, Guard, Incident, LoweredRate, Order, Ruling, can_lower
+from ..guard import Escalation, Guard, Incident, Order, Ruling
 from ..measure import tensor_norms
 
 LEARN_OPTIONS = 3

@@ -2,15 +2,13 @@
 
 `guard` judges a step from plain numbers, with `loss`, `updates`, `growth` and `stall` for the state of the run.
 `escalation` decides what follows when that does not help, with `ladder` for the learning rate. `skip` makes a step not
-happen, `rate` lowers the rate around one, `running_stats` knows batch norm's statistics. `state` makes plain data of
-what all of them know.
+happen, `running_stats` knows batch norm's statistics. `state` makes plain data of what all of them know.
 """
 
 from .escalation import MOST_LOST, Escalation, Incident, Order
 from .guard import Guard, Measured, Raised, Ruling
 from .ladder import Ladder, Rung
 from .loss import LossLevel
-from .rate import LoweredRate, can_lower
 from .running_stats import RunningStats
 from .skip import HiddenGradients, hollow
 from .stall import Stall
@@ -24,7 +22,6 @@ __all__ = [
     "Incident",
     "Ladder",
     "LossLevel",
-    "LoweredRate",
     "Measured",
     "Order",
     "Raised",
@@ -33,6 +30,5 @@ __all__ = [
     "RunningStats",
     "Stall",
     "UpdateLevel",
-    "can_lower",
     "hollow",
 ]

@@ -1,10 +1,17 @@
-"""Probes: tensors in, tensors out. Nothing here reads a value to the host."""
+"""Probes: tensors in, tensors out.
+
+What belongs to a step reads no value to the host. Curvature (`sharpness`, `step_sharpness`) is for between steps: it
+looks whether it has converged.
+"""
 
 from .activation_probe import ActivationProbe, ActivationStats
 from .activations import dead_fraction, saturated_fraction
 from .attention import AttentionStats, attention_stats
 from .attention_probe import AttentionProbe
 from .norms import each_norm, norm_vector, overflow_safe_norm, stacked, tensor_norms, total_norm, unit_norms, widest
+from .preconditioner import preconditioner
+from .sharpness import Sharpness, sharpness
+from .stability import StabilityLimit, StepSharpness, stability_limit, step_sharpness
 from .stats import TensorStats, tensor_stats
 from .update_probe import UpdateProbe, natural_norm
 from .updates import second_moment_ratio, update_ratio
@@ -14,6 +21,9 @@ __all__ = [
     "ActivationStats",
     "AttentionProbe",
     "AttentionStats",
+    "Sharpness",
+    "StabilityLimit",
+    "StepSharpness",
     "TensorStats",
     "UpdateProbe",
     "attention_stats",
@@ -22,9 +32,13 @@ __all__ = [
     "natural_norm",
     "norm_vector",
     "overflow_safe_norm",
+    "preconditioner",
     "saturated_fraction",
     "second_moment_ratio",
+    "sharpness",
+    "stability_limit",
     "stacked",
+    "step_sharpness",
     "tensor_norms",
     "tensor_stats",
     "total_norm",
