@@ -201,8 +201,9 @@ def test_what_cannot_be_is_said():
     rnn, inputs = nn.RNN(3, 4), torch.randn(5, 2, 3)
     with pytest.raises(ValueError, match="there is no layer 1"):
         lyapunov_exponents(rnn, inputs, layer=1)
-    with pytest.raises(ValueError, match="k is 5, expected 1 to 4"):
-        lyapunov_exponents(rnn, inputs, k=5)
+    assert lyapunov_exponents(rnn, inputs, k=5).shape == (4,)
+    with pytest.raises(ValueError, match="k is 0, expected at least 1"):
+        lyapunov_exponents(rnn, inputs, k=0)
     with pytest.raises(ValueError, match="warmup is 5, expected 0 to 4"):
         lyapunov_exponents(rnn, inputs, warmup=5)
     with pytest.raises(ValueError, match="needs the initial state"):

@@ -42,7 +42,7 @@ def lyapunov_exponents(
         inputs: of a module what it takes (a packed sequence too); else what `step` is given at each time, a tensor
             [time, batch, ...] or a list.
         state: the initial state, as the module or step takes it; zeros if None, which a `step` does not allow.
-        k: how many exponents; all of them if None.
+        k: how many exponents, of a smaller state all of them; all of them if None.
         warmup: steps w at the beginning that only turn the directions towards the fastest growing ones; a quarter of
             them all if None.
         layer: of a module with several layers, the one to look at; its inputs are made by those below.
@@ -53,7 +53,7 @@ def lyapunov_exponents(
         Jacobian is singular in that direction; NaN where the state is not finite or nothing is left after `warmup`.
 
     Raises:
-        ValueError: there is no such layer, no state for a step, or `k` or `warmup` is out of range.
+        ValueError: there is no such layer, no state for a step, `k` is less than 1, or `warmup` leaves no step.
 
     Example:
         >>> weight = torch.tensor([[2.0, 1.0], [0.0, 0.5]])
@@ -73,8 +73,9 @@ def lyapunov_exponents(
         raise ValueError(f"warmup is {warmup}, expected 0 to {steps - 1}: there are {steps} steps")
     flat = _flat(state)
     size = flat.shape[1]
-    if not 1 <= (k := size if k is None else k) <= size:
-        raise ValueError(f"k is {k}, expected 1 to {size}, the size of the state")
+    if k is not None and k < 1:
+        raise ValueError(f"k is {k}, expected at least 1")
+    k = size if k is None else min(k, size)
     start = flat.float() if flat.dtype in REDUCED else flat
     basis = torch.linalg.qr(generic_directions(size, k, start.detach())).Q.expand(len(flat), size, k)
     growth = start.new_zeros(k)
