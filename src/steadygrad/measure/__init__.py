@@ -8,11 +8,15 @@ from .activation_probe import ActivationProbe, ActivationStats
 from .activations import dead_fraction, saturated_fraction
 from .attention import AttentionStats, attention_stats
 from .attention_probe import AttentionProbe
+from .directions import generic_directions
+from .lyapunov import lyapunov_exponents, recurrent_jacobians, spectral_radius
 from .norms import each_norm, norm_vector, overflow_safe_norm, stacked, tensor_norms, total_norm, unit_norms, widest
 from .preconditioner import preconditioner
+from .recurrence import RecurrentLayer, recurrent_layers
 from .sharpness import Sharpness, sharpness
 from .stability import StabilityLimit, StepSharpness, stability_limit, step_sharpness
 from .stats import TensorStats, tensor_stats
+from .time_gradients import TimeGradient, TimeGradientProbe, gradient_by_time
 from .update_probe import UpdateProbe, natural_norm
 from .updates import second_moment_ratio, update_ratio
 
@@ -21,21 +25,30 @@ __all__ = [
     "ActivationStats",
     "AttentionProbe",
     "AttentionStats",
+    "RecurrentLayer",
     "Sharpness",
     "StabilityLimit",
     "StepSharpness",
     "TensorStats",
+    "TimeGradient",
+    "TimeGradientProbe",
     "UpdateProbe",
     "attention_stats",
     "dead_fraction",
     "each_norm",
+    "generic_directions",
+    "gradient_by_time",
+    "lyapunov_exponents",
     "natural_norm",
     "norm_vector",
     "overflow_safe_norm",
     "preconditioner",
+    "recurrent_jacobians",
+    "recurrent_layers",
     "saturated_fraction",
     "second_moment_ratio",
     "sharpness",
+    "spectral_radius",
     "stability_limit",
     "stacked",
     "step_sharpness",

@@ -93,12 +93,9 @@ class OriginTrace(TorchFunctionMode):
                 self._opened = False
         name = getattr(func, "__name__", "")
         given = [tensor for tensor in tensors_of((args, kwargs)) if tensor.is_floating_point()]
-        # Before the call: an operation in place has no input afterwards.
-        # -inf may be a mask, and a softmax of nothing else is no fault of the mask.
+        # Before the call: an operation in place has no input afterwards. -inf may be a mask: a softmax of nothing else is no fault of the mask.
         sound = name not in UNSEEN and not any_nan(given) and not any_positive_infinity(given)
-        largest = (
-            torch.stack([t.detach().abs().max().float() for t in given if t.numel()]).max() if given and sound else None
-        )
+        largest = _largest(given) if sound else None
         for tensor in given:
             if tensor.requires_grad and tensor.is_leaf and tensor not in self._places:
                 self._follow("", tensor, (), None)
@@ -144,6 +141,13 @@ class OriginTrace(TorchFunctionMode):
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
         if self._modules:
             self._modules.pop()
+
+
+def _largest(tensors: list[Tensor]) -> Tensor | None:
+    """The largest absolute value; what is far below zero is a mask."""
+    seen = [tensor.detach() for tensor in tensors if tensor.numel()]
+    sizes = [torch.where(tensor > MASKED, tensor.abs(), 0.0).max().float() for tensor in seen]
+    return torch.stack(sizes).max() if sizes else None
 
 
 def _keep_grad(made: _Made) -> Any:

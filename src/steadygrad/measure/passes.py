@@ -59,8 +59,8 @@ class SampledPasses:
         # Always there, not only while a pass is looked at: torch walks over a module's own hooks when the pass fails,
         # and a hook that removed itself then would raise in place of the user's error.
         self._outer = [
-            root.register_forward_pre_hook(_Hook(self._enter_root)),
-            root.register_forward_hook(_Hook(self._leave_root), always_call=True),
+            root.register_forward_pre_hook(Hook(self._enter_root)),
+            root.register_forward_hook(Hook(self._leave_root), always_call=True),
         ]
 
     def targets(self) -> dict[str, nn.Module]:
@@ -104,7 +104,7 @@ class SampledPasses:
         if self._stopped:
             self.close()
             return
-        if self._thread not in (None, get_ident()) or not _is_ordinary():
+        if self._thread not in (None, get_ident()) or not is_ordinary():
             return
         # What KeyboardInterrupt has ended is still armed: torch calls no hooks then.
         self._disarm()
@@ -116,7 +116,7 @@ class SampledPasses:
             self._arm(root)
 
     def _leave_root(self, root: nn.Module, args: Any, output: Any) -> None:
-        if self._thread != get_ident() or not _is_ordinary():
+        if self._thread != get_ident() or not is_ordinary():
             return
         for path, target in self._targets:
             if target() is self._root():
@@ -134,8 +134,8 @@ class SampledPasses:
                 if target is self._root():
                     self._before(path, root)
                     continue
-                self._inner.append(target.register_forward_pre_hook(_Hook(self._enter, path)))
-                self._inner.append(target.register_forward_hook(_Hook(self._leave, path), always_call=True))
+                self._inner.append(target.register_forward_pre_hook(Hook(self._enter, path)))
+                self._inner.append(target.register_forward_hook(Hook(self._leave, path), always_call=True))
         except Exception as error:
             self._fail(error)
 
@@ -149,7 +149,7 @@ class SampledPasses:
         self._finish()
 
     def _looks(self) -> bool:
-        return not self._stopped and self._thread == get_ident() and _is_ordinary()
+        return not self._stopped and self._thread == get_ident() and is_ordinary()
 
     def _enter(self, path: str, module: nn.Module, args: Any) -> None:
         if self._looks():
@@ -168,7 +168,7 @@ class SampledPasses:
                 self._fail(error)
 
 
-class _Hook:
+class Hook:
     """A hook that a copied or saved module does not take along: there it becomes a call that does nothing."""
 
     def __init__(self, call: Callable[..., None], *bound: Any) -> None:
@@ -188,7 +188,7 @@ def is_wrapper(tensor: Tensor) -> bool:
     return is_functorch_wrapped_tensor(tensor) or is_legacy_batchedtensor(tensor)
 
 
-def _is_ordinary() -> bool:
+def is_ordinary() -> bool:
     """Whether this code runs as the user's eager forward: its tensors are real, and not made a second time."""
     return (
         torch._C._current_graph_task_id() == -1
