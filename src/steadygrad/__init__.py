@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "check": ".preflight",
     "watch": "._watch",
     "Watch": "._watch",
     "open_run": ".diagnosis",
@@ -26,6 +27,7 @@ __all__ = [
     "SteadygradError",
     "TrainingDiverged",
     "Watch",
+    "check",
     "clip",
     "init",
     "measure",
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from .diagnosis import open_run as open_run
     from .errors import SteadygradError as SteadygradError
     from .errors import TrainingDiverged as TrainingDiverged
+    from .preflight import check as check
     from .report import write_report as write_report
 
 

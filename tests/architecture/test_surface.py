@@ -12,7 +12,7 @@ import steadygrad
 SOURCE = Path(steadygrad.__file__).parent
 
 PUBLIC = {
-    *("SteadygradError", "TrainingDiverged", "Watch", "open_run", "watch", "write_report"),
+    *("SteadygradError", "TrainingDiverged", "Watch", "check", "open_run", "watch", "write_report"),
     *("clip", "init", "measure", "penalty", "schedule"),
 }
 COMMANDS = {"demo", "report", "run", "runs"}

@@ -289,9 +289,10 @@ class ForwardTrace(TorchFunctionMode):
         if name not in WEIGHTINGS:
             for tensor in made:
                 self._shares[tensor] = found
-        elif found is not None and any(tensor is not shares and not self._is_constant(tensor) for tensor in given):
-            if not any(found[1] is other for _, other in self.attentions):
-                self.attentions.append(found)
+            return
+        weighed = any(tensor is not shares and not self._is_constant(tensor) for tensor in given)
+        if found is not None and weighed and found not in self.attentions:
+            self.attentions.append(found)
 
     def _place(self, past: _Past) -> str:
         return self.calls[max(past.sources)].layer if past.sources else ""

@@ -10,6 +10,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from .._readback import any_nan, any_nonfinite, any_positive_infinity, read_tensor_scalar
+from .focus import MASKED
 from .forward_trace import UNSEEN, tensors_of
 from .overrides import MASKING, without_overrides
 
@@ -93,7 +94,8 @@ class OriginTrace(TorchFunctionMode):
                 self._opened = False
         name = getattr(func, "__name__", "")
         given = [tensor for tensor in tensors_of((args, kwargs)) if tensor.is_floating_point()]
-        # Before the call: an operation in place has no input afterwards. -inf may be a mask: a softmax of nothing else is no fault of the mask.
+        # Before the call: an operation in place has no input afterwards.
+        # -inf may be a mask: that a softmax sees nothing else is no fault of the mask.
         sound = name not in UNSEEN and not any_nan(given) and not any_positive_infinity(given)
         largest = _largest(given) if sound else None
         for tensor in given:

@@ -73,8 +73,9 @@ class Classification:
 @dataclass(frozen=True, slots=True)
 class Pass:
     """Everything measured in one pass. `grad_norms` and `weight_norms` are by parameter; `reduction` is "sum", "mean"
-    or "" as torch's own loss functions note it in the graph. `output_spread` is the share of the output that differs from
-    sample to sample; `overflows` are float16 operations with an infinite result of finite numbers, and where."""
+    or "" as torch's own loss functions note it in the graph. `output_spread` is the share of the output that
+    differs from sample to sample; `overflows` are float16 operations with an infinite result of finite numbers, and
+    where."""
 
     loss: float
     calls: tuple[Call, ...]

@@ -83,7 +83,9 @@ def effect(before: Pass, after: Pass) -> tuple[float, str]:
         best, words = max(best, math.log(slower)), f"{name} gets {slower:.3g} times the gradient that it has now"
     if before.output_spread < BLIND and after.output_spread > 10 * before.output_spread:
         best = max(best, math.log(after.output_spread / max(before.output_spread, 1e-12)))
-        words = f"outputs differ from sample to sample by {after.output_spread:.2g} of their size, not {before.output_spread:.2g}"
+        words = (
+            f"outputs differ between samples by {after.output_spread:.2g} of their size, not {before.output_spread:.2g}"
+        )
     return best, words
 
 

@@ -12,7 +12,7 @@ GROWTH = (1.8, 2.2)
 
 
 FAR = 300.0
-"""Targets this many times the first outputs are out of reach of steps made for unit size, however small the gradient."""
+"""Targets this many times the first outputs are out of reach of steps that are made for unit size."""
 
 
 def loss_scale(evidence: Evidence) -> Iterator[Finding | Measurement]:
