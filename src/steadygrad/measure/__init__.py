@@ -9,7 +9,8 @@ from .lyapunov import lyapunov_exponents, recurrent_jacobians, spectral_radius
 from .norms import each_norm, norm_vector, overflow_safe_norm, stacked, tensor_norms, total_norm, unit_norms, widest
 from .recurrence import RecurrentLayer, recurrent_layers
 from .stats import TensorStats, tensor_stats
-from .time_gradients import TimeGradient, TimeGradientProbe, gradient_by_time
+from .time_gradient_probe import TimeGradientProbe
+from .time_gradients import TimeGradient, gradient_by_time
 from .update_probe import UpdateProbe, natural_norm
 from .updates import second_moment_ratio, update_ratio
 
