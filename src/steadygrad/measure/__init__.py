@@ -16,7 +16,8 @@ from .recurrence import RecurrentLayer, recurrent_layers
 from .sharpness import Sharpness, sharpness
 from .stability import StabilityLimit, StepSharpness, stability_limit, step_sharpness
 from .stats import TensorStats, tensor_stats
-from .time_gradients import TimeGradient, TimeGradientProbe, gradient_by_time
+from .time_gradient_probe import TimeGradientProbe
+from .time_gradients import TimeGradient, gradient_by_time
 from .update_probe import UpdateProbe, natural_norm
 from .updates import second_moment_ratio, update_ratio
 

@@ -23,9 +23,10 @@ def gradient_flossing(
     r"""The squared leading Lyapunov exponents of a recurrence, :math:`\sum_{i \le k} \lambda_i^2`, to be made small.
 
     Where they are 0 a gradient neither explodes nor vanishes in k directions, however far back it goes. Meant for some
-    hundred steps before the training, on inputs alone, and again now and then during it. Each layer and direction of a
-    module is counted. A call costs about as many forwards of the layer, step by step, as 3 k samples for each of the
-    batch; a few samples and fifty steps are enough.
+    hundred steps before the training, on inputs alone: pieces of some fifteen steps, each with the final state of the
+    one before, are enough. Each layer and direction of a module is counted. It costs several training steps of the
+    layer, which it runs step by step. A net that vanishes is mended with k from 8 to 16; in a chaotic one only k of 1
+    to 4 does anything, and a better initialisation does more.
 
     Args:
         rnn: `nn.RNN`, `nn.LSTM`, `nn.GRU`, a cell of torch, or `step(state, input) -> state`, as

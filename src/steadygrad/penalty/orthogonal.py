@@ -20,7 +20,7 @@ def orthogonality(source: Source, kind: Kind = "soft", *, iterations: int = 10) 
 
     summed over the matrices. On the smaller side, where zero can be reached: W is transposed if it is wide.
     `double-soft` of a matrix that is not square stays above 0. `srip` is the worst direction only, found by power
-    iteration; it is smaller by far than the other two and wants a larger factor.
+    iteration.
 
     Args:
         source: a module, of which the linear maps are taken: linear layers, convolutions (kernels flattened, a matrix a
