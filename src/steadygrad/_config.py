@@ -10,6 +10,12 @@ SWITCH = "STEADYGRAD"
 CHILD = "STEADYGRAD_RUN"
 """What `steadygrad run` tells the processes it starts: a JSON object, see `ChildConfig`."""
 
+CHECK = "check"
+"""The mode of a child that `steadygrad check` has started: it measures at its first backward and ends."""
+
+NO_COMPILE = "TORCHDYNAMO_DISABLE"
+"""torch's own switch against `torch.compile`."""
+
 MODES = ("observe", "protect", "repair")
 """`observe` never touches training; `protect` holds it together; `repair` also
 rescales an explosive initialisation and keeps a lowered learning rate for good."""

@@ -7,6 +7,9 @@ from typing import Any
 
 SCHEMA = "steadygrad.check/1"
 
+OUTCOME = "check.json"
+"""File in which the child of `steadygrad check` leaves its result."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

@@ -15,7 +15,7 @@ PUBLIC = {
     *("SteadygradError", "TrainingDiverged", "Watch", "check", "open_run", "watch", "write_report"),
     *("clip", "init", "measure", "penalty", "schedule"),
 }
-COMMANDS = {"demo", "report", "run", "runs"}
+COMMANDS = {"check", "demo", "report", "run", "runs"}
 RUN_OPTIONS = {"--help", "--json", "--mode", "--out", "--quiet", "--report", "--snapshot-memory"}
 
 

@@ -1,6 +1,7 @@
 """The watcher of a process started by `steadygrad run`: attached when torch loads, recording from the first step."""
 
 import atexit
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,9 @@ def start() -> None:
     config = _config.child_config()
     if config is None or _config.switched_off():
         return
+    if config.mode == _config.CHECK:
+        _start_check()
+        return
     folder = Path(config.folder)
     append_event(folder, "attached", torch=torch.__version__)
     watcher = Watcher(config.mode, RunHome(folder), others=WATCHED, snapshot_memory=config.snapshot_memory)
@@ -48,6 +52,17 @@ def start() -> None:
     watcher.install()
     _watch_construction(watcher)
     atexit.register(_finish, watcher, folder)
+
+
+def _start_check() -> None:
+    """A script that cannot be checked must not train instead."""
+    try:
+        from ..preflight import script
+
+        script.start()
+    except Exception as error:
+        print(f"steadygrad: cannot check: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        os._exit(2)
 
 
 def _watch_construction(watcher: Watcher) -> None:

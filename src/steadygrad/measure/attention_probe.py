@@ -7,12 +7,12 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack, _pop_mode, _push_mode
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from torch.utils._device import DeviceContext
 
 from .. import _dist
 from .attention import MAX_LOGITS, AttentionStats, LogitSums, logit_sums, product_sums
-from .overrides import SOFTMAXES, without_overrides
+from .overrides import SOFTMAXES, leave_mode, without_overrides
 from .passes import SampledPasses
 
 HEAD_COUNTS = ("num_heads", "num_attention_heads", "n_heads", "n_head")
@@ -99,11 +99,11 @@ class AttentionProbe(SampledPasses):
     def _after(self, path: str, module: nn.Module, output: Any) -> None:
         # A module that another hook has kept from running was not entered here.
         if self._sights and self._sights[-1].path == path:
-            _leave(self._sights.pop())
+            leave_mode(self._sights.pop())
 
     def _finish(self) -> None:
         while self._sights:
-            _leave(self._sights.pop())
+            leave_mode(self._sights.pop())
 
     def _see(self, path: str, measure: Callable[[], LogitSums | None]) -> None:
         if not self._looks():
@@ -186,17 +186,6 @@ def _may_open(types: Iterable[type]) -> bool:
     return all(kind in (Tensor, nn.Parameter) for kind in types) and all(
         isinstance(mode, (DeviceContext, _Sight)) for mode in _get_current_function_mode_stack()
     )
-
-
-def _leave(sight: _Sight) -> None:
-    """Take a mode off, also from under others that the user's code has left behind."""
-    if sight not in _get_current_function_mode_stack():
-        return
-    above = []
-    while (mode := _pop_mode()) is not sight:
-        above.append(mode)
-    for mode in reversed(above):
-        _push_mode(mode)
 
 
 def _head_count(module: nn.Module) -> int | None:

@@ -113,7 +113,7 @@ class ForwardTrace(TorchFunctionMode):
         buffers: its buffers: what is computed of parameters and buffers alone still counts as a weight.
 
     Example:
-        >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+        >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
         >>> with ForwardTrace(dict(model.named_parameters())) as trace:
         ...     model(torch.ones(3, 4)).sum().backward()
         >>> [(call.layer, call.depth) for call in trace.calls]
@@ -131,12 +131,19 @@ class ForwardTrace(TorchFunctionMode):
 
     def __post_init__(self) -> None:
         super().__init__()
-        self._names = {id(param): name for name, param in self.parameters.items()}
-        self._constants = {id(buffer) for buffer in self.buffers}
+        self._names: dict[int, str] = {}
+        self._constants: set[int] = set()
+        self.add(self.parameters, self.buffers)
         self._derived: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         self._pasts: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         self._shares: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         self._opened = False
+
+    def add(self, parameters: Mapping[str, Tensor], buffers: Iterable[Tensor]) -> None:
+        """Follow the weights of another model too."""
+        self.parameters = {**self.parameters, **parameters}
+        self._names.update((id(param), name) for name, param in parameters.items())
+        self._constants.update(id(buffer) for buffer in buffers)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}

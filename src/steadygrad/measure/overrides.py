@@ -6,6 +6,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack, _pop_mode, _push_mode
 
 SOFTMAXES = frozenset({torch.softmax, Tensor.softmax, F.softmax, torch.special.softmax})
 """Every way to call a softmax."""
@@ -33,3 +34,14 @@ def without_overrides(func: FunctionType) -> FunctionType:
 
 def _nobody(tensors: Any) -> bool:
     return False
+
+
+def leave_mode(left: TorchFunctionMode) -> None:
+    """Take a mode off, also from under others that the user's code has left behind; nothing if it is not on."""
+    if left not in _get_current_function_mode_stack():
+        return
+    above = []
+    while (mode := _pop_mode()) is not left:
+        above.append(mode)
+    for mode in reversed(above):
+        _push_mode(mode)

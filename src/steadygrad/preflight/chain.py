@@ -81,7 +81,7 @@ def gradient(chain: Sequence[Layer]) -> dict[int, float]:
 def gain_per_level(values: dict[int, float]) -> float | None:
     """The factor by which values grow from one level to the next: the median of the slopes between all pairs.
 
-    >>> round(gain_per_level({1: 1.0, 2: 2.0, 3: 4.0, 4: 900.0}), 3)
+    >>> round(gain_per_level({1: 1.0, 2: 2.0, 3: 4.0, 4: 8.0, 5: 900.0}), 3)
     2.0
     """
     points = [(level, math.log(value)) for level, value in values.items() if 0 < value < math.inf]

@@ -5,6 +5,7 @@ import math
 from torch.optim import Optimizer
 
 from .._readback import read_tensor_scalar
+from ..measure.hessian import Loss
 from ..measure.objective import Objective
 from ..measure.stability import step_sharpness
 from ..measure.undisturbed import undisturbed
@@ -15,18 +16,23 @@ PRODUCTS = 12
 
 
 def edge(objective: Objective, optimizer: Optimizer, seconds: float) -> Edge:
+    """How close the first steps are to the edge of stability; the model is left as it was."""
+    with undisturbed(objective.model):
+        return live_edge(objective, optimizer, seconds)
+
+
+def live_edge(loss: Loss, optimizer: Optimizer, seconds: float) -> Edge:
     """How close the first steps are to the edge of stability.
 
     Args:
-        objective: the model with its loss.
+        loss: 0-d with its graph, or a function that computes one.
         optimizer: the one that will train it.
         seconds: that the products may take.
 
     Raises:
         ValueError: nothing is known of this optimizer's limit, or an operation has no second derivative.
     """
-    with undisturbed(objective.model):
-        found = step_sharpness(objective, optimizer, iterations=PRODUCTS, tolerance=0.1, seconds=seconds)
+    found = step_sharpness(loss, optimizer, iterations=PRODUCTS, tolerance=0.1, seconds=seconds)
     if found is None:
         raise ValueError(f"the limit of {type(optimizer).__name__} is not known")
     ratio = read_tensor_scalar(found.ratio)

@@ -1,11 +1,11 @@
 """Measures everything that the rules judge, each thing by itself: what cannot be measured is said, not fatal."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
 from .._readback import read_tensor_scalar
@@ -13,11 +13,11 @@ from ..measure.objective import Objective
 from ..measure.origin import OriginTrace
 from ..measure.undisturbed import undisturbed
 from .batch_profile import profile
-from .chain import layers
+from .chain import Layer, layers
 from .curvature import edge
-from .evidence import Evidence
+from .evidence import Evidence, TensorProfile
 from .observed import Pass, observe, traced
-from .recurrences import recurrences
+from .recurrences import RecurrenceProbe
 from .rehearsal import rehearse
 from .symmetry import weight_profiles
 from .variants import batch_size, doubled, standardised
@@ -43,22 +43,18 @@ def gather(objective: Objective, optimizer: Optimizer | None, say: Callable[[str
     began = perf_counter()
     say("one forward and backward pass")
     base = observe(objective)
-    weights = first_weights(objective.model, base)
     evidence = Evidence(
         base,
-        chain=layers(base, {name: fan_in(param) for name, param in weights.values()}),
-        weight_rms={
-            layer: base.weight_norms[name] / math.sqrt(param.numel()) for layer, (name, param) in weights.items()
-        },
+        *chain_of(base, dict(objective.model.named_parameters())),
         rows=batch_size(objective),
         inputs=profile(objective.inputs, "inputs"),
         targets=profile(objective.target, "target"),
         optimizer="" if optimizer is None else type(optimizer).__name__,
     )
-    trying = _Trying(evidence, say)
+    trying = Trying(evidence.skipped, say)
     if not base.finite:
         evidence.origin = trying("the origin of what is not finite", lambda: _origin(objective))
-    if any(_is_unusual(each.rms) or each.feature_ratio > UNEVEN for each in evidence.inputs):
+    if any(unusual(each) for each in evidence.inputs):
         evidence.standard_inputs = trying(
             "the same pass with standardised inputs", lambda: observe(objective, standardised(objective, inputs=True))
         )
@@ -68,7 +64,7 @@ def gather(objective: Objective, optimizer: Optimizer | None, say: Callable[[str
         )
     evidence.doubled_loss = trying("the batch with each sample twice", lambda: _doubled_loss(objective))
     evidence.weights = trying("symmetry of the weights", lambda: weight_profiles(objective)) or ()
-    found = trying("recurrent layers", lambda: recurrences(objective, base))
+    found = trying("recurrent layers", lambda: _recurrences(objective, base))
     if found is not None:
         evidence.recurrences, evidence.time_gradients = found
     if optimizer is not None and base.finite:
@@ -91,26 +87,26 @@ def gather(objective: Objective, optimizer: Optimizer | None, say: Callable[[str
     return evidence
 
 
-def first_weights(model: nn.Module, base: Pass) -> dict[str, tuple[str, Tensor]]:
-    """The first weight of each layer, with its name."""
-    named = {name: param for name, param in model.named_parameters() if param.requires_grad}
-    found: dict[str, tuple[str, Tensor]] = {}
+def chain_of(base: Pass, params: Mapping[str, Tensor]) -> tuple[list[Layer], dict[str, float]]:
+    """The layers of a pass, and the root mean square of each one's first weight."""
+    first: dict[str, str] = {}
     for call in base.calls:
-        if call.weights[0] in named:
-            found.setdefault(call.layer, (call.weights[0], named[call.weights[0]]))
-    return found
+        if call.weights[0] in base.weight_norms:
+            first.setdefault(call.layer, call.weights[0])
+    sizes = {layer: base.weight_norms[name] / math.sqrt(params[name].numel()) for layer, name in first.items()}
+    return layers(base, {name: _fan_in(params[name]) for name in first.values()}), sizes
 
 
-def fan_in(weight: Tensor) -> int:
+def _fan_in(weight: Tensor) -> int:
     """How many numbers one output of a weight is made of."""
     return weight.shape[1] * math.prod(weight.shape[2:]) if weight.ndim > 1 else weight.numel()
 
 
-class _Trying:
+class Trying:
     """Measures one thing, or notes why it could not be."""
 
-    def __init__(self, evidence: Evidence, say: Callable[[str], None]) -> None:
-        self._evidence = evidence
+    def __init__(self, skipped: dict[str, str], say: Callable[[str], None] = lambda line: None) -> None:
+        self._skipped = skipped
         self._say = say
 
     def __call__(self, what: str, measure: Callable[[], Any]) -> Any:
@@ -119,8 +115,13 @@ class _Trying:
             return measure()
         except Exception as error:
             line = str(error).strip().splitlines()
-            self._evidence.skipped[what] = f"{type(error).__name__}: {line[0] if line else ''}"[:300]
+            self._skipped[what] = f"{type(error).__name__}: {line[0] if line else ''}"[:300]
             return None
+
+
+def unusual(each: TensorProfile) -> bool:
+    """Whether the scale of an input deserves a second look."""
+    return _is_unusual(each.rms) or each.feature_ratio > UNEVEN
 
 
 def _is_unusual(size: float) -> bool:
@@ -134,6 +135,12 @@ def _doubled_loss(objective: Objective) -> float | None:
     # The trace leaves dropout out, as it did in the pass to compare with.
     with undisturbed(objective.model), traced(objective.model):
         return read_tensor_scalar(objective(batch).detach())
+
+
+def _recurrences(objective: Objective, base: Pass) -> Any:
+    with undisturbed(objective.model), RecurrenceProbe(objective.model) as probe:
+        objective().backward()
+        return probe.measure(base)
 
 
 def _origin(objective: Objective) -> Any:

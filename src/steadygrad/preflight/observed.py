@@ -1,6 +1,7 @@
 """One forward and backward pass of a user's model, measured: plain numbers from here on."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from .._readback import read_step
 from ..measure import norm_vector
-from ..measure.forward_trace import ForwardTrace
+from ..measure.forward_trace import ForwardTrace, rms
 from ..measure.objective import Objective
 from ..measure.undisturbed import undisturbed
 
@@ -116,9 +117,9 @@ def observe(objective: Objective, batch: Any = None) -> Pass:
     with undisturbed(model), traced(model) as trace:
         loss = objective(batch)
         output = objective.output
-        reduction = _reduction(loss)
+        reduction = reduction_of(loss)
         loss.backward()
-        return to_pass(trace, loss, output, model, reduction)
+        return to_pass(trace, loss, output, dict(model.named_parameters()), reduction)
 
 
 def traced(model: nn.Module) -> ForwardTrace:
@@ -126,12 +127,10 @@ def traced(model: nn.Module) -> ForwardTrace:
     return ForwardTrace(dict(model.named_parameters()), list(model.buffers()))
 
 
-def to_pass(trace: ForwardTrace, loss: Tensor, output: Any, model: nn.Module, reduction: str) -> Pass:
-    """Carry a trace and the gradients that lie in the model to the host."""
-    from ..measure.forward_trace import rms  # of the output
-
+def to_pass(trace: ForwardTrace, loss: Tensor, output: Any, params: Mapping[str, Tensor], reduction: str) -> Pass:
+    """Carry a trace and the gradients that lie in the parameters to the host."""
     main = main_output(output)
-    named = [(name, param) for name, param in model.named_parameters() if param.requires_grad]
+    named = [(name, param) for name, param in params.items() if param.requires_grad]
     graded = [(name, param) for name, param in named if param.grad is not None]
     numbers = _Numbers()
     with torch._C.DisableTorchFunction():
@@ -238,7 +237,7 @@ def _call(call: Any, values: list[float | None]) -> Call:
     )
 
 
-def _reduction(loss: Tensor) -> str:
+def reduction_of(loss: Tensor) -> str:
     """How torch's own loss function has put the batch together, where it is at the end of the graph."""
     node = loss.grad_fn
     while node is not None and not hasattr(node, "_saved_reduction") and len(node.next_functions) == 1:

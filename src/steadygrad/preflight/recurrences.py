@@ -11,9 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from .._readback import read_tensor_scalar, read_vector
-from ..measure.lyapunov import lyapunov_exponents, spectral_radius
-from ..measure.objective import Objective
-from ..measure.time_gradients import TimeGradient, TimeGradientProbe
+from ..measure import TimeGradient, TimeGradientProbe, lyapunov_exponents, spectral_radius
 from ..measure.undisturbed import undisturbed
 from .evidence import Recurrence
 from .observed import Call, Pass
@@ -31,41 +29,57 @@ FEWEST = 4
 """Calls on its own results that make a recurrence."""
 
 
-def recurrences(objective: Objective, base: Pass) -> tuple[tuple[Recurrence, ...], dict[str, tuple[float, ...]]]:
-    """The recurrences of a model, and the gradient that reaches each at every time step.
+class RecurrenceProbe:
+    """Lies on a model for one forward and backward pass, and measures every recurrence in it afterwards.
 
     Args:
-        objective: the model with its loss.
-        base: the pass that was looked at: it knows of weights that multiply again and again.
+        model: any module.
     """
-    model = objective.model
-    cells = {name: module for name, module in model.named_modules() if _may_recur(module)}
-    found: list[Recurrence] = []
-    curves: dict[str, tuple[float, ...]] = {}
-    if cells:
-        seen: dict[str, list[_Seen]] = {}
-        handles = [
-            module.register_forward_hook(_keeper(seen, name), with_kwargs=True) for name, module in cells.items()
-        ]
-        try:
-            with undisturbed(model), TimeGradientProbe(model) as probe:
-                objective().backward()
-                curves = {_name(curve): _read(curve) for curve in probe.gradients()}
-        finally:
-            for handle in handles:
-                handle.remove()
-        with undisturbed(model), torch.no_grad():
-            for name, calls in seen.items():
-                found += _of_module(name, cells[name], calls)
-    known = {each.name.partition(" ")[0] for each in found}
-    for name, calls in _repeated(base).items():
-        if not any(name == other or name.startswith(f"{other}.") for other in known):
-            curve = tuple(call.grad_rms or 0.0 for call in calls)
-            slope = _slope(curve)
-            if slope is not None:
-                curves.setdefault(name, curve)
-                found.append(Recurrence(name, len(calls), math.nan, (slope,)))
-    return tuple(found), curves
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._cells = {name: module for name, module in model.named_modules() if _may_recur(module)}
+        self._seen: dict[str, list[_Seen]] = {}
+        self._handles: list[Any] = []
+        self._gradients: TimeGradientProbe | None = None
+
+    def __enter__(self) -> "RecurrenceProbe":
+        for name, module in self._cells.items():
+            self._handles.append(module.register_forward_hook(_keeper(self._seen, name), with_kwargs=True))
+        self._gradients = TimeGradientProbe(self._model)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+        if self._gradients is not None:
+            self._gradients.close()
+
+    def measure(self, base: Pass) -> tuple[tuple[Recurrence, ...], dict[str, tuple[float, ...]]]:
+        """The recurrences, and the gradient that has reached each at every time step.
+
+        Args:
+            base: the pass as it was traced: it knows of bare weights that multiply again and again.
+        """
+        for handle in self._handles:
+            handle.remove()
+        found: list[Recurrence] = []
+        curves: dict[str, tuple[float, ...]] = {}
+        if self._gradients is not None:
+            curves = {_name(curve): _read(curve) for curve in self._gradients.gradients()}
+            self._gradients.close()
+        with undisturbed(self._model), torch.no_grad():
+            for name, calls in self._seen.items():
+                found += _of_module(name, self._cells[name], calls)
+        known = {each.name.partition(" ")[0] for each in found}
+        for name, calls in _repeated(base).items():
+            if not any(name == other or name.startswith(f"{other}.") for other in known):
+                curve = tuple(call.grad_rms or 0.0 for call in calls)
+                slope = _slope(curve)
+                if slope is not None:
+                    curves.setdefault(name, curve)
+                    found.append(Recurrence(name, len(calls), math.nan, (slope,)))
+        return tuple(found), curves
 
 
 class _Seen:

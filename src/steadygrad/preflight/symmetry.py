@@ -1,6 +1,6 @@
 """Weights whose units start alike: does training tell them apart?"""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -20,11 +20,7 @@ LENGTH = 0.05
 
 def weight_profiles(objective: Objective) -> tuple[WeightProfile, ...]:
     """Every weight with several units; those that start alike are tried."""
-    named = [
-        (name, param)
-        for name, param in objective.model.named_parameters()
-        if param.ndim > 1 and param.requires_grad and param.shape[0] > 1
-    ]
+    named = _with_units(objective.model.named_parameters())
     if not named:
         return ()
     params = [param for _, param in named]
@@ -36,6 +32,23 @@ def weight_profiles(objective: Objective) -> tuple[WeightProfile, ...]:
         WeightProfile(name, layer_of(name), tuple(param.shape), sizes[place], likeness[place], tried.get(place))
         for place, (name, param) in enumerate(named)
     )
+
+
+def live_weight_profiles(params: Mapping[str, Tensor]) -> tuple[WeightProfile, ...]:
+    """The same of weights whose gradients lie there: alike and not zero, they keep units together."""
+    named = [(name, param) for name, param in _with_units(params.items()) if param.grad is not None]
+    if not named:
+        return ()
+    sizes, likeness = _read([param for _, param in named])
+    grads, stuck = _read([param.grad for _, param in named if param.grad is not None])
+    return tuple(
+        WeightProfile(name, layer_of(name), tuple(param.shape), size, alike, alike and together and grad > 0)
+        for (name, param), size, alike, grad, together in zip(named, sizes, likeness, grads, stuck, strict=True)
+    )
+
+
+def _with_units(params: Iterable[tuple[str, Tensor]]) -> list[tuple[str, Tensor]]:
+    return [(name, param) for name, param in params if param.ndim > 1 and param.requires_grad and param.shape[0] > 1]
 
 
 def _read(params: Sequence[Tensor]) -> tuple[list[float], list[bool]]:

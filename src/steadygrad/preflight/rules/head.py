@@ -12,6 +12,10 @@ LOUD = 5.0
 """Outputs this many times larger than targets and than 1 are noise that has to be unlearned first."""
 
 
+ALIKE = 0.6
+"""Share of the largest gain from which a layer amplifies as much."""
+
+
 def head(evidence: Evidence) -> Iterator[Finding | Measurement]:
     """`init-gain` if the first outputs are so large that the loss is far above that of a uniform guess."""
     base = evidence.base
@@ -90,7 +94,7 @@ def loud_after(evidence: Evidence) -> bool:
 
 
 def loudest(chain: list[Layer]) -> Layer | None:
-    """The layer whose weights amplify most, against what keeps the size of a signal."""
+    """The first of the layers that amplify most: where all do alike, that is where it begins."""
 
     def gain(layer: Layer) -> float:
         if not layer.input_rms:
@@ -98,4 +102,5 @@ def loudest(chain: list[Layer]) -> Layer | None:
         value = layer.output_rms / layer.input_rms
         return math.inf if math.isnan(value) else value
 
-    return max(chain, key=gain, default=None)
+    most = max(map(gain, chain), default=0.0)
+    return next((layer for layer in chain if gain(layer) >= ALIKE * most), None)
