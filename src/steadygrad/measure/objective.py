@@ -63,8 +63,8 @@ class Objective:
                 failures.append((words, error))
         else:
             raise ValueError(_unfit(failures))
-        alone = self.way in ("loss_fn(output of batch)", "loss_fn(output, inputs)")
-        self.inputs, self.target = (_items(batch), None) if alone else _split(batch)
+        self._alone = self.way in ("loss_fn(output of batch)", "loss_fn(output, inputs)")
+        self.inputs, self.target = self.parts(batch)
 
     def __call__(self, batch: Any = None) -> Tensor:
         """The loss, 0-d, with its graph, on this batch or another of the same form."""
@@ -73,6 +73,10 @@ class Objective:
         if loss is None:
             raise ValueError(f"{self.way} gave no loss on another batch of the same form")
         return loss
+
+    def parts(self, batch: Any) -> tuple[Any, Any]:
+        """The inputs and the target of a batch of the same form."""
+        return (_items(batch), None) if self._alone else _split(batch)
 
     def with_parts(self, inputs: Any, target: Any) -> Any:
         """A batch of the same form with other inputs and target."""

@@ -1,6 +1,7 @@
 """Sharpness of the first loss against what the optimizer's steps bear."""
 
 import math
+from typing import Any
 
 from torch.optim import Optimizer
 
@@ -15,10 +16,10 @@ PRODUCTS = 12
 """Products with the Hessian: enough for a tenth of the value."""
 
 
-def edge(objective: Objective, optimizer: Optimizer, seconds: float) -> Edge:
-    """How close the first steps are to the edge of stability; the model is left as it was."""
+def edge(objective: Objective, optimizer: Optimizer, batch: Any, seconds: float) -> Edge:
+    """How close the first steps on a batch (None: the objective's own) are to the edge; the model is left as it was."""
     with undisturbed(objective.model):
-        return live_edge(objective, optimizer, seconds)
+        return live_edge(lambda: objective(batch), optimizer, seconds)
 
 
 def live_edge(loss: Loss, optimizer: Optimizer, seconds: float) -> Edge:

@@ -80,7 +80,7 @@ class Evidence:
     weights: tuple[WeightProfile, ...] = ()
     standard_inputs: Pass | None = None
     standard_target: Pass | None = None
-    doubled_loss: float | None = None
+    doubled: float | None = None
     recurrences: tuple[Recurrence, ...] = ()
     time_gradients: Mapping[str, Sequence[float]] = field(default_factory=dict)
     edge: Edge | None = None

@@ -17,13 +17,19 @@ from .chain import Layer, layers
 from .curvature import edge
 from .evidence import Evidence, TensorProfile
 from .observed import Pass, observe, traced
-from .recurrences import RecurrenceProbe
-from .rehearsal import rehearse
+from .recurrences import RecurrenceProbe, may_recur
+from .rehearsal import Rehearsal, rehearse
 from .symmetry import weight_profiles
-from .variants import batch_size, doubled, standardised
+from .variants import batch_size, doubled, shortened, standardised
 
 BUDGET = 8.0
 """Seconds that the expensive parts (curvature, rehearsals) may take together."""
+
+SLOW = 0.25
+"""Seconds of a pass from which curvature and steps are taken on fewer samples."""
+
+FEWEST_ROWS = 2
+"""Samples that it takes at least."""
 
 UNUSUAL = (0.03, 10.0)
 """Root mean squares of a tensor of the batch between which its scale needs no second look."""
@@ -40,9 +46,10 @@ def gather(objective: Objective, optimizer: Optimizer | None, say: Callable[[str
         optimizer: the one that will train it, or None.
         say: is told what is measured now.
     """
-    began = perf_counter()
     say("one forward and backward pass")
+    began = perf_counter()
     base = observe(objective)
+    fewer = _affordable(objective, perf_counter() - began)
     evidence = Evidence(
         base,
         *chain_of(base, dict(objective.model.named_parameters())),
@@ -62,26 +69,16 @@ def gather(objective: Objective, optimizer: Optimizer | None, say: Callable[[str
         evidence.standard_target = trying(
             "the same pass with a standardised target", lambda: observe(objective, standardised(objective, target=True))
         )
-    evidence.doubled_loss = trying("the batch with each sample twice", lambda: _doubled_loss(objective))
-    evidence.weights = trying("symmetry of the weights", lambda: weight_profiles(objective)) or ()
-    found = trying("recurrent layers", lambda: _recurrences(objective, base))
+    evidence.doubled = trying("the batch with each sample twice", lambda: _doubled(objective, fewer))
+    evidence.weights = trying("symmetry of the weights", lambda: weight_profiles(base, objective)) or ()
+    found = (
+        trying("recurrent layers", lambda: _recurrences(objective, base)) if may_recur(objective.model, base) else None
+    )
     if found is not None:
         evidence.recurrences, evidence.time_gradients = found
     if optimizer is not None and base.finite:
-        evidence.edge = trying("sharpness", lambda: edge(objective, optimizer, BUDGET / 2))
-        left = max(1.0, BUDGET - (perf_counter() - began))
-        rehearsed = trying("a few steps of the optimizer", lambda: (rehearse(objective, optimizer, 1.0, seconds=left),))
-        evidence.rehearsals = rehearsed or ()
-        if rehearsed and rehearsed[0].diverged:
-            for factor in (0.1, 0.01):
-                more = trying(
-                    f"the same at {factor:g} times the learning rate",
-                    lambda factor=factor: rehearse(objective, optimizer, factor, seconds=left),
-                )
-                if more is not None:
-                    evidence.rehearsals += (more,)
-                    if not more.diverged:
-                        break
+        evidence.edge = trying("sharpness", lambda: edge(objective, optimizer, fewer, BUDGET / 2))
+        evidence.rehearsals = _rehearsals(objective, optimizer, fewer, trying)
     elif optimizer is None:
         evidence.skipped["learning rate"] = "no optimizer was given"
     return evidence
@@ -128,13 +125,41 @@ def _is_unusual(size: float) -> bool:
     return not (size == 0.0 or UNUSUAL[0] <= size <= UNUSUAL[1])
 
 
-def _doubled_loss(objective: Objective) -> float | None:
-    batch = doubled(objective)
-    if batch is None:
+def _affordable(objective: Objective, seconds: float) -> Any:
+    """Of a batch whose pass takes long, as many samples as are taken fast; None for all of them."""
+    rows = batch_size(objective)
+    if rows is None or seconds < SLOW:
+        return None
+    return shortened(objective, max(FEWEST_ROWS, int(rows * SLOW / seconds)))
+
+
+def _doubled(objective: Objective, fewer: Any) -> float:
+    """The loss of a batch with each sample twice, over that of the batch."""
+    whole = objective.batch if fewer is None else fewer
+    twice = doubled(objective, whole)
+    if twice is None:
         raise ValueError("which dimension the samples lie along is not to be seen")
-    # The trace leaves dropout out, as it did in the pass to compare with.
+    # The trace leaves dropout out, which would be noise.
     with undisturbed(objective.model), traced(objective.model):
-        return read_tensor_scalar(objective(batch).detach())
+        once, double = (read_tensor_scalar(objective(batch).detach()) for batch in (whole, twice))
+    return double / once if once and double is not None else math.nan
+
+
+def _rehearsals(objective: Objective, optimizer: Optimizer, fewer: Any, trying: Trying) -> tuple[Rehearsal, ...]:
+    """Steps at the rate that was chosen, and at lower ones if those make it worse."""
+    found: list[Rehearsal] = []
+    for factor, words in (
+        (1.0, "a few steps of the optimizer"),
+        (0.1, "the same at a tenth"),
+        (0.01, "and a hundredth"),
+    ):
+        made = trying(words, lambda factor=factor: rehearse(objective, optimizer, factor, fewer, seconds=BUDGET / 2))
+        if made is None:
+            break
+        found.append(made)
+        if not made.diverged:
+            break
+    return tuple(found)
 
 
 def _recurrences(objective: Objective, base: Pass) -> Any:

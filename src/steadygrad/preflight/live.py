@@ -20,7 +20,7 @@ from .evidence import Evidence
 from .gather import BUDGET, Trying, chain_of, unusual
 from .observed import reduction_of, to_pass
 from .recurrences import RecurrenceProbe
-from .symmetry import live_weight_profiles
+from .symmetry import weight_profiles
 
 ONCE = "a script's loss cannot be computed again: give a factory"
 
@@ -98,7 +98,7 @@ class Live:
             optimizer="" if optimizer is None else type(optimizer).__name__,
             skipped=skipped,
         )
-        evidence.weights = trying("symmetry of the weights", lambda: live_weight_profiles(params)) or ()
+        evidence.weights = trying("symmetry of the weights", lambda: weight_profiles(base)) or ()
         measured = [trying("recurrent layers", lambda probe=probe: probe.measure(base)) for probe in self._probes]
         evidence.recurrences = tuple(each for one in measured if one is not None for each in one[0])
         curves = [one[1] for one in measured if one is not None]

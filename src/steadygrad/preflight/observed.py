@@ -13,6 +13,7 @@ from ..measure import norm_vector
 from ..measure.forward_trace import ForwardTrace, rms
 from ..measure.objective import Objective
 from ..measure.undisturbed import undisturbed
+from .units import Units, units_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class Pass:
     output_rms: float | None
     output_spread: float
     overflows: tuple[tuple[str, str], ...]
+    units: dict[str, Units]
     grad_norms: dict[str, float]
     weight_norms: dict[str, float]
     reduction: str
@@ -147,7 +149,9 @@ def to_pass(trace: ForwardTrace, loss: Tensor, output: Any, params: Mapping[str,
         focus = [numbers.add_all([each.relative_entropy, each.spread]) for _, each in trace.attentions]
         losses = [numbers.add_all([each.logits_rms, each.mean_loss]) for each in trace.losses]
         read = numbers.read()
+    multiplying = {name for call in trace.calls for name in call.weights}
     return Pass(
+        units=units_of({name: param for name, param in named if name in multiplying}),
         loss=read[total] if total is not None else math.nan,
         calls=tuple(
             _call(call, [_at(read, place) for place in places]) for call, places in zip(trace.calls, calls, strict=True)

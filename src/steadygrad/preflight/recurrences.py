@@ -82,6 +82,11 @@ class RecurrenceProbe:
         return tuple(found), curves
 
 
+def may_recur(model: nn.Module, base: Pass) -> bool:
+    """Whether a model has recurrent layers, or weights that multiply what they have made themselves."""
+    return bool(_repeated(base)) or any(isinstance(m, (nn.RNNBase, nn.RNNCellBase)) for m in model.modules())
+
+
 class _Seen:
     """One call of a module that may be a cell."""
 

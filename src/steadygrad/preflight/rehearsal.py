@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import torch
 from torch.optim import Optimizer
@@ -40,7 +41,13 @@ class Rehearsal:
 
 
 def rehearse(
-    objective: Objective, optimizer: Optimizer, factor: float, *, steps: int = STEPS, seconds: float = math.inf
+    objective: Objective,
+    optimizer: Optimizer,
+    factor: float,
+    batch: Any = None,
+    *,
+    steps: int = STEPS,
+    seconds: float = math.inf,
 ) -> Rehearsal:
     """Train on one batch for a few steps; model, optimizer, buffers and random numbers are put back bit for bit.
 
@@ -48,6 +55,7 @@ def rehearse(
         objective: the model with its loss.
         optimizer: the user's, with its own rates.
         factor: by which the rates are multiplied meanwhile.
+        batch: another batch of the same form; None for the objective's own.
         steps: how many at the most.
         seconds: no step is begun later than this, once there were a few.
     """
@@ -67,10 +75,10 @@ def rehearse(
             for step in range(steps):
                 if step >= FEWEST and perf_counter() - began > seconds:
                     break
-                losses.append(_step(objective, optimizer))
+                losses.append(_step(objective, optimizer, batch))
                 if not math.isfinite(losses[-1]):
                     break
-            losses.append(_read(objective()))
+            losses.append(_read(objective(batch)))
     finally:
         for group, rate in rates:
             group["lr"] = rate
@@ -80,13 +88,13 @@ def rehearse(
     return Rehearsal(factor, tuple(losses))
 
 
-def _step(objective: Objective, optimizer: Optimizer) -> float:
+def _step(objective: Objective, optimizer: Optimizer, batch: Any) -> float:
     first: list[float] = []
 
     def closure() -> torch.Tensor:
         with torch.enable_grad():
             optimizer.zero_grad()
-            loss = objective()
+            loss = objective(batch)
             loss.backward()
         first.append(_read(loss))
         return loss

@@ -33,6 +33,7 @@ class ScriptCheck:
         self._folder = folder
         self._live = Live()
         self._optimizers: list[Optimizer] = []
+        self._scaled: tuple[Tensor, Tensor] | None = None
         self._began = perf_counter()
 
     def install(self) -> None:
@@ -44,16 +45,32 @@ class ScriptCheck:
         nn.modules.module.register_module_forward_pre_hook(self._live.enter)
         nn.modules.module.register_module_forward_hook(self._live.leave, always_call=True)
         self._watch_construction()
+        self._watch_scaling()
         original = torch.autograd.backward
 
         @functools.wraps(original)
         def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
             loss = tensors if isinstance(tensors, Tensor) else next(iter(tensors), None)
+            if self._scaled is not None and loss is self._scaled[0]:
+                loss = self._scaled[1]
             if isinstance(loss, Tensor) and loss.numel() == 1 and loss.requires_grad:
                 self._conclude(loss.reshape(()), original)
             return original(tensors, *args, **kwargs)
 
         torch.autograd.backward = backward
+
+    def _watch_scaling(self) -> None:
+        """What a scaler multiplies is not what the user's loss is: its first scale is meant to overflow."""
+        original = torch.amp.GradScaler.scale
+
+        @functools.wraps(original)
+        def scale(scaler: Any, outputs: Any) -> Any:
+            result = original(scaler, outputs)
+            if isinstance(outputs, Tensor):
+                self._scaled = result, outputs
+            return result
+
+        torch.amp.GradScaler.scale = scale  # type: ignore[method-assign]
 
     def _watch_construction(self) -> None:
         original = Optimizer.__init__

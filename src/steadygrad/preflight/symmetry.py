@@ -1,15 +1,16 @@
 """Weights whose units start alike: does training tell them apart?"""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from .._readback import read_step
 from ..measure.forward_trace import layer_of
 from ..measure.objective import Objective
 from ..measure.undisturbed import undisturbed
 from .evidence import WeightProfile
+from .observed import Pass
+from .units import units_alike
 
 STEPS = 4
 """Steps after which units that can differ do: a weight of zeros in front of another needs the second one first."""
@@ -18,51 +19,27 @@ LENGTH = 0.05
 """Length of such a step against the weight's own size."""
 
 
-def weight_profiles(objective: Objective) -> tuple[WeightProfile, ...]:
-    """Every weight with several units; those that start alike are tried."""
-    named = _with_units(objective.model.named_parameters())
-    if not named:
-        return ()
-    params = [param for _, param in named]
-    sizes, likeness = _read(params)
-    suspects = [place for place, alike in enumerate(likeness) if alike]
-    stays = _after_some_steps(objective, [params[place] for place in suspects]) if suspects else []
-    tried = dict(zip(suspects, stays, strict=True))
+def weight_profiles(base: Pass, objective: Objective | None = None) -> tuple[WeightProfile, ...]:
+    """Every weight that multiplies and has several units.
+
+    Those whose units are alike, and get the same gradient, are tried for some steps if the loss can be computed again.
+    Without that a gradient of zeros says nothing: the weights behind may have to move first.
+    """
+    suspects = [name for name, units in base.units.items() if units.alike and units.grads_alike]
+    if objective is None:
+        stays = {name: base.units[name].grad_rms > 0 for name in suspects}
+    else:
+        stays = _after_some_steps(objective, suspects) if suspects else {}
     return tuple(
-        WeightProfile(name, layer_of(name), tuple(param.shape), sizes[place], likeness[place], tried.get(place))
-        for place, (name, param) in enumerate(named)
+        WeightProfile(name, layer_of(name), units.shape, units.rms, units.alike, stays.get(name, False))
+        for name, units in base.units.items()
     )
 
 
-def live_weight_profiles(params: Mapping[str, Tensor]) -> tuple[WeightProfile, ...]:
-    """The same of weights whose gradients lie there: alike and not zero, they keep units together."""
-    named = [(name, param) for name, param in _with_units(params.items()) if param.grad is not None]
-    if not named:
-        return ()
-    sizes, likeness = _read([param for _, param in named])
-    grads, stuck = _read([param.grad for _, param in named if param.grad is not None])
-    return tuple(
-        WeightProfile(name, layer_of(name), tuple(param.shape), size, alike, alike and together and grad > 0)
-        for (name, param), size, alike, grad, together in zip(named, sizes, likeness, grads, stuck, strict=True)
-    )
-
-
-def _with_units(params: Iterable[tuple[str, Tensor]]) -> list[tuple[str, Tensor]]:
-    return [(name, param) for name, param in params if param.ndim > 1 and param.requires_grad and param.shape[0] > 1]
-
-
-def _read(params: Sequence[Tensor]) -> tuple[list[float], list[bool]]:
-    with torch.no_grad():
-        sizes = [param.double().square().mean().sqrt() for param in params]
-        differences = [(param - param[:1]).abs().max().double() for param in params]
-    numbers = read_step([], 0, 0.0, [*sizes, *differences])[1]
-    count = len(params)
-    return numbers[:count], [numbers[count + i] <= 1e-6 * numbers[i] for i in range(count)]
-
-
-def _after_some_steps(objective: Objective, suspects: Sequence[Tensor]) -> list[bool]:
+def _after_some_steps(objective: Objective, suspects: Sequence[str]) -> dict[str, bool]:
     """Whether the units are still alike after some steps that move every weight by a share of its own size."""
-    params = [param for param in objective.model.parameters() if param.requires_grad]
+    named = dict(objective.model.named_parameters())
+    params = [param for param in named.values() if param.requires_grad]
     kept = [param.detach().clone() for param in params]
     try:
         with undisturbed(objective.model):
@@ -72,7 +49,8 @@ def _after_some_steps(objective: Objective, suspects: Sequence[Tensor]) -> list[
                     for param, grad in zip(params, grads, strict=True):
                         if grad is not None:
                             param.sub_(_step(param, grad))
-        return _read(suspects)[1]
+        alike = units_alike([named[name] for name in suspects])
+        return {name: same for name, (_, same) in zip(suspects, alike, strict=True)}
     finally:
         with torch.no_grad():
             for param, value in zip(params, kept, strict=True):

@@ -11,26 +11,50 @@ from torch.nn.utils.rnn import PackedSequence
 from ..measure.objective import Objective
 
 
-def doubled(objective: Objective) -> Any:
-    """The batch with each sample twice; None where it is not to be seen which dimension the samples lie along."""
-    size = batch_size(objective)
-    if size is None:
+def doubled(objective: Objective, batch: Any) -> Any:
+    """A batch with each sample twice; None where it is not to be seen which dimension the samples lie along."""
+    inputs, target = objective.parts(batch)
+    size = _rows(inputs, target)
+    if size is None or _is_packed(inputs):
         return None
-    target = objective.target
 
     def twice(value: Tensor) -> Tensor:
-        if value.ndim == 0:
-            return value
-        # Time may come first, and so may the layers of an initial state.
-        dim = next((place for place in range(min(2, value.ndim)) if value.shape[place] == size), None)
+        dim = _sample_dim(value, size)
         return value if dim is None else torch.cat([value, value], dim)
 
-    return objective.with_parts(mapped(objective.inputs, twice), mapped(target, twice))
+    return objective.with_parts(mapped(inputs, twice), mapped(target, twice))
+
+
+def shortened(objective: Objective, rows: int) -> Any:
+    """The first samples of the batch; None where it is not to be seen which dimension they lie along."""
+    size = batch_size(objective)
+    if size is None or _is_packed(objective.inputs):
+        return None
+
+    def fewer(value: Tensor) -> Tensor:
+        dim = _sample_dim(value, size)
+        return value if dim is None else value.narrow(dim, 0, min(rows, size))
+
+    return objective.with_parts(mapped(objective.inputs, fewer), mapped(objective.target, fewer))
+
+
+def _is_packed(thing: Any) -> bool:
+    parts = thing.values() if isinstance(thing, Mapping) else thing if isinstance(thing, (list, tuple)) else ()
+    return isinstance(thing, PackedSequence) or any(isinstance(part, PackedSequence) for part in parts)
+
+
+def _sample_dim(value: Tensor, size: int) -> int | None:
+    """Time may come first, and so may the layers of an initial state."""
+    return next((place for place in range(min(2, value.ndim)) if value.shape[place] == size), None)
 
 
 def batch_size(objective: Objective) -> int | None:
     """How many samples there are: the length of the target, or of the inputs where they agree."""
-    for part in (objective.target, objective.inputs):
+    return _rows(objective.inputs, objective.target)
+
+
+def _rows(inputs: Any, target: Any) -> int | None:
+    for part in (target, inputs):
         sizes = {tensor.shape[0] for _, tensor in tensors_in(part) if tensor.ndim}
         if len(sizes) == 1:
             return sizes.pop()

@@ -22,8 +22,7 @@ def loss_scale(evidence: Evidence) -> Iterator[Finding | Measurement]:
 
 
 def _summed(evidence: Evidence) -> Iterator[Finding | Measurement]:
-    loss, twice = evidence.base.loss, evidence.doubled_loss
-    ratio = twice / loss if twice is not None and loss and math.isfinite(loss) else math.nan
+    ratio = math.nan if evidence.doubled is None else evidence.doubled
     if math.isfinite(ratio):
         summed = GROWTH[0] < ratio < GROWTH[1]
         yield Measurement("loss of the batch twice", "loss", ratio, "1", "a mean does not grow with the batch", summed)
