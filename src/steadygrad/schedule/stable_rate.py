@@ -48,7 +48,7 @@ def max_stable_lr(
 
     It is a local bound: sharpness rises in training up to the edge (hence `safety`), and a loss that is flat at
     initialisation becomes sharper soon. Beyond the edge a network may still escape to a flatter place, at the price of
-    a loss that first rises. Adam's bound before its first step rests on second moments that are estimated from the batch.
+    a loss that first rises. Adam's bound before its first step rests on second moments estimated from the batch.
 
     Args:
         loss: a live scalar, or a function that builds one, on a batch of the usual size; see `measure.sharpness`.
