@@ -25,13 +25,12 @@ RECORDS = {
 
 
 @pytest.mark.parametrize("name", RECORDS)
-def test_every_record_makes_a_page_that_names_no_host(name, tmp_path):
+def test_every_record_makes_a_page_that_may_load_nothing(name, tmp_path):
     path = sg.write_report(RECORDS[name], tmp_path / "test.html")
     text = path.read_text()
     assert "Learning-rate range test" in text
     assert "<script>alert" not in text
     assert "default-src &#39;none&#39;" in text
-    assert 'src="http' not in text
 
 
 @pytest.mark.ui
@@ -47,6 +46,7 @@ def test_it_opens_offline_without_an_error(name, tmp_path):
         tab = browser.new_context(offline=True, viewport={"width": 1100, "height": 800}).new_page()
         tab.on("console", lambda message: message.type in {"error", "warning"} and troubles.append(message.text))
         tab.on("pageerror", lambda error: troubles.append(str(error)))
+        tab.on("request", lambda request: request.url.startswith("http") and troubles.append(request.url))
         tab.goto(path.as_uri())
         tab.wait_for_selector("html[data-ready]", state="attached", timeout=20_000)
         tab.wait_for_timeout(300)

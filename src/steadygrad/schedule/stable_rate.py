@@ -48,7 +48,8 @@ def max_stable_lr(
 
     The edge is exact for a quadratic, and local: in a network sharpness rises as it trains, within few steps where
     momentum carries far. Hence `safety`. On seven architectures at their initialisation 0.1, with a warm-up, trains
-    with every optimizer; 0.25 does with Adam; three times the edge is ruin for SGD. Adam's bound before its first step rests on second moments estimated from the batch.
+    with every optimizer; 0.25 does with Adam; three times the edge is ruin for SGD. Adam's bound before its first step
+    rests on second moments estimated from the batch.
 
     Args:
         loss: a live scalar, or a function that builds one, on a batch of the usual size; see `measure.sharpness`.
