@@ -2,6 +2,7 @@
 
 `extra` says what is missing, `html` fills the page's template, `write` puts it on disk. The figures are in
 `curves`, `heatmap` (colours in `shades`) and `timeline`; `theme` is what they share, `figures` their order.
+`range_test` is a page of its own.
 """
 
 from .extra import require_ui

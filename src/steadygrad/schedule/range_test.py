@@ -65,6 +65,7 @@ def range_test(
         ValueError: an argument is out of its range, or there are no batches.
 
     Example:
+        >>> import torch
         >>> _ = torch.manual_seed(0)
         >>> model = nn.Linear(4, 1)
         >>> x = torch.randn(64, 4)

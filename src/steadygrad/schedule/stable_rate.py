@@ -36,7 +36,7 @@ def max_stable_lr(
     loss: Loss,
     optimizer: Optimizer | Iterable[Tensor],
     *,
-    safety: float = 0.5,
+    safety: float = 0.1,
     iterations: int = 50,
     tolerance: float = 0.02,
     seconds: float | None = None,
@@ -46,9 +46,10 @@ def max_stable_lr(
     .. math:: \eta = \text{safety} \cdot \frac{c}{\lambda_1}, \qquad \text{e.g. } c = 2 \text{ for gradient descent,}
         \quad 2\, \frac{1 + \beta_1}{1 - \beta_1} \text{ with } \lambda_1 \text{ preconditioned for Adam}
 
-    It is a local bound: sharpness rises in training up to the edge (hence `safety`), and a loss that is flat at
-    initialisation becomes sharper soon. Beyond the edge a network may still escape to a flatter place, at the price of
-    a loss that first rises. Adam's bound before its first step rests on second moments estimated from the batch.
+    The edge is exact for a quadratic, and local: in a network sharpness rises as it trains, within few steps where
+    momentum carries far. Hence `safety`. On seven architectures at their initialisation 0.1, with a warm-up, trains
+    with every optimizer; 0.25 does with Adam; three times the edge is ruin for SGD. Adam's bound before its first step
+    rests on second moments estimated from the batch.
 
     Args:
         loss: a live scalar, or a function that builds one, on a batch of the usual size; see `measure.sharpness`.
@@ -66,7 +67,7 @@ def max_stable_lr(
 
     Example:
         >>> weight = torch.ones(2, requires_grad=True)
-        >>> found = max_stable_lr(lambda: 5 * (weight**2).sum(), [weight])
+        >>> found = max_stable_lr(lambda: 5 * (weight**2).sum(), [weight], safety=0.5)
         >>> round(found.lr, 4), found.why
         (0.1, 'sharpness 10 and limit 2 / lr: steps are stable below lr = 0.2; 0.5 of that')
 

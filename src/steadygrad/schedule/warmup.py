@@ -47,12 +47,12 @@ def warmup(optimizer: Optimizer, steps: int, kind: Literal["linear", "inverse-sq
         Goyal et al., "Accurate, large minibatch SGD: Training ImageNet in 1 hour", 2017.
         Vaswani et al., "Attention is all you need", 2017.
     """
+    if kind not in ("linear", "inverse-sqrt"):
+        raise ValueError(f"kind is {kind!r}, expected 'linear' or 'inverse-sqrt'")
     rise = ramp(optimizer, steps)
     if kind == "linear":
         return rise
-    if kind == "inverse-sqrt":
-        return ChainedScheduler([rise, MultiplicativeLR(optimizer, InverseSqrt(steps))], optimizer)
-    raise ValueError(f"kind is {kind!r}, expected 'linear' or 'inverse-sqrt'")
+    return ChainedScheduler([rise, MultiplicativeLR(optimizer, InverseSqrt(steps))], optimizer)
 
 
 def ramp(optimizer: Optimizer, steps: int) -> LinearLR:
