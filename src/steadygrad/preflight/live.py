@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from .._names import name_parameters
+from .._readback import any_nonfinite
 from ..findings import CheckResult
 from ..measure.forward_trace import ForwardTrace, layer_of
 from ..measure.overrides import leave_mode
@@ -86,7 +87,9 @@ class Live:
         model = roots[0] if len(roots) == 1 else nn.ModuleList(roots)
         skipped: dict[str, str] = {}
         trying = Trying(skipped)
-        found = trying("sharpness", lambda: live_edge(loss, optimizer, BUDGET)) if optimizer is not None else None
+        found = None
+        if optimizer is not None and not any_nonfinite([loss]):
+            found = trying("sharpness", lambda: live_edge(loss, optimizer, BUDGET))
         loss.backward()
         base = to_pass(trace, loss, self._output, params, reduction_of(loss))
         inputs = tuple(each for given in self._inputs for each in profile(given, "inputs"))
@@ -105,9 +108,9 @@ class Live:
         evidence.time_gradients = {name: curve for each in curves for name, curve in each.items()}
         if any(unusual(each) for each in inputs):
             skipped["the same pass with standardised inputs"] = (
-                "a script's loss cannot be computed again: use a factory"
+                "a script's loss cannot be computed again: give a factory"
             )
-        skipped["the batch with each sample twice"] = "a script's loss cannot be computed again: use a factory"
+        skipped["the batch with each sample twice"] = "a script's loss cannot be computed again: give a factory"
         return judged(evidence, target, model, perf_counter() - began)
 
     def _renamed(self, trace: ForwardTrace, roots: Sequence[nn.Module]) -> dict[str, Tensor]:

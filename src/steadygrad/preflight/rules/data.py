@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from ...findings import Finding, Measurement
-from ..evidence import Evidence
+from ..evidence import Evidence, TensorProfile
 from ..observed import Pass
 
 LARGEST = 10.0
@@ -42,7 +42,10 @@ def data(evidence: Evidence) -> Iterator[Finding | Measurement]:
         deviation = max(abs(math.log(max(each.rms, 1e-300))), math.log(max(1.0, each.feature_ratio))) if beyond else 0.0
         if deviation > most:
             worst, most = each, deviation
-    if worst is None or evidence.standard_inputs is None:
+    if worst is None:
+        return
+    if evidence.standard_inputs is None:
+        yield from _by_the_first_layer(evidence, worst)
         return
     nats, words = effect(evidence.base, evidence.standard_inputs)
     if nats < EFFECT:
@@ -63,6 +66,23 @@ def data(evidence: Evidence) -> Iterator[Finding | Measurement]:
             "loss": evidence.base.loss,
             "loss_standardised": evidence.standard_inputs.loss,
         },
+        ("standardise-inputs", "input-batchnorm"),
+    )
+
+
+def _by_the_first_layer(evidence: Evidence, worst: TensorProfile) -> Iterator[Finding]:
+    """Where the pass cannot be made again: what the first layers put out, if nothing normalises it."""
+    first = [layer for layer in evidence.chain if layer.level == 1 and layer.kind != "embedding"]
+    behind = [layer for layer in evidence.chain if layer.level == 2]
+    loud = max(first, key=lambda layer: layer.output_rms, default=None)
+    if loud is None or loud.output_rms <= LARGEST or any(layer.normalised for layer in (*first, *behind)):
+        return
+    yield Finding(
+        "input-scale",
+        0.75,
+        worst.name,
+        f"{worst.name} has root mean square {worst.rms:.3g}, and {loud.name} hands on {loud.output_rms:.3g}",
+        {"rms": worst.rms, "feature_ratio": worst.feature_ratio, "first_output_rms": loud.output_rms},
         ("standardise-inputs", "input-batchnorm"),
     )
 

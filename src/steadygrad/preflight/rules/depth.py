@@ -109,18 +109,18 @@ def _steepest(chain: list[Layer]) -> Layer | None:
 def _overflown(evidence: Evidence, signals: dict[int, float]) -> Iterator[Finding]:
     """A pass that overflows because layer after layer amplifies."""
     origin = evidence.origin
-    if origin is None or any(each.nonfinite for each in (*evidence.inputs, *evidence.targets)):
+    if any(each.nonfinite for each in (*evidence.inputs, *evidence.targets)):
         return
     start = min(signals, default=0)
     known = [value for value in signals.values() if math.isfinite(value)]
     grown = max(known, default=0.0) / max(signals.get(start, 1.0), 1e-30)
-    if grown > SIGNAL or (origin.largest_input > 1e4 and grown > 30):
+    if grown > SIGNAL or (origin is not None and origin.largest_input > 1e4 and grown > 30):
         place = _steepest(evidence.chain) or loudest(evidence.chain)
         yield Finding(
             "init-gain",
             0.9,
-            place.name if place else origin.where,
-            f"the signal grows by {grown:.3g} before {origin.op} overflows in the {origin.phase} pass",
-            {"gain": grown, "op": origin.op, "phase": origin.phase},
+            place.name if place else "",
+            f"the signal grows by {grown:.3g} before {origin.op if origin else 'it'} overflows",
+            {"gain": grown, "op": origin.op if origin else "", "phase": origin.phase if origin else ""},
             ("auto-initialisation", "lsuv"),
         )

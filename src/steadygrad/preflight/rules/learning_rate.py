@@ -7,6 +7,10 @@ from ...findings import Finding, Measurement
 from ..evidence import Evidence
 from ..rehearsal import best
 
+FAR = 2.0
+"""Ratio from which sharpness alone is a finding, where no steps could be tried. Up to it a training may still catapult
+itself to a flatter place."""
+
 
 def learning_rate(evidence: Evidence) -> Iterator[Finding | Measurement]:
     """`learning-rate` if some steps on one batch make its loss worse, and smaller steps make it better."""
@@ -21,6 +25,15 @@ def learning_rate(evidence: Evidence) -> Iterator[Finding | Measurement]:
             edge.ratio > 1,
         )
     if not evidence.rehearsals:
+        if edge is not None and edge.ratio > FAR:
+            yield Finding(
+                "learning-rate",
+                min(0.85, 0.6 + math.log(edge.ratio / FAR) / 10),
+                evidence.optimizer,
+                f"sharpness is {edge.ratio:.3g} times what {edge.formula} bears: the first steps overshoot",
+                {"sharpness_ratio": edge.ratio, "sharpness": edge.sharpness, "limit": edge.limit, "lr": edge.lr},
+                ("lower-learning-rate", "warm-up", "clip-global-norm"),
+            )
         return
     first, rest = evidence.rehearsals[0], evidence.rehearsals[1:]
     yield Measurement(

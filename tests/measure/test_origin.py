@@ -1,0 +1,69 @@
+"""The operation that first makes a number that is not finite is named, forward or backward."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from steadygrad.measure.origin import OriginTrace
+
+
+def origin_of(compute, model=None):
+    model = model or nn.Linear(2, 2)
+    with OriginTrace(model) as trace:
+        compute(model).backward()
+    return trace.origin()
+
+
+X = torch.tensor([[1.0, 2.0]])
+
+
+def zeroed(model, x):
+    return model(x) - model(x).detach()
+
+
+@pytest.mark.parametrize(
+    ("compute", "op", "phase"),
+    [
+        (lambda model: zeroed(model, X).sqrt().sum(), "sqrt", "backward"),
+        (lambda model: zeroed(model, X).norm(), None, None),  # torch's own norm is safe at zero
+        (lambda model: zeroed(model, X).log().sum(), "log", "forward"),
+        (lambda model: (zeroed(model, X) / zeroed(model, X)).sum(), "div", "forward"),
+        (lambda model: (model(X) * 1e4).exp().sum(), "exp", "forward"),
+        (lambda model: (zeroed(model, X) + 1).acos().sum(), "acos", "backward"),
+        (lambda model: zeroed(model, X).pow(0.5).sum(), "pow", "backward"),
+        (lambda model: model(X).masked_fill(torch.ones(1, 2) > 0, -torch.inf).softmax(-1).sum(), "softmax", "forward"),
+        (lambda model: F.cross_entropy(model(X), torch.tensor([1])), None, None),
+    ],
+)
+def test_the_operation_and_the_phase(compute, op, phase):
+    torch.manual_seed(0)
+    found = origin_of(compute)
+    assert (None, None) if found is None else (found.op.strip("_"), found.phase) == (op, phase)
+    assert (found is None) == (op is None)
+
+
+def test_a_parameter_itself_may_be_where_a_derivative_ends():
+    model = nn.Linear(2, 2)
+    nn.init.zeros_(model.weight)
+    found = origin_of(lambda model: model(X).sum() + model.weight.square().sum().sqrt(), model)
+    assert (found.op, found.phase) == ("sqrt", "backward")
+
+
+def test_a_mask_of_minus_infinity_is_meant():
+    def masked(model):
+        logits = model(X).masked_fill(torch.tensor([[True, False]]), -torch.inf)
+        return F.cross_entropy(logits, torch.tensor([1]))
+
+    assert origin_of(masked) is None
+
+
+def test_the_module_is_named_and_no_hook_stays():
+    class Root(nn.Module):
+        def forward(self, x):
+            return (x - x.detach()).sqrt()
+
+    model = nn.Sequential(nn.Linear(2, 2), Root())
+    found = origin_of(lambda model: model(X).sum(), model)
+    assert (found.where, found.op, found.phase) == ("1", "sqrt", "backward")
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
