@@ -261,7 +261,8 @@ def _value(
     made = tuple(dict.fromkeys(name for each in operands if isinstance(each, _Made) for name in each.names))
     product = PRODUCTS.match(node.name()) is not None
     # A matrix times a matrix of parameters is one (a low-rank weight), unless the other is data that has no gradient.
-    plain = product and any(each is None for each in operands[-2:]) or node.name().startswith("Embedding")
+    # A parametrisation multiplies its parameters by buffers (spectral norm): still a weight.
+    plain = product and (None in operands or node.name().startswith("Embedding")) and not all(map(_computes, made))
     if not data and made and not plain:
         return _Made(made)
     weights = tuple(name for name in made if ranks[name] > 1) if product else ()
@@ -269,6 +270,11 @@ def _value(
     metadata = getattr(node, "_input_metadata", None)
     shape = tuple(metadata[0].shape) if metadata else ()
     return Operation(node.name(), node._sequence_nr(), shape, data, weights, others, node)
+
+
+def _computes(name: str) -> bool:
+    """Whether a weight is computed of this parameter."""
+    return ".parametrizations." in name or name.startswith("parametrizations.") or name.endswith("_orig")
 
 
 def _inputs_first(roots: list[Any]) -> Iterator[Any]:
