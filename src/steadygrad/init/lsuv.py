@@ -5,13 +5,14 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import is_parametrized
 
 from .._readback import any_nonfinite, read_tensor_scalar
 from ..measure.calling import Call, undisturbed
 from ..measure.forward_graph import ForwardGraph, forward_graph
+from .draws import draw_orthogonal_
 from .record import InitRecord
 from .recurrent_weights import recurrent_weights
 from .weight_products import Product, WeightProducts
@@ -140,19 +141,6 @@ def scale_in_call_order_(
         record.add("scale", name, "what it gives has the wanted size", factor)
     for name, why in dead.items():
         record.add("left alone", name, why)
-
-
-def draw_orthogonal_(weight: Tensor, generator: torch.Generator | None) -> None:
-    """torch's `orthogonal_` for any dtype: drawn in float32, then copied."""
-    with torch.no_grad():
-        weight.copy_(nn.init.orthogonal_(drawn_like(weight, generator), generator=generator).to(weight.device))
-
-
-def drawn_like(weight: Tensor, generator: torch.Generator | None) -> Tensor:
-    """An empty float32 tensor for a draw, where the generator lives."""
-    device = generator.device if generator is not None else weight.device
-    wide = torch.float64 if weight.dtype == torch.float64 else torch.float32
-    return torch.empty(weight.shape, dtype=wide, device=device)
 
 
 def _left_alone(graph: ForwardGraph, params: Mapping[str, nn.Parameter], record: InitRecord) -> set[str]:

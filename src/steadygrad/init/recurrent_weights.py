@@ -30,3 +30,25 @@ def _is_serial(graph: ForwardGraph, uses: list[Operation]) -> bool:
     made = graph.descendants(uses[0], lambda operation: False)
     step = {operation for operation in between if operation in made and operation is not last and operation not in own}
     return any(each not in made and each not in own for operation in [*step, last] for each in operation.inputs)
+
+
+def state_columns(graph: ForwardGraph) -> dict[str, slice]:
+    """Of recurrent weights on state and input side by side, the columns that multiply the state."""
+    columns: dict[str, slice] = {}
+    for name in recurrent_weights(graph):
+        uses = [product for product in graph.products() if name in product.weights]
+        joined = uses[-1].inputs[0] if len(uses) > 1 and uses[-1].inputs else None
+        while joined is not None and not joined.name.startswith("CatBackward"):
+            joined = joined.inputs[0] if len(joined.inputs) == 1 and not joined.weights else None
+        if joined is None:
+            continue
+        made = graph.descendants(uses[0], lambda operation: False)
+        place, waiting = 0, list(joined.inputs)
+        for node, _ in joined.node.next_functions:
+            part = waiting.pop(0) if waiting and waiting[0].node is node else None
+            # A part without a gradient is as wide as the others leave room for.
+            size = part.shape[-1] if part else joined.shape[-1] - sum(each.shape[-1] for each in joined.inputs)
+            if part in made:
+                columns[name] = slice(place, place + size)
+            place += size
+    return columns
