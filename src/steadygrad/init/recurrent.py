@@ -289,7 +289,5 @@ def _over_gates(
                     if entrance is not None and what == "chrono":
                         entrance.zero_()
     if not record.steps:
-        raise ValueError(
-            f"{type(target).__name__} has no LSTM or GRU of torch's with biases; pass the part of the bias"
-        )
+        raise ValueError(f"{type(target).__name__} has no LSTM or GRU with biases; pass the part of the bias")
     return record

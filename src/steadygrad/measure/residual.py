@@ -1,7 +1,10 @@
 """Which parts of a model are branches beside a path that carries the signal on unchanged."""
 
 import re
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from torch import nn
@@ -26,6 +29,8 @@ class ResidualBranch:
         depth: how many of them stand in series.
         calls: how often the branch is added: more than once where layers are reused.
         order: its place among the branches, in forward order.
+        stack: branches on one and the same skip path have the same number: an encoder 0, its decoder 1.
+        crosses: whether data of another stack comes in, as in cross-attention.
         rescaled: whether a normalisation follows the last weights inside the branch, so that their scale is nothing.
         add: the addition.
         fork: where the branch leaves the path that is carried on.
@@ -37,6 +42,8 @@ class ResidualBranch:
     depth: int
     calls: int
     order: int
+    stack: int
+    crosses: bool
     rescaled: bool
     add: Operation
     fork: Operation
@@ -75,23 +82,25 @@ def find_residual_branches(model: nn.Module, batch: Any) -> list[ResidualBranch]
 def residual_branches(graph: ForwardGraph) -> list[ResidualBranch]:
     """The residual branches in a graph that has been read off already, see `find_residual_branches`."""
     found: dict[tuple[str, ...], ResidualBranch] = {}
+    stacks: dict[Operation, int] = {}
     for operation in graph.operations:
         if not operation.is_sum or len(operation.shape) < 2:
             continue
         left, right = operation.inputs[:2]
-        branch = _branch(graph, operation, left, right) or _branch(graph, operation, right, left)
-        if branch is None:
-            continue
-        known = found.get(branch.weights)
-        if known is None:
-            found[branch.weights] = _changed(branch, calls=1, order=len(found))
+        for skip, end in ((left, right), (right, left)):
+            branch = _branch(graph, operation, skip, end)
+            if branch is not None:
+                break
         else:
-            found[branch.weights] = _changed(known, calls=known.calls + 1, order=known.order)
+            continue
+        before = [stacks[each] for each in _carried(skip) if each in stacks]
+        stack = stacks[operation] = before[0] if before else len(set(stacks.values()))
+        entered = graph.ancestors(end, lambda each: each in stacks)
+        crosses = any(stacks.get(each, stack) != stack for each in entered)
+        known = found.get(branch.weights)
+        calls, order = (known.calls + 1, known.order) if known else (1, len(found))
+        found[branch.weights] = replace(known or branch, calls=calls, order=order, stack=stack, crosses=crosses)
     return list(found.values())
-
-
-def _changed(branch: ResidualBranch, calls: int, order: int) -> ResidualBranch:
-    return ResidualBranch(**{**branch.__dict__, "calls": calls, "order": order})
 
 
 def _blocks(operation: Operation) -> bool:
@@ -131,6 +140,8 @@ def _branch(graph: ForwardGraph, add: Operation, skip: Operation, end: Operation
         depth=_depth(path - set(forks)),
         calls=1,
         order=0,
+        stack=0,
+        crosses=False,
         rescaled=rescaled,
         add=add,
         fork=min(reached, key=lambda fork: forks[fork]),
@@ -141,22 +152,22 @@ def _names(operations: list[Operation]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for operation in operations for name in operation.weights))
 
 
+def _carried(skip: Operation) -> Iterator[Operation]:
+    """What the skip path passes, nearest first."""
+    waiting, seen = deque([skip]), {skip}
+    while waiting:
+        operation = waiting.popleft()
+        yield operation
+        if not _blocks(operation):
+            new = [each for each in operation.inputs if each not in seen]
+            seen.update(new)
+            waiting.extend(new)
+
+
 def _forks(skip: Operation) -> dict[Operation, int]:
     """What the skip path passes that others use too, nearest first, with its place."""
-    forks: dict[Operation, int] = {}
-    waiting, seen, place = [skip], {skip}, 0
-    while place < len(waiting) and len(forks) < MOST_FORKS:
-        operation = waiting[place]
-        place += 1
-        if len(operation.users) > 1 and not _MANY.match(operation.name):
-            forks[operation] = len(forks)
-        if _blocks(operation):
-            continue
-        for each in operation.inputs:
-            if each not in seen:
-                seen.add(each)
-                waiting.append(each)
-    return forks
+    shared = (each for each in _carried(skip) if len(each.users) > 1 and not _MANY.match(each.name))
+    return {operation: place for place, operation in enumerate(islice(shared, MOST_FORKS))}
 
 
 def _weightless(end: Operation, forks: dict[Operation, int]) -> bool:

@@ -1,0 +1,363 @@
+"""The initialisation that a model's architecture asks for, with the reason for each step."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from .._readback import read_tensor_scalar
+from ..measure.calling import tensors_in, undisturbed
+from ..measure.forward_graph import ForwardGraph, Operation, forward_graph
+from ..measure.residual import ResidualBranch, residual_branches
+from .draws import draw_normal_, draw_orthogonal_
+from .lsuv import scale_in_call_order_
+from .record import InitRecord
+from .recurrent import chrono_, forget_bias_, recurrent_blocks, recurrent_modules
+from .recurrent_weights import recurrent_weights, state_columns
+from .residual import ends_multiply, heads
+from .stream import stream_sizes
+from .variance import biases_of
+from .weight_products import root_mean_square
+
+HEAD = 0.3
+"""Size of a head's output: the loss of a classifier starts within 0.05 of log C."""
+
+TIED = 0.5
+"""The same for a head whose weight is also the embedding."""
+
+GATE_BIAS = 5.0
+"""Size of a gate's or a head's bias up to which it is taken for someone's design."""
+
+LONG = 100
+"""Time steps from which gates are drawn for long memory."""
+
+TOLERANCE = 0.03
+
+
+def auto_(
+    model: nn.Module,
+    batch: Any,
+    loss_fn: Callable[..., Any] | None = None,
+    *,
+    generator: torch.Generator | None = None,
+) -> InitRecord:
+    r"""Draw the weights of a model anew, as its architecture asks for, and scale them on a real batch.
+
+    What the architecture is shows in the graph of a forward: names and classes decide nothing but torch's own recurrent
+    modules. Each weight is drawn by its role, then scaled in call order (see `lsuv_`) so that it gives:
+
+    ===================  =====================  ===========================================
+    role                 draw                   size of what it gives
+    ===================  =====================  ===========================================
+    in a plain chain     orthogonal             1
+    inside a branch      normal                 1
+    last of a branch     normal                 :math:`s / \sqrt K`: K branches, skip path of size s
+    recurrent            orthogonal, each gate  not scaled: spectral radius 1
+    into a recurrence    normal                 1; :math:`1/\sqrt T` for a ReLU state over T steps
+    embedding            normal                 1; :math:`0.5/\sqrt d` if the head shares it
+    head                 normal                 0.3: the loss of a classifier starts near log C
+    ===================  =====================  ===========================================
+
+    Biases become zero, except moderate ones of gates and heads. Forget gates are opened: by 1, or for 100 time steps and
+    more by `chrono_`. Left as they are: norms and scales, weights that are zero beside a path that goes on without them
+    (LoRA's B, zero-initialised branches, adaLN-zero), frozen parameters, positional parameters, parametrisations that
+    fix the scale. It overwrites what was learned: freeze pretrained weights, or do not call it.
+
+    Args:
+        model: any module.
+        batch: as of `measure.calling.call_model`; some 100 samples are plenty.
+        loss_fn: called with the output and the batch's last item; only noted in the record.
+        generator: for the draws.
+
+    Returns:
+        What was done, where and why; prints nicely.
+
+    Raises:
+        ValueError: the model does not take the batch.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(3, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 2))
+        >>> record = auto_(model, torch.randn(64, 3), generator=torch.Generator().manual_seed(0))
+        >>> record.where("orthogonal"), record.where("normal")
+        (['0.weight', '2.weight'], ['4.weight'])
+
+    References:
+        Mishkin and Matas, "All you need is a good init", 2016.
+        Radford et al., "Language models are unsupervised multitask learners", 2019.
+    """
+    plan = _Plan(model, forward_graph(model, batch))
+    record = InitRecord()
+    record.add("architecture", type(model).__name__, plan.words())
+    for name, why in plan.left.items():
+        record.add("left alone", name, why)
+    with torch.no_grad():
+        _draw(plan, record, generator)
+        _biases(plan, record, generator)
+    scale_in_call_order_(model, plan.graph.call, plan.target, {*plan.left, *plan.recurrent}, record, TOLERANCE)
+    if loss_fn is not None:
+        _note_loss(model, plan.graph, batch, loss_fn, record)
+    return record
+
+
+@dataclass
+class _Use:
+    """A weight and its multiplications, the first call first."""
+
+    name: str
+    products: list[Operation] = field(default_factory=list)
+
+
+class _Plan:
+    """The role of every weight of a model."""
+
+    def __init__(self, model: nn.Module, graph: ForwardGraph) -> None:
+        self.model = model
+        self.graph = graph
+        self.params = dict(model.named_parameters())
+        self.uses: dict[str, _Use] = {}
+        for product in graph.products():
+            for name in product.weights:
+                self.uses.setdefault(name, _Use(name)).products.append(product)
+        self.branches = residual_branches(graph)
+        self.heads = heads(graph)
+        self.recurrent = recurrent_weights(graph)
+        self.columns = state_columns(graph)
+        # A weight on state and input side by side is scaled with the input's columns only by its draw.
+        self.last = {name: branch for branch in self.branches for name in branch.last if self._scalable(branch, name)}
+        self.tied = {
+            name for name, use in self.uses.items() if len({product.is_embedding for product in use.products}) > 1
+        }
+        self.left: dict[str, str] = {}
+        for name, use in self.uses.items():
+            why = self._by_design(use)
+            if why:
+                self.left[name] = why
+                self.left.setdefault(computed_name(name), why)
+        self._targets: dict[str, float] = {}
+        self._names = {computed_name(name): name for name in self.uses}
+        self._sizes = stream_sizes(graph, self.params, self._target)
+
+    def words(self) -> str:
+        found = []
+        if self.branches:
+            count = sum(branch.calls for branch in self.branches)
+            found.append(f"{count} residual branches: their last weights are small, so that depth does not add up")
+        if self.recurrent:
+            found.append("recurrent: orthogonal over time, open gates")
+        if any(operation.activation == "softmax" for operation in self.graph.operations):
+            found.append("attention: queries and keys of size 1 give logits of size 1")
+        if not found:
+            found.append(f"a plain chain of {len(self.uses)} weights: orthogonal, each layer at size 1")
+        return "; ".join(found)
+
+    def target(self, name: str) -> float:
+        """What a weight is to give, by the name of the parameter or of what is computed of it."""
+        return self._targets.get(self._names.get(name, name), 1.0)
+
+    def _target(self, product: Operation, sizes: dict[Operation, float]) -> float:
+        """The same for a product whose inputs' sizes are known."""
+        for name in product.weights:
+            if name not in self._targets:
+                self._targets[name] = self._size_of(name, product, sizes)
+        return self._targets[product.weights[0]]
+
+    def _size_of(self, name: str, product: Operation, sizes: dict[Operation, float]) -> float:
+        if name in self.left and name not in self.recurrent:
+            return 1.0
+        if name in self.tied:
+            return TIED / math.sqrt(self.params[name].shape[-1])
+        if product.is_embedding:
+            widths = [self.params[each].shape[-1] for each in self.tied]
+            return TIED / math.sqrt(widths[0]) if widths else 1.0
+        if name in self.last:
+            branch = self.last[name]
+            share = 1.0 / math.sqrt(sum(each.calls for each in self.branches))
+            # The inner ones have their size already; what multiplies with others shares the factor.
+            return (sizes.get(branch.fork, 1.0) * share) ** (1.0 / ends_multiply(self.graph, branch))
+        if name in self.heads:
+            return HEAD
+        if name.rpartition(".")[2].startswith("weight_ih") and self.relu_state(name.replace("weight_ih", "weight_hh")):
+            return 1.0 / math.sqrt(max(1, self.steps(name.replace("weight_ih", "weight_hh"))))
+        return 1.0
+
+    def relu_state(self, name: str) -> bool:
+        """Whether a recurrent weight's state passes a ReLU."""
+        owner = self.model.get_submodule(name.rpartition(".")[0])
+        if isinstance(owner, (nn.RNN, nn.RNNCell)):
+            return owner.nonlinearity == "relu"
+        uses = self.uses.get(name)
+        return uses is not None and self.graph.activations_after(uses.products[-1]) == {"relu"}
+
+    def steps(self, name: str) -> int:
+        """Over how many time steps a recurrent weight is used, as far as it shows."""
+        products = self.uses[name].products if name in self.uses else []
+        fused = [each.inputs[0].shape[0] for each in products if "Rnn" in each.name and each.inputs]
+        return max([len(products), *fused])
+
+    def _scalable(self, branch: ResidualBranch, name: str) -> bool:
+        owner = self.model.get_submodule(name.rpartition(".")[0])
+        return not branch.rescaled and not isinstance(owner, (nn.RNNBase, nn.RNNCellBase))
+
+    def _by_design(self, use: _Use) -> str:
+        param = self.params[use.name]
+        if not param.requires_grad:
+            return "frozen"
+        if not is_lazy(param) and not bool((param != 0).any()):
+            if use.name in self.heads and not use.products[0].is_embedding:
+                return "a head that starts at zero: all classes alike"
+            if all(self._bypassed(product) for product in use.products):
+                return "zero by design: what it adds to goes on without it"
+        return ""
+
+    def _bypassed(self, product: Operation) -> bool:
+        """Whether what a zero weight gives is added to something that does not come from it, gates allowed between."""
+        reached = self.graph.descendants(
+            product, lambda each: bool(each.weights) or each.is_sum or each.activation == "softmax" or _mixes(each)
+        )
+        made = self.graph.descendants(product, lambda each: False)
+        return any(each.is_sum and any(part not in made for part in each.inputs) for each in reached)
+
+
+def _mixes(operation: Operation) -> bool:
+    return operation.name.startswith(("Bmm", "Baddbmm", "Mm", "ScaledDot"))
+
+
+def computed_name(name: str) -> str:
+    """The weight that a parameter of a parametrisation is there for.
+
+    Example:
+        >>> computed_name("0.parametrizations.weight.original1"), computed_name("0.weight")
+        ('0.weight', '0.weight')
+    """
+    front, mark, back = name.partition("parametrizations.")
+    return front + back.partition(".")[0] if mark else name
+
+
+def _draw(plan: _Plan, record: InitRecord, generator: torch.Generator | None) -> None:
+    for name, use in plan.uses.items():
+        param = plan.params[name]
+        if name in plan.left or "parametrizations." in name or is_lazy(param):
+            continue
+        product = use.products[0]
+        if name in plan.recurrent:
+            _draw_recurrent(plan, name, record, generator)
+        elif product.is_embedding:
+            draw_normal_(param, 1.0, generator)
+            owner = plan.model.get_submodule(name.rpartition(".")[0])
+            if isinstance(owner, (nn.Embedding, nn.EmbeddingBag)) and owner.padding_idx is not None:
+                param[owner.padding_idx].zero_()
+            record.add("normal", name, "the head shares it" if name in plan.tied else "an embedding")
+        elif name in plan.heads:
+            _draw_by_fan(param, generator)
+            record.add("normal", name, "the head: small, so that no class is favoured at the start")
+        elif plan.branches or plan.recurrent:
+            _draw_by_fan(param, generator)
+            record.add("normal", name, "the last of a branch" if name in plan.last else "its size is set below")
+        else:
+            draw_orthogonal_(param, generator)
+            if activation_before(product) == "sigmoid":
+                param.sub_(param.flatten(1).mean(1).view(-1, *([1] * (param.ndim - 1))))
+            record.add("orthogonal", name, "a chain: no direction is stretched more than another")
+
+
+def _draw_by_fan(param: Tensor, generator: torch.Generator | None) -> None:
+    draw_normal_(param, 1.0 / math.sqrt(max(1, param[0].numel())), generator)
+
+
+def _draw_recurrent(plan: _Plan, name: str, record: InitRecord, generator: torch.Generator | None) -> None:
+    param = plan.params[name]
+    leaf = name.rpartition(".")[2]
+    if leaf.startswith("weight_hr"):
+        draw_orthogonal_(param, generator)
+        record.add("orthogonal", name, "the projection of a state")
+        return
+    columns = plan.columns.get(name)
+    owner = plan.model.get_submodule(name.rpartition(".")[0])
+    if isinstance(owner, (nn.RNNBase, nn.RNNCellBase)):
+        blocks = list(param.detach().chunk(param.shape[0] // int(owner.hidden_size), 0))  # pyright: ignore
+    else:
+        try:
+            blocks = recurrent_blocks(param.detach(), columns)
+        except ValueError:
+            blocks = [param.detach()]
+        if columns is not None:
+            _draw_by_fan(param, generator)
+            # Beside the state's columns, those of the input: of size 1 for an input of size 1.
+            width = param.shape[1] - (columns.stop - columns.start)
+            param.mul_(math.sqrt(param.shape[1] / max(1, width)))
+    identity = plan.relu_state(name)
+    for block in blocks:
+        if identity:
+            nn.init.eye_(block) if block.ndim == 2 else None
+        else:
+            draw_orthogonal_(block, generator)
+    if identity:
+        record.add("identity", name, "a ReLU state is carried on as it is")
+    else:
+        record.add("orthogonal", name, "recurrent: spectral radius 1, gate by gate")
+
+
+def _biases(plan: _Plan, record: InitRecord, generator: torch.Generator | None) -> None:
+    done: set[str] = set()
+    for prefix, module in recurrent_modules(plan.model):
+        own = {name: param for name, param in module.named_parameters(recurse=False) if name.startswith("bias")}
+        done.update(prefix + name for name in own)
+        if not own or not all(param.requires_grad for param in own.values()):
+            continue
+        for name, param in own.items():
+            param.zero_()
+            record.add("zero", prefix + name, "nothing is added at each step")
+        if not isinstance(module, (nn.RNN, nn.RNNCell)):
+            steps = max(plan.steps(prefix + name) for name in _states(module))
+            opened = chrono_(module, steps, generator=generator) if steps >= LONG else forget_bias_(module)
+            for step in opened:
+                record.add(step.what, prefix + step.where, step.why)
+    for use in plan.uses.values():
+        product = use.products[0]
+        gated = plan.graph.activations_after(product) & {"sigmoid", "softplus"} or use.name in plan.heads
+        for name in biases_of(plan.graph, product, plan.params):
+            bias = plan.params[name]
+            if name in done or not bias.requires_grad or use.name in plan.left:
+                continue
+            done.add(name)
+            largest = read_tensor_scalar(bias.detach().abs().amax()) or 0.0
+            if gated and largest <= GATE_BIAS:
+                continue
+            if largest > 0.0:
+                bias.zero_()
+                record.add("zero", name, "no unit starts ahead of another, none starts dead")
+
+
+def _states(module: nn.Module) -> Iterator[str]:
+    return (name for name, _ in module.named_parameters(recurse=False) if name.startswith("weight_hh"))
+
+
+def activation_before(product: Operation) -> str:
+    """The activation that what a product multiplies comes from; "" if none."""
+    operation = product
+    while len(operation.inputs) == 1:
+        operation = operation.inputs[0]
+        if operation.activation:
+            return operation.activation
+        if operation.weights or operation.is_norm:
+            break
+    return ""
+
+
+def _note_loss(
+    model: nn.Module, graph: ForwardGraph, batch: Any, loss_fn: Callable[..., Any], record: InitRecord
+) -> None:
+    if not isinstance(batch, (tuple, list)) or len(batch) < 2:
+        return
+    with undisturbed(model), torch.no_grad():
+        output = graph.call(model)
+        loss = loss_fn(output, batch[-1])
+    values = tensors_in(loss)
+    if values:
+        size = root_mean_square(tensors_in(output)[0]) if tensors_in(output) else math.nan
+        first = read_tensor_scalar(values[0].mean())
+        record.add("loss", type(model).__name__, f"{first:.4g} at the start, outputs of size {size:.2g}")
