@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 from .._readback import read_tensor_scalar
 from ..measure.calling import tensors_in, undisturbed
 from ..measure.forward_graph import ForwardGraph, Operation, forward_graph
-from ..measure.residual import ResidualBranch, residual_branches
+from ..measure.residual import ResidualBranch, carried, residual_branches
 from .draws import draw_normal_, draw_orthogonal_
 from .lsuv import scale_in_call_order_
 from .record import InitRecord
@@ -54,6 +54,7 @@ def auto_(
     role                 draw                   size of what it gives
     ===================  =====================  ===========================================
     in a plain chain     orthogonal             1
+    before branches      normal                 1; :math:`\sqrt K` where each of K branches ends in a norm
     inside a branch      normal                 1
     last of a branch     normal                 :math:`s / \sqrt K`: K branches, skip path of size s
     recurrent            orthogonal, each gate  not scaled: spectral radius 1
@@ -62,10 +63,10 @@ def auto_(
     head                 normal                 0.3: the loss of a classifier starts near log C
     ===================  =====================  ===========================================
 
-    Biases become zero, except moderate ones of gates and heads. Forget gates are opened: by 1, or for 100 time steps and
-    more by `chrono_`. Left as they are: norms and scales, weights that are zero beside a path that goes on without them
-    (LoRA's B, zero-initialised branches, adaLN-zero), frozen parameters, positional parameters, parametrisations that
-    fix the scale. It overwrites what was learned: freeze pretrained weights, or do not call it.
+    Biases become zero, except moderate ones of gates and heads. Forget gates are opened: by 1, or for 100 time steps
+    and more by `chrono_`. Left as they are: norms and scales, weights that are zero beside a path that goes on without
+    them (LoRA's B, zero-initialised branches, adaLN-zero), frozen parameters, positional parameters, parametrisations
+    that fix the scale. It overwrites what was learned: freeze pretrained weights, or do not call it.
 
     Args:
         model: any module.
@@ -137,6 +138,10 @@ class _Plan:
             if why:
                 self.left[name] = why
                 self.left.setdefault(computed_name(name), why)
+        # Where norms give branches size 1, the path they are added to is to be large instead.
+        self._origins = {
+            each for branch in self.branches if branch.rescaled for each in carried(branch.fork) if each.weights
+        }
         self._targets: dict[str, float] = {}
         self._names = {computed_name(name): name for name in self.uses}
         self._sizes = stream_sizes(graph, self.params, self._target)
@@ -173,13 +178,15 @@ class _Plan:
         if product.is_embedding:
             widths = [self.params[each].shape[-1] for each in self.tied]
             return TIED / math.sqrt(widths[0]) if widths else 1.0
+        share = 1.0 / math.sqrt(max(1, sum(each.calls for each in self.branches)))
         if name in self.last:
             branch = self.last[name]
-            share = 1.0 / math.sqrt(sum(each.calls for each in self.branches))
             # The inner ones have their size already; what multiplies with others shares the factor.
             return (sizes.get(branch.fork, 1.0) * share) ** (1.0 / ends_multiply(self.graph, branch))
         if name in self.heads:
             return HEAD
+        if product in self._origins:
+            return 1.0 / share
         if name.rpartition(".")[2].startswith("weight_ih") and self.relu_state(name.replace("weight_ih", "weight_hh")):
             return 1.0 / math.sqrt(max(1, self.steps(name.replace("weight_ih", "weight_hh"))))
         return 1.0
@@ -206,20 +213,46 @@ class _Plan:
         param = self.params[use.name]
         if not param.requires_grad:
             return "frozen"
-        if not is_lazy(param) and not bool((param != 0).any()):
-            if use.name in self.heads and not use.products[0].is_embedding:
-                return "a head that starts at zero: all classes alike"
-            if all(self._bypassed(product) for product in use.products):
-                return "zero by design: what it adds to goes on without it"
-        return ""
+        if use.name in self.recurrent or not self._zero(use.name) or not self._fed(use):
+            return ""
+        if use.name in self.heads and not use.products[0].is_embedding:
+            return "a head that starts at zero: all classes alike"
+        return "zero by design: what it adds to goes on without it" if self._bypassed(use) else ""
 
-    def _bypassed(self, product: Operation) -> bool:
-        """Whether what a zero weight gives is added to something that does not come from it, gates allowed between."""
-        reached = self.graph.descendants(
-            product, lambda each: bool(each.weights) or each.is_sum or each.activation == "softmax" or _mixes(each)
+    def _zero(self, name: str) -> bool:
+        param = self.params[name]
+        return not is_lazy(param) and not bool((param != 0).any())
+
+    def _fed(self, use: _Use) -> bool:
+        """Whether the weights before it are there: zero after zero is nobody's design, it never learns."""
+        for product in use.products:
+            above = self.graph.ancestors(product, lambda each: bool(each.weights)) - {product}
+            names = {name for each in above for name in each.weights}
+            if names and all(map(self._zero, names)):
+                return False
+        return True
+
+    def _bypassed(self, use: _Use) -> bool:
+        """Whether what a zero weight gives is added to data that does not come from it, gates allowed between."""
+        made = {each for product in use.products for each in self.graph.descendants(product, lambda each: False)}
+
+        def stops(each: Operation) -> bool:
+            return bool(each.weights) or each.is_sum or each.activation == "softmax" or _mixes(each)
+
+        def carries_data(part: Operation) -> bool:
+            sources = self.graph.ancestors(part, lambda each: False)
+            return any(
+                (each.is_embedding and not all(map(self._zero, each.weights))) or (each.order < 0 and not each.inputs)
+                for each in sources
+            )
+
+        return all(
+            any(
+                each.is_sum and any(part not in made and carries_data(part) for part in each.inputs)
+                for each in self.graph.descendants(product, stops)
+            )
+            for product in use.products
         )
-        made = self.graph.descendants(product, lambda each: False)
-        return any(each.is_sum and any(part not in made for part in each.inputs) for each in reached)
 
 
 def _mixes(operation: Operation) -> bool:
@@ -318,18 +351,25 @@ def _biases(plan: _Plan, record: InitRecord, generator: torch.Generator | None) 
                 record.add(step.what, prefix + step.where, step.why)
     for use in plan.uses.values():
         product = use.products[0]
-        gated = plan.graph.activations_after(product) & {"sigmoid", "softplus"} or use.name in plan.heads
+        gated = bool(plan.graph.activations_after(product) & {"sigmoid", "softplus"})
         for name in biases_of(plan.graph, product, plan.params):
             bias = plan.params[name]
             if name in done or not bias.requires_grad or use.name in plan.left:
                 continue
             done.add(name)
             largest = read_tensor_scalar(bias.detach().abs().amax()) or 0.0
-            if gated and largest <= GATE_BIAS:
+            if largest <= GATE_BIAS and (gated or (use.name in plan.heads and _is_prior(bias))):
                 continue
             if largest > 0.0:
                 bias.zero_()
                 record.add("zero", name, "no unit starts ahead of another, none starts dead")
+
+
+def _is_prior(bias: Tensor) -> bool:
+    """Whether a head's bias says how common the classes are: one value for all, or logarithms of shares."""
+    spread = read_tensor_scalar((bias - bias.mean()).abs().amax()) or 0.0
+    total = read_tensor_scalar(bias.float().exp().sum()) or 0.0
+    return spread == 0.0 or abs(total - 1.0) < 0.01
 
 
 def _states(module: nn.Module) -> Iterator[str]:

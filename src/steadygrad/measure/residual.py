@@ -93,7 +93,7 @@ def residual_branches(graph: ForwardGraph) -> list[ResidualBranch]:
                 break
         else:
             continue
-        before = [stacks[each] for each in _carried(skip) if each in stacks]
+        before = [stacks[each] for each in carried(skip) if each in stacks]
         stack = stacks[operation] = before[0] if before else len(set(stacks.values()))
         entered = graph.ancestors(end, lambda each: each in stacks)
         crosses = any(stacks.get(each, stack) != stack for each in entered)
@@ -152,7 +152,7 @@ def _names(operations: list[Operation]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for operation in operations for name in operation.weights))
 
 
-def _carried(skip: Operation) -> Iterator[Operation]:
+def carried(skip: Operation) -> Iterator[Operation]:
     """What the skip path passes, nearest first."""
     waiting, seen = deque([skip]), {skip}
     while waiting:
@@ -166,7 +166,7 @@ def _carried(skip: Operation) -> Iterator[Operation]:
 
 def _forks(skip: Operation) -> dict[Operation, int]:
     """What the skip path passes that others use too, nearest first, with its place."""
-    shared = (each for each in _carried(skip) if len(each.users) > 1 and not _MANY.match(each.name))
+    shared = (each for each in carried(skip) if len(each.users) > 1 and not _MANY.match(each.name))
     return {operation: place for place, operation in enumerate(islice(shared, MOST_FORKS))}
 
 
