@@ -29,8 +29,8 @@ HEAD = 0.3
 TIED = 0.5
 """The same for a head whose weight is also the embedding."""
 
-GATE_BIAS = 5.0
-"""Size of a gate's or a head's bias up to which it is taken for someone's design."""
+DESIGNED = {"sigmoid": 5.0, "softplus": 9.0, "head": 5.0}
+"""Size of a bias up to which it is taken for someone's design, by what it goes into."""
 
 LONG = 100
 """Time steps from which gates are drawn for long memory."""
@@ -351,18 +351,19 @@ def _biases(plan: _Plan, record: InitRecord, generator: torch.Generator | None) 
                 record.add(step.what, prefix + step.where, step.why)
     for use in plan.uses.values():
         product = use.products[0]
-        gated = bool(plan.graph.activations_after(product) & {"sigmoid", "softplus"})
+        met = plan.graph.activations_after(product)
+        designed = max((size for what, size in DESIGNED.items() if what in met), default=0.0)
         for name in biases_of(plan.graph, product, plan.params):
             bias = plan.params[name]
             if name in done or not bias.requires_grad or use.name in plan.left:
                 continue
             done.add(name)
             largest = read_tensor_scalar(bias.detach().abs().amax()) or 0.0
-            if largest <= GATE_BIAS and (gated or (use.name in plan.heads and _is_prior(bias))):
+            prior = DESIGNED["head"] if use.name in plan.heads and _is_prior(bias) else 0.0
+            if largest <= max(designed, prior):
                 continue
-            if largest > 0.0:
-                bias.zero_()
-                record.add("zero", name, "no unit starts ahead of another, none starts dead")
+            bias.zero_()
+            record.add("zero", name, "no unit starts ahead of another, none starts dead")
 
 
 def _is_prior(bias: Tensor) -> bool:

@@ -16,7 +16,8 @@ def recurrent_weights(graph: ForwardGraph) -> set[str]:
     found = {name for name in uses if name.rpartition(".")[2].startswith(("weight_hh", "weight_hr"))}
     # Three uses: between the last two, everything that is no fresh data has passed the first.
     for name, operations in uses.items():
-        if name not in found and len(operations) > 2 and _is_serial(graph, operations):
+        embeds = any(each.is_embedding for each in operations)  # an embedding that is the head as well
+        if name not in found and not embeds and len(operations) > 2 and _is_serial(graph, operations):
             found.add(name)
     return found
 
@@ -28,8 +29,9 @@ def _is_serial(graph: ForwardGraph, uses: list[Operation]) -> bool:
     if before not in between:
         return False
     made = graph.descendants(uses[0], lambda operation: False)
-    step = {operation for operation in between if operation in made and operation is not last and operation not in own}
-    return any(each not in made and each not in own for operation in [*step, last] for each in operation.inputs)
+    # Of this step only: a skip path leads back past it.
+    step = {operation for operation in between if operation in made and operation.order > before.order}
+    return any(each not in made for operation in step for each in operation.inputs)
 
 
 def state_columns(graph: ForwardGraph) -> dict[str, slice]:

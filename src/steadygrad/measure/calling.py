@@ -188,6 +188,8 @@ def _guesses(batch: Any, signature: inspect.Signature | None) -> Iterator[Call]:
     elif isinstance(batch, (tuple, list)) and not isinstance(batch, PackedSequence) and len(batch):
         whole = Call(tuple(batch), words="all items as arguments")
         fewer = list(_inputs(batch, signature))
+        if isinstance(batch[0], Mapping) and signature is not None and set(batch[0]) <= set(signature.parameters):
+            yield Call(kwargs=dict(batch[0]), words="all keys as keywords")
         yield from [*fewer, whole] if _last_is_a_target(batch, signature) else [whole, *fewer]
     yield Call((batch,), words="the batch as one argument")
 
@@ -202,7 +204,6 @@ def _keywords(batch: Mapping[Any, Any], signature: inspect.Signature | None) -> 
         known = {key: value for key, value in batch.items() if key in signature.parameters}
         if known:
             yield Call(kwargs=known, words="the keys that its forward names")
-    yield Call((batch,), words="the batch as one argument")
     yield Call(tuple(inputs.values()), words="the values that are no targets as arguments")
 
 

@@ -1,5 +1,6 @@
 """Models of many kinds, ways to spoil their weights, and what a signal does in them, measured by plain hooks."""
 
+import itertools
 import math
 
 import torch
@@ -287,7 +288,7 @@ def sizes_of(model, batch, kinds):
 
 
 def gains(sizes):
-    return [after / before if before else math.inf for before, after in zip(sizes, sizes[1:], strict=False)]
+    return [after / before if before else math.inf for before, after in itertools.pairwise(sizes)]
 
 
 def geometric_mean(values):
