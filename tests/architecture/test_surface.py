@@ -66,7 +66,18 @@ def test_the_test_above_can_fail():
 
 
 READS = {"item", "cpu", "tolist", "numpy"}
-TORCH_ROOMS = ("_dist.py", "_foreach.py", "_robust.py", "_snapshot", "measure", "clip", "guard", "_tap", "_watch")
+TORCH_ROOMS = (
+    "_dist.py",
+    "_foreach.py",
+    "_robust.py",
+    "_snapshot",
+    "measure",
+    "clip",
+    "init",
+    "guard",
+    "_tap",
+    "_watch",
+)
 
 
 def reads_of(text):

@@ -70,7 +70,7 @@ def auto_(
 
     Args:
         model: any module.
-        batch: as of `measure.calling.call_model`; some 100 samples are plenty.
+        batch: as of `measure.call_model`; some 100 samples are plenty.
         loss_fn: called with the output and the batch's last item; only noted in the record.
         generator: for the draws.
 

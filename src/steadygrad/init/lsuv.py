@@ -49,7 +49,7 @@ def lsuv_(
 
     Args:
         model: any module, parameters of any floating dtype.
-        batch: as of `measure.calling.call_model`; some 100 samples are plenty.
+        batch: as of `measure.call_model`; some 100 samples are plenty.
         target: :math:`\sigma`.
         tolerance: relative deviation from the target that is let stand.
         orthogonal: draw the weights anew first, as the paper does (torch's `orthogonal_`); embeddings, recurrent

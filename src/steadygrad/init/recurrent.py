@@ -30,7 +30,7 @@ def orthogonal_recurrent_(
             stacked, with projections); or recurrent weights themselves, (H, H), gates stacked (kH, H) or side by side
             (H, kH), or one a slice (k, H, H).
         gain: the spectral radius. 1 for tanh and for gates; a ReLU halves what comes back, see `identity_recurrent_`.
-        batch: as of `measure.calling.call_model`. With it the recurrent weights of hand-written cells are found: those
+        batch: as of `measure.call_model`. With it the recurrent weights of hand-written cells are found: those
             that multiply what they made a step before, at least three steps.
         generator: for the draws.
 

@@ -22,7 +22,7 @@ def depth_scaled_residual_(model: nn.Module, batch: Any) -> InitRecord:
 
     Args:
         model: any module with residual branches.
-        batch: as of `measure.calling.call_model`.
+        batch: as of `measure.call_model`.
 
     Returns:
         What was done.
@@ -71,7 +71,7 @@ def fixup_(model: nn.Module, batch: Any, *, generator: torch.Generator | None = 
 
     Args:
         model: any module with residual branches.
-        batch: as of `measure.calling.call_model`.
+        batch: as of `measure.call_model`.
         generator: for the draws.
 
     Returns:
@@ -115,12 +115,13 @@ def fixup_(model: nn.Module, batch: Any, *, generator: torch.Generator | None = 
                 else:
                     _he_draw_(graph, params[name], name, shrink, generator)
                     record.add("he", name, f"inside a branch, times {shrink:.3g}")
-        for name in heads(graph) - done:
+        ends = heads(graph) - done
+        for name in ends:
             if params[name].requires_grad and "parametrizations." not in name:
                 params[name].zero_()
                 record.add("zero", name, "the head: all classes alike at the start")
         for product in graph.products():
-            if done & set(product.weights):
+            if (done | ends) & set(product.weights):
                 for name in biases_of(graph, product, params):
                     if params[name].requires_grad:
                         params[name].zero_()
@@ -138,7 +139,7 @@ def tfixup_(model: nn.Module, batch: Any, *, generator: torch.Generator | None =
 
     Args:
         model: a transformer.
-        batch: as of `measure.calling.call_model`.
+        batch: as of `measure.call_model`.
         generator: for the draws.
 
     Returns:

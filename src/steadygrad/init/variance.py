@@ -35,7 +35,7 @@ def xavier_(model: nn.Module, batch: Any, *, generator: torch.Generator | None =
 
     Args:
         model: any module.
-        batch: as of `measure.calling.call_model`.
+        batch: as of `measure.call_model`.
         generator: for the draws.
 
     Returns:
@@ -80,7 +80,7 @@ def he_(
 
     Args:
         model: any module.
-        batch: as of `measure.calling.call_model`.
+        batch: as of `measure.call_model`.
         mode: "fan_in" keeps the size of the signal, "fan_out" that of the gradient.
         generator: for the draws.
 
@@ -137,7 +137,7 @@ def biases_of(graph: ForwardGraph, product: Operation, params: dict[str, nn.Para
         operation = operation.users[0]
         if operation.name.startswith("AddBackward") and len(operation.inputs) == 1:
             return names + [name for name in operation.others if params[name].ndim == 1]
-        if operation.weights or operation.activation or operation.is_norm or len(operation.inputs) > 1:
+        if operation.weights or operation.activation or operation.is_norm or operation.is_gate:
             break
     return names
 
