@@ -252,6 +252,90 @@ def test_a_loss_function_is_noted():
     assert float(step.why.split()[0]) == pytest.approx(math.log(5), abs=0.1)
 
 
+class Squares(nn.Module):
+    """Gated branches without a norm: a polynomial of high degree."""
+
+    def __init__(self, blocks=12, width=16):
+        super().__init__()
+        self.stem = nn.Linear(10, width)
+        self.blocks = nn.ModuleList(
+            nn.ModuleList([nn.Linear(width, 32), nn.Linear(width, 32), nn.Linear(32, width)]) for _ in range(blocks)
+        )
+
+    def forward(self, x):
+        x = self.stem(x)
+        for gate, up, down in self.blocks:
+            x = x + down(F.silu(gate(x)) * up(x))
+        return x
+
+
+def test_branches_that_square_their_data_start_at_zero():
+    model = Squares()
+    record = auto_(model, vectors())
+    assert record.where("zero").count("blocks.3.2.weight") == 1
+    assert rms(model(10 * vectors())) < 20
+
+
+def test_a_compiled_model_is_treated_like_a_plain_one():
+    plain = chain(4)
+    compiled = copy.deepcopy(plain)
+    compiled.compile(backend="eager")
+    batch = vectors()
+    auto_(plain, batch, generator=seeded())
+    record = auto_(torch.compile(compiled, backend="eager"), batch, generator=seeded())
+    assert "chain of 6 weights" in str(record)
+    assert all(map(torch.equal, plain.parameters(), compiled.parameters()))
+
+
+def test_models_without_memory_or_weights():
+    with pytest.raises(ValueError, match="meta device"):
+        auto_(chain().to("meta"), vectors().to("meta"))
+    assert "no weights" in str(auto_(nn.ReLU(), vectors()))
+
+
+def test_weights_that_are_not_finite_are_drawn_anew():
+    model, batch = chain(3), vectors()
+    with torch.no_grad():
+        model[2].weight.fill_(torch.nan)
+    auto_(model, batch)
+    assert torch.isfinite(model(batch)).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "bart", "bert", "mamba"])
+def test_models_of_hugging_face(kind):
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    small = {"num_hidden_layers": 4, "hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64}
+    ends = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+    sides = {
+        f"{side}_{key}": value
+        for side in ("encoder", "decoder")
+        for key, value in (("layers", 2), ("attention_heads", 4), ("ffn_dim", 64))
+    }
+    make = {
+        "gpt2": lambda: transformers.GPT2LMHeadModel(transformers.GPT2Config(n_layer=4, n_embd=32, n_head=4, vocab_size=50, **ends)),
+        "llama": lambda: transformers.LlamaForCausalLM(transformers.LlamaConfig(vocab_size=50, num_key_value_heads=2, **small, **ends)),
+        "bart": lambda: transformers.BartForConditionalGeneration(
+            transformers.BartConfig(vocab_size=50, d_model=32, max_position_embeddings=32, decoder_start_token_id=1, forced_eos_token_id=2, **sides, **ends)
+        ),
+        "bert": lambda: transformers.BertForMaskedLM(transformers.BertConfig(vocab_size=50, **small)),
+        "mamba": lambda: transformers.MambaForCausalLM(transformers.MambaConfig(num_hidden_layers=3, hidden_size=32, vocab_size=50, state_size=4)),
+    }  # fmt: skip
+    torch.manual_seed(0)
+    model = make[kind]()
+    spoil(model, "normal")
+    tokens = words(8, 12, 50)
+    batch = {"input_ids": tokens, "labels": words(8, 12, 50)}
+    auto_(model, batch, generator=seeded())
+    output = call_model(model, batch)
+    assert output["loss"].item() == pytest.approx(math.log(50), abs=0.35)
+    output["loss"].backward()
+    norms = [param.grad.norm().item() for param in model.parameters() if param.ndim > 1 and param.grad is not None]
+    assert 0 < min(norms) < max(norms) < 20
+
+
 def learns(prepare, steps=150):
     """The loss of a plain net of 50 layers after some steps, from log 2."""
     torch.manual_seed(0)

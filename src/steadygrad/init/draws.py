@@ -16,6 +16,13 @@ def draw_normal_(weight: Tensor, std: float, generator: torch.Generator | None) 
         weight.copy_(drawn_like(weight, generator).normal_(0.0, std, generator=generator).to(weight.device))
 
 
+def is_computed_from(model: nn.Module, name: str) -> bool:
+    """Whether a parameter is not a weight itself but one is computed of it, by a parametrisation new or old."""
+    owner = model.get_submodule(name.rpartition(".")[0])
+    old = any(type(hook).__name__ in ("WeightNorm", "SpectralNorm") for hook in owner._forward_pre_hooks.values())
+    return "parametrizations." in name or old
+
+
 def drawn_like(weight: Tensor, generator: torch.Generator | None) -> Tensor:
     """An empty tensor for a draw, of the weight's shape.
 

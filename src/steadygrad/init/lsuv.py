@@ -7,12 +7,11 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
-from torch.nn.utils.parametrize import is_parametrized
 
 from .._readback import any_nonfinite, read_tensor_scalar
 from ..measure.calling import Call, undisturbed
 from ..measure.forward_graph import ForwardGraph, forward_graph
-from .draws import draw_orthogonal_
+from .draws import draw_orthogonal_, is_computed_from
 from .record import InitRecord
 from .recurrent_weights import recurrent_weights
 from .weight_products import Product, WeightProducts
@@ -160,7 +159,7 @@ def _left_alone(graph: ForwardGraph, params: Mapping[str, nn.Parameter], record:
 
 def _drawable(model: nn.Module, name: str, graph: ForwardGraph) -> bool:
     owner = model.get_submodule(name.rpartition(".")[0])
-    if isinstance(owner, (nn.RNNBase, nn.RNNCellBase)) or ".parametrizations." in name or is_parametrized(owner):
+    if isinstance(owner, (nn.RNNBase, nn.RNNCellBase)) or is_computed_from(model, name):
         return False
     if any(product.is_embedding for product in graph.products() if name in product.weights):
         return False

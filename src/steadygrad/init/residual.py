@@ -8,9 +8,11 @@ from torch import Tensor, nn
 
 from ..measure.forward_graph import ForwardGraph, Operation, forward_graph
 from ..measure.residual import ResidualBranch, residual_branches
-from .draws import draw_normal_, drawn_like
+from .draws import draw_normal_, drawn_like, is_computed_from
 from .record import InitRecord
 from .variance import HE_GAIN, activation_after, as_out_in, biases_of
+
+BOUNDED = ("sigmoid", "tanh", "softmax")
 
 
 def depth_scaled_residual_(model: nn.Module, batch: Any) -> InitRecord:
@@ -117,7 +119,7 @@ def fixup_(model: nn.Module, batch: Any, *, generator: torch.Generator | None = 
                     record.add("he", name, f"inside a branch, times {shrink:.3g}")
         ends = heads(graph) - done
         for name in ends:
-            if params[name].requires_grad and "parametrizations." not in name:
+            if params[name].requires_grad and not is_computed_from(model, name):
                 params[name].zero_()
                 record.add("zero", name, "the head: all classes alike at the start")
         for product in graph.products():
@@ -208,6 +210,20 @@ def heads(graph: ForwardGraph) -> set[str]:
     return {name for name in ends - inside if not name.rpartition(".")[2].startswith(("weight_ih", "weight_h"))}
 
 
+def grows_as_a_power(graph: ForwardGraph, branch: ResidualBranch) -> bool:
+    """Whether a branch multiplies its data by its data with nothing that bounds it: a sample twice as large, four.
+
+    Without a norm, a few such blocks in a row overflow on the first larger sample, however small their factors.
+    """
+    inside = graph.descendants(branch.fork, lambda each: each is branch.add)
+    inside &= graph.ancestors(branch.add, lambda each: each is branch.fork)
+    inside -= {branch.add, branch.fork}
+    if any(each.is_norm for each in inside):
+        return False
+    products = [each for each in inside if each.is_gate and each.name.startswith("Mul")]
+    return any(not any(part.activation in BOUNDED for part in each.inputs) for each in products)
+
+
 def ends_multiply(graph: ForwardGraph, branch: ResidualBranch) -> int:
     """How many of a branch's last weights are multiplied with each other: 1 where they are added."""
     ends = [product for product in graph.products() if set(product.weights) & set(branch.last)]
@@ -270,7 +286,7 @@ def _untouched(model: nn.Module, param: nn.Parameter, name: str, branch: Residua
         return "frozen"
     if branch.rescaled:
         return "a norm at the end of the branch gives it its size"
-    if "parametrizations." in name:
+    if is_computed_from(model, name):
         return "parametrised"
     if isinstance(model.get_submodule(name.rpartition(".")[0]), (nn.RNNBase, nn.RNNCellBase)):
         return "recurrent: its gates bound what it gives"

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..measure.forward_graph import ForwardGraph, Operation, forward_graph
-from .draws import draw_orthogonal_, drawn_like
+from .draws import draw_orthogonal_, drawn_like, is_computed_from
 from .record import InitRecord
 from .recurrent_weights import recurrent_weights
 
@@ -152,7 +152,7 @@ def _draw_all(model: nn.Module, batch: Any, what: str, draw: Any, generator: tor
         for product in graph.products():
             for name in product.weights:
                 param = params[name]
-                if name in done or not param.requires_grad or "parametrizations." in name or product.is_embedding:
+                if name in done or not param.requires_grad or product.is_embedding or is_computed_from(model, name):
                     continue
                 done.add(name)
                 if not bool((param != 0).any()):

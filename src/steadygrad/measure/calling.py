@@ -3,7 +3,7 @@
 import inspect
 import random
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,7 +90,7 @@ def find_call(model: nn.Module, batch: Any) -> tuple[Call, Any]:
 def undisturbed(model: nn.Module) -> Iterator[None]:
     """What happens inside leaves buffers, modes, attributes and random number generators as they were.
 
-    Parameters are not put back.
+    Parameters are not put back. What `torch.compile` has compiled runs uncompiled: inside, hooks and modes see it all.
 
     Example:
         >>> norm = nn.BatchNorm1d(2)
@@ -101,9 +101,14 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     """
     state = _State(model)
     try:
-        yield
+        with torch.compiler.set_stance("force_eager") if _is_compiled(model) else nullcontext():
+            yield
     finally:
         state.restore()
+
+
+def _is_compiled(model: nn.Module) -> bool:
+    return any(m._compiled_call_impl is not None or "_orig_mod" in m._modules for m in model.modules())
 
 
 class _State:

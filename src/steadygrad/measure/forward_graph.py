@@ -180,7 +180,7 @@ def forward_graph(model: nn.Module, batch: Any) -> ForwardGraph:
         batch: as of `call_model`.
 
     Raises:
-        ValueError: the model does not take the batch.
+        ValueError: the model does not take the batch, or its parameters are on the meta device.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
@@ -188,6 +188,8 @@ def forward_graph(model: nn.Module, batch: Any) -> ForwardGraph:
         >>> [(product.weights, graph.activations_after(product)) for product in graph.products()]
         [(('0.weight',), {'relu'}), (('2.weight',), set())]
     """
+    if any(param.is_meta for param in model.parameters()):
+        raise ValueError(f"{type(model).__name__} has parameters on the meta device: give them memory with to_empty")
     with undisturbed(model), torch.no_grad():
         call, _ = find_call(model, batch)
     with undisturbed(model), torch.enable_grad(), _all_require_grad(model):
