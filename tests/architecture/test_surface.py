@@ -74,6 +74,7 @@ TORCH_ROOMS = (
     "measure",
     "clip",
     "schedule",
+    "init",
     "guard",
     "_tap",
     "_watch",

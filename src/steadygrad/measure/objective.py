@@ -6,10 +6,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from .calling import TARGETS
 from .undisturbed import undisturbed
-
-TARGETS = ("labels", "label", "targets", "target", "y")
-"""Keys of a batch's dict that hold the target."""
 
 MODEL_NAMES = ("model", "net", "network", "module")
 """Names of a loss function's first parameter that say: it calls the model itself."""
@@ -40,6 +38,7 @@ class Objective:
         target: what the loss gets beside the output, or None.
 
     Example:
+        >>> import torch
         >>> objective = Objective(nn.Linear(3, 2), (torch.zeros(4, 3), torch.zeros(4, 2)), nn.MSELoss())
         >>> objective().shape, objective.target.shape
         (torch.Size([]), torch.Size([4, 2]))
@@ -176,7 +175,7 @@ def _items(batch: Any) -> Sequence[Any]:
 
 
 def _target_key(batch: Mapping[str, Any]) -> str:
-    return next((key for key in TARGETS if key in batch), "")
+    return next((key for key in batch if key in TARGETS), "")
 
 
 def _first_parameter(function: Callable[..., Any]) -> str:

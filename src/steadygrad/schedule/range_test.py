@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 
 from .._readback import read_tensor_scalar
 from .._snapshot import TrainingParts, TrainingSnapshot
+from ..measure.objective import Objective
 from ..records import RangeTest
-from ._batches import batch_loss
 
 SMOOTHING = 0.9
 """What a running mean keeps from step to step; the first means are corrected for having seen little."""
@@ -85,6 +85,7 @@ def range_test(
     losses: list[float] = []
     smoothed: list[float] = []
     diverged_at = None
+    objective: Objective | None = None
     with _put_back(model, optimizer), _bar(progress, steps) as advance:
         shares = _shares(optimizer)
         model.train()
@@ -93,7 +94,8 @@ def range_test(
             for group, share in zip(optimizer.param_groups, shares, strict=True):
                 _set_rate(group, lrs[-1] * share)
             optimizer.zero_grad()
-            loss = batch_loss(model, batch, loss_fn)
+            objective = objective or Objective(model, batch, loss_fn)
+            loss = objective(batch)
             loss.backward()
             value = read_tensor_scalar(loss)
             losses.append(math.nan if value is None else value)
