@@ -78,6 +78,13 @@ def gradient(chain: Sequence[Layer]) -> dict[int, float]:
     return found
 
 
+def inner(values: dict[int, float], *, without_first: bool, without_last: bool) -> dict[int, float]:
+    """The levels between the data, whose scale is the batch's, and the head, whose scale is its own."""
+    levels = sorted(values)
+    kept = levels[1 if without_first else 0 : len(levels) - 1 if without_last else None]
+    return {level: values[level] for level in kept}
+
+
 def gain_per_level(values: dict[int, float]) -> float | None:
     """The factor by which values grow from one level to the next: the median of the slopes between all pairs.
 
@@ -85,7 +92,7 @@ def gain_per_level(values: dict[int, float]) -> float | None:
     2.0
     """
     points = [(level, math.log(value)) for level, value in values.items() if 0 < value < math.inf]
-    if len(points) < 3:
+    if len(points) < 2:
         return None
     slopes = [(b - a) / (j - i) for (i, a), (j, b) in combinations(points, 2)]
     return math.exp(min(700.0, median(slopes)))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from statistics import median
 from typing import Any
@@ -71,6 +72,7 @@ class RecurrenceProbe:
         with undisturbed(self._model), torch.no_grad():
             for name, calls in self._seen.items():
                 found += _of_module(name, self._cells[name], calls)
+        found = [_finite(each, curves.get(each.name, ())) for each in found]
         known = {each.name.partition(" ")[0] for each in found}
         for name, calls in _repeated(base).items():
             if not any(name == other or name.startswith(f"{other}.") for other in known):
@@ -241,6 +243,14 @@ def _repeated(base: Pass) -> dict[str, list[Call]]:
         for calls in grouped.values()
         if len(calls) >= FEWEST and len({call.depth for call in calls}) == len(calls)
     }
+
+
+def _finite(each: Recurrence, curve: Sequence[float]) -> Recurrence:
+    """Where a ReLU's zeros have swallowed the followed direction, the gradient that did come back says what is left."""
+    slope = _slope(curve)
+    if math.isfinite(each.exponents[0]) or slope is None:
+        return each
+    return replace(each, exponents=(slope,))
 
 
 def _slope(curve: Sequence[float]) -> float | None:

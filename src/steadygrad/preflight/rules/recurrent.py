@@ -23,7 +23,7 @@ LOST = -60.0
 def recurrent(evidence: Evidence) -> Iterator[Finding | Measurement]:
     """`recurrent-gain` and `vanishing-recurrent`, from Lyapunov exponents and the gradient by time step."""
     for each in evidence.recurrences:
-        leading = each.exponents[0] if each.exponents else math.nan
+        leading = each.exponents[0]
         total = leading * each.steps
         curve = evidence.time_gradients.get(each.name, ())
         yield Measurement(
