@@ -8,6 +8,7 @@ scripts whose hashes it lists, and load nothing from anywhere.
 import base64
 import hashlib
 import time
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib import metadata, resources
 from typing import Any
@@ -39,24 +40,35 @@ CELLS = {
 def render(page: Page) -> str:
     """The page as one self-contained HTML document."""
     figures = panels(page.sections)
-    plots = {panel.key: panel.plot for each in figures.values() for panel in each}
-    data, divs = components(plots, wrap_script=False, wrap_plot_info=True) if plots else ("", {})
+    return document(
+        "report.html.jinja",
+        {panel.key: panel.plot for each in figures.values() for panel in each},
+        page=page,
+        figures=figures,
+        cells=CELLS,
+        gradient=", ".join(MAP_STOPS),
+        open_tensors=OPEN_TENSORS,
+        listed_tensors=LISTED_TENSORS,
+    )
+
+
+def document(template: str, plots: Mapping[str, Any], **values: Any) -> str:
+    """A template filled in with figures (their places by key in `divs`) and values, as one self-contained document."""
+    data, divs = components(dict(plots), wrap_script=False, wrap_plot_info=True) if plots else ("", {})
     # What UTF-8 cannot hold (half a surrogate pair in a name) must not change a script after it was hashed.
     data = _encodable(data)
     scripts = [_bokeh() if plots else "", _own("page.js"), data]
-    template = _environment().get_template("report.html.jinja")
-    text = template.render(
-        page=page,
-        figures=figures,
-        divs={key: Markup(div) for key, div in divs.items()},
-        scripts=[Markup(script) for script in scripts if script],
-        policy=_policy([script for script in scripts if script]),
-        cells=CELLS,
-        gradient=", ".join(MAP_STOPS),
-        style=Markup(_own("style.css")),
-        open_tensors=OPEN_TENSORS,
-        listed_tensors=LISTED_TENSORS,
-        version=_version(),
+    text = (
+        _environment()
+        .get_template(template)
+        .render(
+            **values,
+            divs={key: Markup(div) for key, div in divs.items()},
+            scripts=[Markup(script) for script in scripts if script],
+            policy=_policy([script for script in scripts if script]),
+            style=Markup(_own("style.css")),
+            version=_version(),
+        )
     )
     return _encodable(text)
 
@@ -94,6 +106,7 @@ def _environment() -> Environment:
     )
     environment.filters["number"] = number
     environment.filters["moment"] = _moment
+    environment.filters["evidence"] = _evidence
     return environment
 
 
@@ -107,6 +120,19 @@ def _encodable(text: str) -> str:
 
 def _moment(seconds: Any) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+def _evidence(value: object) -> str:
+    """What a finding brings forward, for people: counts in full, other numbers rounded, lists with commas.
+
+    >>> _evidence(16384), _evidence(0.123456), _evidence([1.0, float("nan")]), _evidence("sum")
+    ('16,384', '0.1235', '1, NaN', 'sum')
+    """
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_evidence, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else number(value)
 
 
 def _version() -> str:

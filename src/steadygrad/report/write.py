@@ -7,15 +7,18 @@ from typing import Any
 
 from .._view import build_page
 from ..errors import RecordingError
+from ..findings import CheckResult
 from ..store import Run, open_run
 from .extra import require_ui
 
 
-def write_report(run: Run | str | Path, path: str | Path, *, summary: Mapping[str, Any] | None = None) -> Path:
-    """Write the report of a recorded run as one self-contained HTML file.
+def write_report(
+    run: Run | CheckResult | str | Path, path: str | Path, *, summary: Mapping[str, Any] | None = None
+) -> Path:
+    """Write the report of a recorded run, or the page of a check, as one self-contained HTML file.
 
     Args:
-        run: a recorded run or its folder; it may still be being written.
+        run: a recorded run or its folder, which may still be being written; or what `sg.check` has returned.
         path: the file to write; an existing one is replaced at once, never left half written.
         summary: the run's summary where it is known already, see `diagnosis.summarize`.
 
@@ -32,10 +35,14 @@ def write_report(run: Run | str | Path, path: str | Path, *, summary: Mapping[st
         PosixPath('report.html')
     """
     require_ui()
-    from .html import render
+    if isinstance(run, CheckResult):
+        from .check import render_check
 
-    opened = run if isinstance(run, Run) else open_run(run)
-    text = render(build_page(opened, summary))
+        text = render_check(run)
+    else:
+        from .html import render
+
+        text = render(build_page(run if isinstance(run, Run) else open_run(run), summary))
     target = Path(path)
     try:
         _replace(target, text.encode("utf-8"))
