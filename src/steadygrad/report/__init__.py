@@ -1,7 +1,8 @@
 """The report of a recorded run, or of a check: one HTML file that opens from disk, without a network, without torch.
 
 `extra` says what is missing, `html` fills the page's template, `write` puts it on disk. The figures are in
-`curves`, `heatmap` (colours in `shades`) and `timeline`; `theme` and `marks` are what they share, `figures` their order.
+`curves`, `heatmap` (colours in `shades`) and `timeline`; `theme` and `marks` are what they share, `figures`
+their order.
 `check` is a page of its own, with figures (`check_figures`) on `profile`: curves over layers or time steps.
 """
 

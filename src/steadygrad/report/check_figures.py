@@ -70,7 +70,7 @@ def _depth(layers: Sequence[LayerProfile], findings: Sequence[Finding]) -> list[
     )
     name_places((signal, gradient), names)
     output = "root mean square of each layer's output, by depth"
-    slope = "of the loss with respect to each output, by depth"
+    slope = "root mean square of the loss's gradient with respect to each output"
     if signals:
         output += "; grey: 1/30 to 30 times the input"
     if gradients:
@@ -114,7 +114,7 @@ def _time(curves: Mapping[str, Sequence[float]], findings: Sequence[Finding]) ->
     ]
     axis = place_axis(longest, "time")
     told = {"step": [f"{step:,} of {longest:,}" for step in range(1, longest + 1)]}
-    note = "of the loss with respect to each state; the last step on the right"
+    note = "root mean square of the loss's gradient with respect to each state; the last step is on the right"
     if len(drawn) > TOLD:
         note += f"; the tooltip has the first {TOLD} layers"
     plot = profile(axis, drawn, told, height=240)

@@ -179,7 +179,7 @@ def _draw_flags(plot: Any, flags: Mapping[int, str], count: int, words: bool) ->
             plot.add_layout(
                 Label(
                     x=place + 1,
-                    y=0.985 - 0.09 * index,
+                    y=0.89 - 0.09 * index,
                     y_range_name="edge",
                     x_offset=-6 if left else 6,
                     name="flag",
