@@ -33,9 +33,12 @@ def _reason(result: CheckResult) -> str:
     if not result.findings:
         if not result.measurements:
             return "Nothing was measured: this page says nothing about the model, neither good nor bad."
-        if any(each.beyond for each in result.measurements):
-            return "Nothing was found. What is beyond its limit has shown no effect."
-        return "Nothing was found: every measurement is within its limit."
+        beyond = sum(each.beyond for each in result.measurements)
+        if not beyond:
+            return "Nothing was found: every measurement is within its limit."
+        numbers = "One number is beyond its limit" if beyond == 1 else f"{beyond} numbers are beyond their limits"
+        untried = ", and not everything could be tried: see below" if result.skipped else ""
+        return f"Nothing was found. {numbers}, without an effect that was seen{untried}."
     first, *others = result.findings
     more = f", and {len(others)} more" if others else ""
     return f"{first.cause} at {first.where}{more}" if first.where else f"{first.cause}{more}"

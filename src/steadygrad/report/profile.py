@@ -142,7 +142,7 @@ def tail(name: str, length: int = NAME_LENGTH) -> str:
     """The end of a name, from a dot on where that is possible: it tells more than the beginning.
 
     >>> tail("encoder.layers.0.self_attn.out_proj"), tail("encoder.norm")
-    ('…self_attn.out_proj', 'encoder.norm')
+    ('…0.self_attn.out_proj', 'encoder.norm')
     """
     if len(name) <= length:
         return name
