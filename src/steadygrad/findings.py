@@ -10,6 +10,13 @@ SCHEMA = "steadygrad.check/1"
 OUTCOME = "check.json"
 """File in which the child of `steadygrad check` leaves its result."""
 
+SIGNAL_WITHIN = (1 / 30, 30.0)
+"""What a net may make of the signal's size from end to end."""
+
+GRADIENT_WITHIN = (1e-4, 100.0)
+"""Gradient of the first layers against that of the last ones. Sound deep nets stay within a few tens, and five default
+layers with ReLU, which learn, shrink it to a hundredth."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

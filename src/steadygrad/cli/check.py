@@ -77,9 +77,9 @@ def check(ctx: click.Context, json_path: Path | None, report_path: Path | None, 
     if json_path is not None:
         write_whole(json_path, json.dumps(result.to_dict(), indent=2, allow_nan=False) + "\n")
     if report_path is not None:
-        from ..report import write_check
+        from ..report import write_report
 
-        write_check(result, report_path)
+        write_report(result, report_path)
     from rich.console import Console
 
     from .checked import print_check

@@ -1,8 +1,9 @@
-"""The report of a recorded run: one HTML file that opens from disk, without a network, without torch.
+"""The report of a recorded run, or of a check: one HTML file that opens from disk, without a network, without torch.
 
 `extra` says what is missing, `html` fills the page's template, `write` puts it on disk. The figures are in
-`curves`, `heatmap` (colours in `shades`) and `timeline`; `theme` is what they share, `figures` their order.
-`range_test` is a page of its own.
+`curves`, `heatmap` (colours in `shades`) and `timeline`; `theme` and `marks` are what they share, `figures`
+their order. `range_test` and `check` are pages of their own; the latter's figures (`check_figures`) stand on
+`profile`: curves over layers or time steps.
 """
 
 from .extra import require_ui

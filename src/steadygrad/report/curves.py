@@ -5,20 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, CustomJSTickFormatter, LinearScale, Range1d
+from bokeh.models import ColumnDataSource, CustomJSTickFormatter, Range1d
 
 from .._view import Lines
-from .._view.model import INF, NAN
-from .theme import INF_COLOR, NAN_COLOR, StepAxis, add_hover, step_figure
+from .marks import EdgeMark, draw_edge_marks
+from .theme import StepAxis, add_hover, step_figure
 
 LOG_FROM = 300.0
 """A positive curve whose largest value is this many times its smallest is drawn on a log scale."""
 
 OFF_SCALE = 20.0
 """A point this many spreads (of the middle 98 %) away is shown at the edge of a linear scale."""
-
-MARK_COLORS = {NAN: NAN_COLOR, INF: INF_COLOR}
-MARKERS = {NAN: "x", INF: "triangle"}
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ def curves(axis: StepAxis, data: Lines, drawn: Sequence[Curve], *, height: int, 
     columns = {curve.column: data.values[curve.column] for curve in drawn}
     finite = np.concatenate([values[np.isfinite(values)] for values in columns.values()])
     log = _spans_decades(finite) if log is None else log
-    low, high = _limits(finite, log)
+    low, high = limits(finite, log)
     plot = step_figure(
         axis,
         height,
@@ -65,7 +62,7 @@ def curves(axis: StepAxis, data: Lines, drawn: Sequence[Curve], *, height: int, 
     for curve in drawn:
         options = {"source": source, "color": curve.color}
         first = plot.line("step", curve.column, line_width=curve.width, line_join="round", **options)
-        _draw_lone_points(plot, data.step, visible[curve.column], curve)
+        draw_lone_points(plot, data.step, visible[curve.column], curve.color)
     if first is not None:
         rows = [("step", "@step{0,0}")]
         rows += [(curve.label, f"@{curve.column}{{%.6g}}") for curve in drawn]
@@ -78,8 +75,8 @@ def _spans_decades(finite: np.ndarray) -> bool:
     return bool(len(finite) and finite.min() > 0 and finite.max() > LOG_FROM * finite.min())
 
 
-def _limits(finite: np.ndarray, log: bool) -> tuple[float, float]:
-    """The ends of the y axis, with room at the top for the marks."""
+def limits(finite: np.ndarray, log: bool) -> tuple[float, float]:
+    """The ends of the y axis for values without NaN and infinity, with room at the top for the marks."""
     finite = finite[finite > 0] if log else finite
     if not len(finite):
         return (0.1, 10.0) if log else (0.0, 1.0)
@@ -97,12 +94,12 @@ def _limits(finite: np.ndarray, log: bool) -> tuple[float, float]:
     return low - room, high + 2.5 * room
 
 
-def _draw_lone_points(plot: Any, step: np.ndarray, values: np.ndarray, curve: Curve) -> None:
+def draw_lone_points(plot: Any, x: np.ndarray, values: np.ndarray, color: str) -> None:
     """A point between two gaps is on no line; it is drawn as a dot."""
     gap = np.concatenate([[True], np.isnan(values), [True]])
     alone = np.flatnonzero(gap[:-2] & ~gap[1:-1] & gap[2:])
     if len(alone):
-        plot.scatter(step[alone], values[alone], size=3.5, color=curve.color)
+        plot.scatter(x[alone], values[alone], size=3.5, color=color)
 
 
 def _draw_edges(
@@ -110,15 +107,13 @@ def _draw_edges(
     data: Lines,
     drawn: Sequence[Curve],
     columns: dict[str, np.ndarray],
-    limits: tuple[float, float],
+    ends: tuple[float, float],
 ) -> None:
     """Marks at the top for values that are not finite or too large, at the bottom for those too small."""
-    plot.extra_y_ranges = {"edge": Range1d(start=0, end=1)}
-    plot.extra_y_scales = {"edge": LinearScale()}
     labels = {curve.column: curve.label for curve in drawn}
-    marks = data.marks
     seen: set[tuple[int, str]] = set()
-    rows: list[tuple[int, float, str, str, str, str]] = []
+    found = []
+    marks = data.marks
     for step, last, count, kind, column in zip(
         marks.step.tolist(), marks.last.tolist(), marks.count.tolist(), marks.kind, marks.column, strict=True
     ):
@@ -126,46 +121,12 @@ def _draw_edges(
             continue  # both norms of one step: one mark says it
         seen.add((step, kind))
         until = f" ({count:,} of the steps to {last:,})" if count > 1 else ""
-        at_top = kind in MARKERS
-        rows.append(
-            (
-                step,
-                0.95 if at_top else 0.05,
-                MARK_COLORS.get(kind, INF_COLOR),
-                MARKERS.get(kind, "inverted_triangle"),
-                labels[column],
-                f"{kind}{until}",
-            )
-        )
+        found.append(EdgeMark.of(kind, step, f"{step:,}", f"{labels[column]} {kind}{until}"))
     for curve in drawn:
         values = columns[curve.column]
-        for beyond, height, marker in (
-            (values > limits[1], 0.95, "triangle"),
-            (values < limits[0], 0.05, "inverted_triangle"),
-        ):
-            rows += [
-                (
-                    int(data.step[i]),
-                    height,
-                    curve.color,
-                    marker,
-                    curve.label,
-                    f"{values[i]:.6g} (off the scale)",
-                )
-                for i in np.flatnonzero(beyond)
-            ]
-    if not rows:
-        return
-    names = ("step", "height", "color", "marker", "label", "text")
-    source = ColumnDataSource(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
-    edge = plot.scatter(
-        "step",
-        "height",
-        source=source,
-        marker="marker",
-        color="color",
-        line_width=1.8,
-        size=8,
-        y_range_name="edge",
-    )
-    add_hover(plot, edge, [("step", "@step{0,0}"), ("", "@label @text")])
+        for beyond, top in ((values > ends[1], True), (values < ends[0], False)):
+            for i in np.flatnonzero(beyond):
+                step = int(data.step[i])
+                words = f"{curve.label} {values[i]:.6g} (off the scale)"
+                found.append(EdgeMark(step, f"{step:,}", words, curve.color, top))
+    draw_edge_marks(plot, "step", found)

@@ -106,6 +106,7 @@ def _environment() -> Environment:
     )
     environment.filters["number"] = number
     environment.filters["moment"] = _moment
+    environment.filters["evidence"] = _evidence
     return environment
 
 
@@ -119,6 +120,19 @@ def _encodable(text: str) -> str:
 
 def _moment(seconds: Any) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+def _evidence(value: object) -> str:
+    """What a finding brings forward, for people: counts in full, other numbers rounded, lists with commas.
+
+    >>> _evidence(16384), _evidence(0.123456), _evidence([1.0, float("nan")]), _evidence("sum")
+    ('16,384', '0.1235', '1, NaN', 'sum')
+    """
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_evidence, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else number(value)
 
 
 def _version() -> str:

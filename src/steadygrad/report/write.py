@@ -7,18 +7,20 @@ from typing import Any
 
 from .._view import build_page
 from ..errors import RecordingError
+from ..findings import CheckResult
 from ..records import RangeTest
 from ..store import Run, open_run
 from .extra import require_ui
 
 
 def write_report(
-    run: Run | RangeTest | str | Path, path: str | Path, *, summary: Mapping[str, Any] | None = None
+    run: Run | RangeTest | CheckResult | str | Path, path: str | Path, *, summary: Mapping[str, Any] | None = None
 ) -> Path:
-    """Write the report of a recorded run, or of a range test, as one self-contained HTML file.
+    """Write the report of a recorded run, of a check or of a range test, as one self-contained HTML file.
 
     Args:
-        run: a recorded run or its folder, which may still be being written; or the record of a range test.
+        run: a recorded run or its folder, which may still be being written; or what `sg.check` has returned; or the
+            record of a range test.
         path: the file to write; an existing one is replaced at once, never left half written.
         summary: the run's summary where it is known already, see `diagnosis.summarize`.
 
@@ -39,6 +41,10 @@ def write_report(
         from .range_test import render_range_test
 
         text = render_range_test(run)
+    elif isinstance(run, CheckResult):
+        from .check import render_check
+
+        text = render_check(run)
     else:
         from .html import render
 

@@ -3,16 +3,12 @@
 import math
 from collections.abc import Iterator
 
-from ...findings import Finding, Measurement
+from ...findings import GRADIENT_WITHIN, SIGNAL_WITHIN, Finding, Measurement
 from ..chain import Layer, gain_per_level, gradient, signal
 from ..evidence import Evidence
 from .head import excess, loudest
 
-EXPLODES = 100.0
-"""Gradient of the first levels against that of the last ones. Sound deep nets stay within a few tens."""
-
-VANISHES = 1e-4
-"""The same downwards. Five default layers with ReLU shrink it to a hundredth, and learn."""
+VANISHES, EXPLODES = GRADIENT_WITHIN
 
 SIGNAL = 1e3
 """Growth of the signal that leaves no room: the next step changes outputs by thousands."""
@@ -28,14 +24,14 @@ def depth(evidence: Evidence) -> Iterator[Finding | Measurement]:
         ("gradient gain per layer", _backward(grads)),
     ):
         if gain is not None:
-            total = gain ** max(1, len(signals) - 1)
+            nats = max(1, len(signals) - 1) * (math.log(gain) if gain else -math.inf)
             yield Measurement(
                 words,
                 f"{len(chain)} layers",
                 gain,
                 "end to end within 1/30 and 30",
                 "what grows or shrinks by a factor a layer does so exponentially with depth",
-                not 1 / 30 < total < 30,
+                not math.log(SIGNAL_WITHIN[0]) < nats < math.log(SIGNAL_WITHIN[1]),
             )
     if not evidence.base.finite:
         yield from _overflown(evidence, signals)

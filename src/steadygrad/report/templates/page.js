@@ -42,8 +42,11 @@
   // Figures are drawn on canvas, which no style sheet reaches: their text takes its colour from the page.
   const dark = matchMedia("(prefers-color-scheme: dark)");
   function paint() {
-    const ink = getComputedStyle(document.documentElement).getPropertyValue("--soft").trim();
+    const style = getComputedStyle(document.documentElement);
+    const ink = style.getPropertyValue("--soft").trim();
+    const alarm = style.getPropertyValue("--alarm").trim();
     for (const plot of plots()) {
+      for (const label of plot.center.filter((each) => each.name == "flag")) label.text_color = alarm;
       for (const axis of [...plot.below, ...plot.left]) axis.major_label_text_color = ink;
     }
   }
