@@ -52,8 +52,6 @@ class Keeper:
         """What was ordered beside the step; and after a sound one, a snapshot if it is time."""
         recovery = session.recovery
         orders, recovery.orders = recovery.orders, []
-        if not orders and lost:
-            return
         for order in orders:
             if order.action == "roll-back":
                 self._roll_back(session, order, parts)
@@ -61,7 +59,7 @@ class Keeper:
                 self._stop(session, order, parts)
             elif order.action not in ENDS:
                 self._journal.action(session, order.action, order.detail)
-        if not lost and not orders:
+        if not lost and not any(order.action == "roll-back" for order in orders):
             mended = recovery.made(session.step + 1, optimizer, parts, session.names)
             if mended:
                 session.buffers.save()

@@ -89,7 +89,7 @@ class Recovery:
         self.rate.restore()
         self._lr = learning_rate(optimizer) if can_lower(optimizer) else None
         self.rate.apply(optimizer, self.escalation.ladder.factor(self._lr))
-        if self._learned < LEARN_OPTIONS and self._options is None:
+        if self._learned < LEARN_OPTIONS:  # anew at every step: what has changed since a lost one was the schedule
             self._options = _options(optimizer)
 
     def ruled(
