@@ -150,8 +150,20 @@ class Watcher:
             session.loads.remove()
             session.recovery.rate.restore()
 
+    def end(self) -> None:
+        """The process ends: make the recording complete, and hold nothing that must be gone before the interpreter."""
+        self.close()
+        self.dead = True
+        # A module holds its process group, and the threads of one that outlives the interpreter abort the process.
+        self._sessions.clear()
+        self._early.clear()
+        self._pending.clear()
+        self._modules = None
+        self.averages.clear()
+        self.stateful.clear()
+
     def close(self) -> None:
-        """Make the recording complete; called at the end of the process too."""
+        """Make the recording complete."""
         try:
             if self._journal.recording:
                 for session in self._sessions.values():
@@ -159,8 +171,6 @@ class Watcher:
                     self._journal.alarms(session, late, {})
                 self._journal.overhead(self._spent)
                 self._journal.close()
-            # A hook of ours on a module would hold it past the end of the interpreter, and a module holds its process
-            # group.
             for session in self._sessions.values():
                 session.loads.remove()
             for _, loads in self._early.values():
@@ -313,7 +323,7 @@ class Watcher:
             return session
         rank, world_size = _dist.world()
         if not self._sessions:
-            self._journal.open(rank, self.close)
+            self._journal.open(rank, self.end)
         session = Session(
             self._count,
             optimizer,

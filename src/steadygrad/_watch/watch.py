@@ -57,7 +57,7 @@ class Watch:
         if not self._off:
             WATCHED.update(optimizers)
             self._watcher.install()
-            atexit.register(self._watcher.close)
+            atexit.register(self._watcher.end)
 
     @property
     def run(self) -> Path | None:
@@ -138,7 +138,7 @@ class Watch:
             return
         self._closed = True
         self._watcher.remove()
-        atexit.unregister(self._watcher.close)
+        atexit.unregister(self._watcher.end)
         for optimizer in self._optimizers:
             WATCHED.discard(optimizer)
         if self._started_folder is not None and _config.child_config() is None:
