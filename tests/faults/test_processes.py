@@ -245,9 +245,10 @@ def test_ranks_are_rolled_back_alike_and_only_within_a_memory_that_is_the_same_o
     assert ran.stdout.count("same True finite True") == 2
     recordings = sg.open_run(ran.folder).recordings
     assert len(recordings) == 2
-    done = [[(a.step, a.action, dict(a.detail)) for a in recording.actions()] for recording in recordings]
-    assert json.dumps(done[0]) == json.dumps(done[1])
-    back = [(step, detail["to"]) for step, action, detail in done[0] if action == "roll-back"]
+    # Not the losses in their details: each rank has its own.
+    done = [[(a.step, a.action, a.detail.get("to")) for a in recording.actions()] for recording in recordings]
+    assert done[0] == done[1]
+    back = [(step, to) for step, action, to in done[0] if action == "roll-back"]
     assert back == ([] if memory is None else [(151, 128)])
     assert ran.stderr.count("no snapshots") == (1 if memory is None else 0)
 

@@ -62,7 +62,7 @@ class Watcher:
         modules: where to look for the owners of the parameters; None: every module that is alive.
         others: optimizers that another watcher has, to be left alone.
         clip: what scales gradients, see `watch`.
-        snapshot_memory: bytes that snapshots may take; None: a quarter of what is free.
+        snapshot_memory: bytes that snapshots may take; None: a quarter of what is free, and none on several ranks.
         snapshot_every: steps between snapshots; None: by their cost.
         on_incident: called when an incident begins and when it ends.
     """
@@ -82,6 +82,7 @@ class Watcher:
     ) -> None:
         self._mode = mode
         self._clip: Clip = clip
+        self._snapshot_memory = snapshot_memory
         self._room = Room(snapshot_memory)
         self._snapshot_every = snapshot_every
         self._on_incident = on_incident
@@ -250,7 +251,7 @@ class Watcher:
             ruling = replace(ruling, coefficient=session.clip_by_policy(optimizer, reading.norm))
         if acts and not reading.left_out:
             self._escalate(session, optimizer, ruling, loss)
-        elif acts and ruling.alarms:  # left out by the scaler, and no overflow of its scale: lost
+        elif acts and ruling.alarms and session.alone:  # left out by the scaler, and no overflow of its scale: lost
             self._escalate(session, optimizer, replace(ruling, action="skip"), loss)
         if not reading.left_out and not session.sharded and session.guard.use_loss:
             # Nothing is done about it: no snapshot and no rate would make it learn.
@@ -324,6 +325,8 @@ class Watcher:
         rank, world_size = _dist.world()
         if not self._sessions:
             self._journal.open(rank, self.end)
+            if world_size > 1 and self._snapshot_memory is None:
+                self._room = Room(0)  # what is free differs from rank to rank, and they must go back alike
         session = Session(
             self._count,
             optimizer,
@@ -331,7 +334,7 @@ class Watcher:
             find_roots=self._roots,
             early=self._early.pop(optimizer, None),
             clip=_made(self._clip),
-            use_loss=world_size == 1,
+            alone=world_size == 1,
             room=self._room,
             snapshot_every=self._snapshot_every,
             for_good=self._mode == "repair",
@@ -347,6 +350,8 @@ class Watcher:
             self._home.say(f"more than {MAX_OPTIMIZERS} optimizers: the others are watched, but not recorded")
         if self._count == 1:
             self._journal.announce(session, rank, world_size)
+            if self.acts and rank == 0 and world_size > 1 and self._snapshot_memory is None and not session.sharded:
+                self._home.say("no snapshots: on several ranks they need a snapshot_memory that is the same on all")
         if session.index < len(self._resumed):
             session.load_state_dict(self._resumed[session.index])
         if self.acts:
@@ -440,12 +445,14 @@ class Watcher:
         alarms = _unsound(float(np.mean(values)) if values else None)
         session.left_out_in_a_row += 1
         detail = {"reason": "the gradient scaler found an overflow", "in_a_row": session.left_out_in_a_row}
-        if session.left_out_in_a_row == SCALER_STREAK and not alarms:
-            alarms = (Raised("nonfinite-gradient", detail),)
+        lost = bool(alarms) and session.alone  # ranks see different losses
+        if session.left_out_in_a_row == SCALER_STREAK and not lost:
+            alarms, lost = (*alarms, Raised("nonfinite-gradient", detail)), True
         self._journal.alarms(session, alarms, {})
         self._journal.action(session, "scaler-skip", detail)
         if self.acts and alarms:
             self._keeper.put_right(session, lost=True)
+        if self.acts and lost:
             self._escalate(session, optimizer, Ruling("skip", 0.0, alarms, detail), None)
             self._carry_out(session, optimizer, lost=True)
 

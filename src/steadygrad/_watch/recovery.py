@@ -30,7 +30,7 @@ class Recovery:
         guard: judges its steps; its state goes with each snapshot.
         room: the memory for snapshots.
         every: steps between snapshots; None: by their cost.
-        by_clock: whether the clock may choose when snapshots are taken.
+        alone: whether this is the only rank: then the clock and the buffers may choose when snapshots are taken.
         for_good: whether a lowered learning rate stays lowered.
         say: tells people one line.
     """
@@ -43,12 +43,13 @@ class Recovery:
         *,
         room: Room,
         every: int | None,
-        by_clock: bool,
+        alone: bool,
         for_good: bool,
         say: Callable[[str], None],
     ) -> None:
         self._guard = guard
-        self.ring = SnapshotRing(room, every=every, by_clock=by_clock, on_off=say)
+        self._alone = alone
+        self.ring = SnapshotRing(room, every=every, by_clock=alone, on_off=say)
         self.escalation = Escalation(index, for_good=for_good)
         self.rate = LoweredRate()
         self.orders: list[Order] = []
@@ -136,7 +137,8 @@ class Recovery:
         began = time.perf_counter()
         damage = self._damage(parts, names)
         mended = self._mend_buffers(parts, damage) if damage else []
-        if not damage or (mended and not self._damage(parts, names)):
+        decides = parts if self._alone else replace(parts, modules=())  # each rank has buffers of its own
+        if not damage or not self._damage(decides, names):
             self.ring.take(step, parts, self._guard.state_dict(), loss=self._guard.level.level(), began=began)
         return mended
 
