@@ -162,6 +162,27 @@ def test_a_rollback_takes_model_moments_and_average_back_and_leaves_schedule_dat
     assert number == 151
 
 
+def test_what_is_added_after_a_snapshot_was_taken_is_left_alone_when_the_run_is_rolled_back_to_it(tmp_path):
+    training = Training()
+    first = AveragedModel(training.model, multi_avg_fn=get_ema_multi_avg_fn(0.9))
+    with sg.watch(training.model, training.optimizer, record=tmp_path, snapshot_every=16) as watch:
+        watch.add_ema(first)
+        for number in range(60):
+            training.step(number)
+            first.update_parameters(training.model)
+        later = AveragedModel(training.model, multi_avg_fn=get_ema_multi_avg_fn(0.9))
+        watch.add_ema(later)
+        watch.add_scheduler(torch.optim.lr_scheduler.ExponentialLR(training.optimizer, 1.0))
+        kept = [fingerprint(model=average) for average in (first, later)]
+        with torch.no_grad():
+            training.model[0].weight.fill_(math.nan)
+        training.step(60)
+    assert "roll-back" in [action for _, action, _ in actions(watch)]
+    assert torch.isfinite(training.model[0].weight).all()
+    assert differences(kept[0], fingerprint(model=first)), "it was rolled back too"
+    assert differences(kept[1], fingerprint(model=later)) == []
+
+
 def test_what_a_scheduler_changes_is_not_the_optimizers_own_after_a_lost_first_step(tmp_path):
     """One-cycle moves the momentum of SGD between a step that is lost and the next one that is made."""
     torch.manual_seed(0)

@@ -129,7 +129,10 @@ class TrainingSnapshot:
 
     @torch.no_grad()
     def restore_(self, parts: TrainingParts) -> None:
-        """Put back what the optimizer moves and remembers, in place, and the scaler; gradients are the caller's."""
+        """Put back what the optimizer moves and remembers, in place, and the scaler; gradients are the caller's.
+
+        Averages that have been added behind the others since it was taken are left alone.
+        """
         kept = self._kept
         for param, value in zip(parts.params, kept.params, strict=True):
             param.copy_(value)
@@ -139,7 +142,7 @@ class TrainingSnapshot:
                 group.update({key: _restored(value, group.get(key)) for key, value in values.items()})
             vars(optimizer).update(counters)
         self.restore_buffers_(parts)
-        for average, values in zip(parts.averages, kept.averages, strict=True):
+        for average, values in zip(parts.averages, kept.averages, strict=False):
             average.load_state_dict(values)
         if parts.scaler is not None:
             for name, value in kept.scaler.items():
@@ -167,7 +170,7 @@ class TrainingSnapshot:
             for key, value in options.items():
                 if isinstance(value, Tensor) or group.get(key) != value:
                     group[key] = _restored(value, group.get(key))
-        for thing, state in zip(parts.stateful, self._kept.stateful, strict=True):
+        for thing, state in zip(parts.stateful, self._kept.stateful, strict=False):
             thing.load_state_dict(_copied(state))
         _restore_random_state(self._kept.rng)
 
