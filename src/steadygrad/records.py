@@ -89,6 +89,10 @@ class Finding:
     proven: bool | None = None
 
 
+DRIFTS = frozenset({"loss-divergence", "sustained-growth"})
+"""Detectors of a loss that has gone away from its best level, step by step, before anything was seen."""
+
+
 class Sink(Protocol):
     """What receives the records of a watched process. No method may raise into the training."""
 

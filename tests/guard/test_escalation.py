@@ -15,11 +15,12 @@ from torch import nn
 
 from steadygrad._snapshot import Room, TrainingParts
 from steadygrad._watch.recovery import Recovery
-from steadygrad.guard import MOST_LOST, Escalation, Guard, LossLevel, Raised, Ruling
+from steadygrad.guard import Escalation, Guard, LossLevel, Raised, Ruling
 from steadygrad.guard.escalation import (
     CALM,
     LOST_BEFORE_ROLLBACK,
     LOST_WINDOW,
+    MOST_LOST,
     MOST_LOST_OF_WINDOW,
     MOST_ROLLBACKS,
     REPEAT,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
-PLAIN = (int, float, str, bool, type(None))
+from .walk import PLAIN, buffer_owners, with_inner
 
 SCALER_STATE = ("_scale", "_growth_tracker")
 """Of a `GradScaler`: tensors once it has been used."""
@@ -43,9 +43,9 @@ class TrainingParts:
 
     def _places(self) -> Iterator[Iterable[Tensor]]:
         yield (param.detach() for param in self.params)
-        for optimizer in _with_inner(self.optimizer):
+        for optimizer in with_inner(self.optimizer):
             yield _tensors(optimizer.state)
-        yield (b for owner in _buffer_owners(self.modules) for b in owner.values() if b is not None and not is_lazy(b))
+        yield (b for owner in buffer_owners(self.modules) for b in owner.values() if b is not None and not is_lazy(b))
         for average in self.averages:
             yield (value for value in average.state_dict().values() if isinstance(value, Tensor))
 
@@ -109,13 +109,13 @@ class TrainingSnapshot:
         old = self._kept
         kept = _Kept()
         kept.params = [_keep(param.detach(), _at(old.params, place)) for place, param in enumerate(parts.params)]
-        for place, optimizer in enumerate(_with_inner(parts.optimizer)):
+        for place, optimizer in enumerate(with_inner(parts.optimizer)):
             state, options, counters = _at(old.optimizers, place) or (None, [], {})
             state = _keep_state(optimizer.state, state)
             options = [{k: _keep(g[k], None) for k in parts.own_options if k in g} for g in optimizer.param_groups]
             counters = {k: v for k, v in vars(optimizer).items() if isinstance(v, PLAIN)}
             kept.optimizers.append((state, options, counters))
-        for place, owner in enumerate(_buffer_owners(parts.modules)):
+        for place, owner in enumerate(buffer_owners(parts.modules)):
             before = _at(old.buffers, place) or {}
             kept.buffers.append({name: _keep(b, before.get(name)) for name, b in owner.items() if b is not None})
         for place, average in enumerate(parts.averages):
@@ -136,7 +136,7 @@ class TrainingSnapshot:
         kept = self._kept
         for param, value in zip(parts.params, kept.params, strict=True):
             param.copy_(value)
-        for optimizer, (state, options, counters) in zip(_with_inner(parts.optimizer), kept.optimizers, strict=True):
+        for optimizer, (state, options, counters) in zip(with_inner(parts.optimizer), kept.optimizers, strict=True):
             _restore_state(optimizer.state, state)
             for group, values in zip(optimizer.param_groups, options, strict=False):
                 group.update({key: _restored(value, group.get(key)) for key, value in values.items()})
@@ -153,7 +153,7 @@ class TrainingSnapshot:
     def restore_buffers_(self, parts: TrainingParts, wanted: Callable[[Tensor], bool] | None = None) -> list[str]:
         """Put back module buffers only: all of them, or those of modules in which one is `wanted`; returns names."""
         names = []
-        for owner, values in zip(_buffer_owners(parts.modules), self._kept.buffers, strict=False):
+        for owner, values in zip(buffer_owners(parts.modules), self._kept.buffers, strict=False):
             if wanted is not None and not any(wanted(b) for b in owner.values() if b is not None and not is_lazy(b)):
                 continue
             for name, value in values.items():
@@ -173,19 +173,6 @@ class TrainingSnapshot:
         for thing, state in zip(parts.stateful, self._kept.stateful, strict=False):
             thing.load_state_dict(_copied(state))
         _restore_random_state(self._kept.rng)
-
-
-def _with_inner(optimizer: Optimizer) -> list[Optimizer]:
-    """An optimizer and those it delegates to."""
-    found = [optimizer]
-    for each in found:
-        found.extend(v for v in vars(each).values() if isinstance(v, Optimizer) and not any(v is f for f in found))
-    return found
-
-
-def _buffer_owners(modules: Iterable[nn.Module]) -> list[dict[str, Tensor | None]]:
-    owners = {id(module): module for root in modules for module in root.modules()}
-    return [m._buffers for m in owners.values() if m._buffers and not isinstance(m, torch.jit.ScriptModule)]
 
 
 def _tensors(thing: Any) -> Iterator[Tensor]:

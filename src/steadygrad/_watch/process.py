@@ -56,7 +56,7 @@ class Watcher:
     """Watches the optimizers of this process.
 
     Args:
-        mode: "observe" or "protect".
+        mode: "observe", "protect" or "repair".
         home: where records go.
         optimizers: the optimizers to watch; None: every one of the process.
         modules: where to look for the owners of the parameters; None: every module that is alive.
@@ -230,12 +230,12 @@ class Watcher:
         with self._lock:
             session = self._session(optimizer, frame)
         self._scaler.stepped(optimizer)
-        if self.acts and not session.sharded:
-            session.recovery.before(optimizer)
+        acts = self.acts and not session.sharded
+        lr = session.recovery.before(optimizer) if acts else learning_rate(optimizer)
         reading = session.measure(optimizer, self.losses.take() or scalar_loss(closure_loss))
         loss = self._loss(session, reading.losses, reading.norm)
         self._begin_sample(session)
-        measured = session.measured(optimizer, reading.norms, reading.norm, loss)
+        measured = session.measured(optimizer, reading.norms, reading.norm, loss, lr)
         if reading.left_out:
             ruling = Ruling("scaler-skip", 1.0, _unsound(loss), {"reason": "the gradient scaler found an overflow"})
         elif session.sharded:
@@ -243,7 +243,6 @@ class Watcher:
             ruling = Ruling("", 1.0, (Raised("nonfinite-loss", {"loss": loss}),) if bad else ())
         else:
             ruling = session.guard.judge(measured)
-        acts = self.acts and not session.sharded
         ruling = _as_carried_out(ruling, acts=acts, may_clip=may_clip, guard_scales=session.guard_scales)
         if ruling.action == "clip":
             scale_(reading.grads, ruling.coefficient)
@@ -261,7 +260,7 @@ class Watcher:
             session.sampler.drop()
         elif not session.sharded:
             session.probe.before()
-        self._pending[id(optimizer)] = Pending(session, reading, ruling, loss, learning_rate(optimizer))
+        self._pending[id(optimizer)] = Pending(session, reading, ruling, loss, lr)
         self._spent += time.perf_counter() - began
         return Plan(lose=ruling.lost)
 

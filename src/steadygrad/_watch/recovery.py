@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 
 from .._foreach import zero_
 from .._readback import any_nonfinite, read_tensor_scalar, read_vector
-from .._snapshot import QUARANTINE, Room, SnapshotRing, TrainingParts
-from ..guard import Escalation, Guard, Incident, LoweredRate, Order, Ruling, can_lower
+from .._snapshot import PLAIN, QUARANTINE, Room, SnapshotRing, TrainingParts
+from ..guard import ENDS, Escalation, Guard, Incident, LoweredRate, Order, Ruling, can_lower
 from ..measure import tensor_norms
 
 LEARN_OPTIONS = 3
@@ -85,13 +85,16 @@ class Recovery:
         self._unsound_at_first = frozenset(self.unsound(parts, names))
         self.ring.take(step, parts, self._guard.state_dict(), proven=True)
 
-    def before(self, optimizer: Optimizer) -> None:
-        """Lower the rate for this step, if it is to be."""
+    def before(self, optimizer: Optimizer) -> float | None:
+        """Lower the rate for this step, if it is to be; returns what it is now."""
         self.rate.restore()
-        self._lr = learning_rate(optimizer) if can_lower(optimizer) else None
-        self.rate.apply(optimizer, self.escalation.ladder.factor(self._lr))
+        own = learning_rate(optimizer)
+        self._lr = own if can_lower(optimizer) else None
+        factor = self.escalation.ladder.factor(self._lr)
+        self.rate.apply(optimizer, factor)
         if self._learned < LEARN_OPTIONS:  # anew at every step: what has changed since a lost one was the schedule
             self._options = _options(optimizer)
+        return own if factor == 1.0 else learning_rate(optimizer)
 
     def ruled(
         self, step: int, ruling: Ruling, loss: float | None, parts: TrainingParts, names: Sequence[str]
@@ -202,10 +205,6 @@ class Recovery:
         ]
 
 
-ENDS = frozenset({"recovered", "give-up", "stop"})
-"""Orders that end an incident."""
-
-
 def _of(state: Any, param: Tensor) -> dict[str, Any]:
     own = state.get(param)
     return own if isinstance(own, dict) else {}
@@ -228,5 +227,4 @@ def learning_rate(optimizer: Optimizer) -> float | None:
 
 
 def _options(optimizer: Optimizer) -> list[dict[str, Any]]:
-    plain = (int, float, str, bool, type(None))
-    return [{k: v for k, v in group.items() if isinstance(v, plain)} for group in optimizer.param_groups]
+    return [{k: v for k, v in group.items() if isinstance(v, PLAIN)} for group in optimizer.param_groups]

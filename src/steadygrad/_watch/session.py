@@ -22,7 +22,7 @@ from ..clip import Policy, RobustClip, settle_scale, step_gradients
 from ..guard import Guard, Measured, Raised, RunningStats, Stall
 from ..measure import UpdateProbe, natural_norm, overflow_safe_norm, tensor_norms
 from ..records import NO_GRADIENT, OptimizerInfo, TensorInfo
-from .recovery import Recovery, learning_rate
+from .recovery import Recovery
 from .sampler import Sampler
 
 PROPORTIONAL = (torch.optim.SGD, torch.optim.ASGD)
@@ -146,7 +146,9 @@ class Session:
             norms = np.where(norms < 0, norms, norms / factor)
         return Reading(grads, norms, loss_values, left_out)
 
-    def measured(self, optimizer: Optimizer, norms: np.ndarray, norm: float, loss: float | None) -> Measured:
+    def measured(
+        self, optimizer: Optimizer, norms: np.ndarray, norm: float, loss: float | None, lr: float | None
+    ) -> Measured:
         """What the guard is told of a step."""
         return Measured(
             norm,
@@ -154,7 +156,7 @@ class Session:
             self.sampler.weight_norm,
             self._reach(optimizer, norms) if math.isfinite(norm) else 0.0,
             self._last_moved(),
-            learning_rate(optimizer),
+            lr,
             not self._proportional(optimizer),
         )
 
@@ -168,9 +170,9 @@ class Session:
     def stalled(self, norms: np.ndarray, loss: float | None) -> tuple[Raised, ...]:
         """An alarm if the run has never learned and its gradients do not reach the weights."""
         self.stall.begin(loss)
-        if not self.stall.due(self.step) or not self.stall.look(self.guard.level, norms, self._matrices):
+        unreached = self.stall.look(self.guard.level, norms, self._matrices) if self.stall.due(self.step) else []
+        if not unreached:
             return ()
-        unreached = np.flatnonzero(self._matrices & (norms >= 0) & (norms < norms.max() * 1e-5))
         tensors = [self.info.tensors[place].name for place in unreached[:5]]
         return (Raised("stalled", {"loss": loss, "best": self.guard.level.best, "unreached": tensors}),)
 

@@ -6,7 +6,7 @@ happen, `rate` lowers the rate around one, `running_stats` knows batch norm's st
 what all of them know.
 """
 
-from .escalation import MOST_LOST, Escalation, Incident, Order
+from .escalation import ENDS, Escalation, Incident, Order
 from .guard import Guard, Measured, Raised, Ruling
 from .ladder import Ladder, Rung
 from .loss import LossLevel
@@ -14,10 +14,9 @@ from .rate import LoweredRate, can_lower
 from .running_stats import RunningStats
 from .skip import HiddenGradients, hollow
 from .stall import Stall
-from .updates import UpdateLevel
 
 __all__ = [
-    "MOST_LOST",
+    "ENDS",
     "Escalation",
     "Guard",
     "HiddenGradients",
@@ -32,7 +31,6 @@ __all__ = [
     "Rung",
     "RunningStats",
     "Stall",
-    "UpdateLevel",
     "can_lower",
     "hollow",
 ]
