@@ -37,11 +37,11 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
+from clock import Clock
 from rich.console import Console
 from rich.table import Table
 from run_overhead import over_races
@@ -79,39 +79,6 @@ PARTS: dict[str, tuple[tuple[type, str], ...]] = {
 
 SPLIT = ("measuring, judging", "recording", "sampling", "update probe", "snapshots")
 """The parts of the own count: snapshots are counted by their ring, and the first is what is left."""
-
-
-class Clock:
-    """The module `time` for steadygrad, with clocks that stand still while it does not watch."""
-
-    def __init__(self) -> None:
-        self._away = 0.0
-        self._since: float | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(time, name)
-
-    def perf_counter(self) -> float:
-        """Seconds of watching."""
-        return (time.perf_counter() if self._since is None else self._since) - self._away
-
-    monotonic = perf_counter
-
-    def stop(self) -> None:
-        """No more watching for now."""
-        self._since = time.perf_counter()
-
-    def go_on(self) -> None:
-        """Watching again."""
-        if self._since is not None:
-            self._away += time.perf_counter() - self._since
-            self._since = None
-
-    def install(self) -> None:
-        """Give it to every module of steadygrad that looks at a clock."""
-        for name, module in list(sys.modules.items()):
-            if name.startswith("steadygrad") and isinstance(module, ModuleType) and vars(module).get("time") is time:
-                vars(module)["time"] = self
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,9 @@ that whatever else the machine does falls on both. Two equal processes differ by
 so there are several such races between fresh processes: the table has the mean over the races of each race's median
 ratio, and a 95 % interval between races. No absolute time means anything here.
 
+The watcher chooses by the clock how often it samples and takes snapshots. Its clock stands still while the bare process
+makes its steps: otherwise everything that is paced would come twice as often as it does.
+
 Wall time is what a user waits; on a shared machine it is also what the neighbours do. So the judgement goes by the
 processor time of the training process, and by what the watcher itself counts: "ok" when the interval's upper end and
 the count are within the bound, "missed" when its lower end or the count is beyond, else "unclear".
@@ -44,6 +47,7 @@ from statistics import median
 
 import numpy as np
 import torch
+from clock import Clock
 from contenders import BARE, CONTENDERS, PEERS, STEADYGRAD
 from rich.console import Console
 from rich.table import Table
@@ -100,7 +104,11 @@ def work(key: str, contender: str, folder: str, threads: int, commands: Connecti
         optimizer = attached.optimizer
         batches = workload.batches()
         made = 0
+        clock = Clock()
+        clock.install()
+        clock.stop()
         while (steps := commands.recv()) is not None:
+            clock.go_on()
             wall, cpu = time.perf_counter(), time.process_time()
             for _ in range(steps):
                 tokens = batches[made % len(batches)]
@@ -112,7 +120,10 @@ def work(key: str, contender: str, folder: str, threads: int, commands: Connecti
                 optimizer.step()
                 attached.after_step(loss)
                 made += 1
-            commands.send((time.perf_counter() - wall, time.process_time() - cpu))
+            times = time.perf_counter() - wall, time.process_time() - cpu
+            clock.stop()
+            commands.send(times)
+        clock.go_on()
         seconds, acted = attached.finish()
     commands.send((seconds, acted, sum(param.numel() for param in model.parameters())))
 

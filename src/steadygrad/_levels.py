@@ -11,8 +11,6 @@ RECENT = 8
 HISTORY = 64
 """Losses before an incident from which the noise is measured."""
 
-MAD_TO_SIGMA = 1.4826
-
 
 @dataclass(frozen=True, slots=True)
 class Recovery:

@@ -75,18 +75,8 @@ class Alarm:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A cause with its evidence, as a rule found it in a recorded run."""
-
-    cause: str
-    confidence: float
-    where: str | None
-    step: int
-    summary: str
-    evidence: Mapping[str, float] = field(default_factory=dict)
-    remedies: tuple[str, ...] = ()
-    proven: bool | None = None
+DRIFTS = frozenset({"loss-divergence", "sustained-growth"})
+"""Detectors of a loss that has gone away from its best level, step by step, before anything was seen."""
 
 
 @dataclass(frozen=True, slots=True)

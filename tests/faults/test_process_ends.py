@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 
 import pytest
@@ -136,3 +137,32 @@ def test_the_recording_is_read_while_it_is_written(runner):
     assert lengths == sorted(lengths)
     assert lengths[0] > 0
     assert len(sg.open_run(folder).main.steps()) == 400
+
+
+@pytest.mark.parametrize("by", ["run", "watch"])
+def test_no_model_is_held_past_the_end_of_the_interpreter(runner, by):
+    """A wrapper of ranks holds its process group, and threads of one that outlives the interpreter abort the process."""
+    runner.write(
+        textwrap.dedent(
+            """
+            import os, sys, torch
+            from torch import nn
+            import steadygrad as sg
+            class Net(nn.Linear):
+                def __del__(self, write=os.write):
+                    write(1, b"gone")
+            model = Net(4, 1)
+            model.itself = [model]  # in a cycle, as such wrappers are
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            if sys.argv[1] == "watch":
+                watch = sg.watch(model, optimizer, record=False)
+            for _ in range(4):
+                model(torch.ones(2, 4)).sum().backward()
+                optimizer.step()
+            """
+        )
+    )
+    if by == "run":
+        assert runner.watched("train.py", by).stdout == "gone"
+    else:
+        assert runner.bare(sys.executable, "train.py", by).stdout == "gone"

@@ -210,6 +210,49 @@ def test_two_ranks_under_torchrun(runner):
     assert ran.stderr.count("watching") == 1
 
 
+RANKS = """
+import sys, torch, torch.distributed as dist
+from torch import nn
+dist.init_process_group("gloo")
+torch.manual_seed(dist.get_rank())
+model = nn.parallel.DistributedDataParallel(nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 8)))
+optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+for step in range(200):
+    if step == 150:
+        for state in optimizer.state.values():
+            state["exp_avg"].mul_(1e6)
+    x = torch.randn(16, 8)
+    loss = (model(x) - x.flip(1)).square().mean()
+    optimizer.zero_grad(); loss.backward(); optimizer.step()
+flat = torch.cat([p.detach().flatten() for p in model.parameters()])
+other = flat.clone(); dist.broadcast(other, 0)
+sys.stdout.write(f"same {bool(torch.equal(flat, other))} finite {bool(flat.isfinite().all())}\\n")
+sys.stdout.flush()
+dist.destroy_process_group()
+"""
+"""Momentum of a million times its size, on every rank at one step."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("memory", [None, "10MB"])
+def test_ranks_are_rolled_back_alike_and_only_within_a_memory_that_is_the_same_on_all(runner, memory):
+    """A quarter of what is free is not: then there are no snapshots, which is said once."""
+    runner.write(RANKS)
+    options = () if memory is None else ("--snapshot-memory", memory)
+    command = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    ran = runner.watched(*options, "--", *command, "--standalone", "train.py", env={"OMP_NUM_THREADS": "1"})
+    assert ran.status == 0, ran.stderr
+    assert ran.stdout.count("same True finite True") == 2
+    recordings = sg.open_run(ran.folder).recordings
+    assert len(recordings) == 2
+    # Not the losses in their details: each rank has its own.
+    done = [[(a.step, a.action, a.detail.get("to")) for a in recording.actions()] for recording in recordings]
+    assert done[0] == done[1]
+    back = [(step, to) for step, action, to in done[0] if action == "roll-back"]
+    assert back == ([] if memory is None else [(151, 128)])
+    assert ran.stderr.count("no snapshots") == (1 if memory is None else 0)
+
+
 def test_the_run_folder_may_be_read_by_another_python_without_torch(runner):
     runner.write(
         "import torch\nm = torch.nn.Linear(1, 1)\no = torch.optim.SGD(m.parameters())\n"

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from steadygrad.clip import RobustClip
-from steadygrad.guard import Guard, LossLevel, Measured, RunningStats, UpdateLevel
+from steadygrad.guard import Guard, LossLevel, Measured, RunningStats
 from steadygrad.guard.growth import CHECKS, Growth
 from steadygrad.guard.running_stats import AGREE, SETTLED
-from steadygrad.guard.updates import HISTORY, LAG, THROWN, THROWN_AT_FIRST, HarmlessRate
+from steadygrad.guard.updates import HISTORY, LAG, THROWN, THROWN_AT_FIRST, HarmlessRate, UpdateLevel
 
 STEPS = 800
 

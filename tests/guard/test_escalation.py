@@ -15,11 +15,12 @@ from torch import nn
 
 from steadygrad._snapshot import Room, TrainingParts
 from steadygrad._watch.recovery import Recovery
-from steadygrad.guard import MOST_LOST, Escalation, Guard, LossLevel, Raised, Ruling
+from steadygrad.guard import Escalation, Guard, LossLevel, Raised, Ruling
 from steadygrad.guard.escalation import (
     CALM,
     LOST_BEFORE_ROLLBACK,
     LOST_WINDOW,
+    MOST_LOST,
     MOST_LOST_OF_WINDOW,
     MOST_ROLLBACKS,
     REPEAT,
@@ -620,7 +621,7 @@ def test_an_alarm_about_earlier_steps_within_an_incident_takes_the_trust_from_wh
     optimizer = torch.optim.SGD([weight], lr=LR)
     parts, names = TrainingParts([weight], optimizer), ["weight"]
     recovery = Recovery(
-        0, optimizer, Guard(), room=Room(10**6), every=None, by_clock=False, for_good=False, say=lambda line: None
+        0, optimizer, Guard(), room=Room(10**6), every=None, alone=False, for_good=False, say=lambda line: None
     )
     recovery.begin(0, parts, names)
     for step in range(100):

@@ -62,12 +62,13 @@ FAST = {
 
 KNOWN_MISSES = {
     # A loss multiplied by more and more looks like one that diverges, and is treated so: back, and a lower rate.
-    *((fault, kind, optimizer) for fault, kind, optimizer in CELLS if fault == "loss-grows"),
+    *(("loss-grows", kind, optimizer) for kind in ("lstm", "conv") for optimizer in OPTIMIZERS),
     # Found when the rate is forty times too high: what a conv net has forgotten by then it does not learn again in time.
-    *((fault, kind, optimizer) for fault, kind, optimizer in CELLS if fault == "lr-grows"),
+    *(("lr-grows", "conv", optimizer) for optimizer in OPTIMIZERS),
     # Within the noise of the training loss: nothing is seen.
     ("lr-10x-for-20", "transformer", "adamw"),
     ("lr-10x-for-20", "transformer", "fused-adamw"),
+    # Clipped, and still 2.2 %.
     ("huge-at-1", "lstm", "fused-adamw"),
 }
 """Where the loss does not end as it should, see docs/protection.md. All else is demanded there too."""
@@ -82,8 +83,8 @@ def parameters(cells):
     ]  # fmt: skip
 
 
-def test_the_fast_cells_are_cells_of_the_matrix():
-    assert set(CELLS) >= FAST
+def test_the_fast_cells_and_the_known_misses_are_cells_of_the_matrix():
+    assert set(CELLS) >= FAST | KNOWN_MISSES
 
 
 @pytest.mark.parametrize(("fault", "kind", "optimizer"), parameters(CELLS))

@@ -264,14 +264,6 @@ def test_when_the_parameters_are_others_all_is_forgotten():
     assert ring.newest().step == 301
 
 
-def test_none_is_taken_before_the_step_it_was_postponed_to():
-    ring = SnapshotRing(Room(10**6))
-    ring.postpone(40)
-    assert next(step for step in range(100) if ring.due(step)) == 40
-    ring.postpone(10)
-    assert not ring.due(39), "never sooner"
-
-
 # Ages and intervals.
 
 

@@ -449,3 +449,25 @@ def test_a_counter_that_came_with_the_first_step_is_gone_again():
     snapshot.restore_(parts)
     optimizer.step()
     assert optimizer.made == 1
+
+
+def test_what_was_added_after_the_snapshot_is_left_alone():
+    """Averages and schedules: nothing is known of what they were."""
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    averages, stateful = [AveragedModel(model)], [Batches()]
+    snapshot = TrainingSnapshot()
+    snapshot.take(0, TrainingParts(list(model.parameters()), optimizer, [model], averages, None, stateful))
+    added, loader = AveragedModel(Net()), Batches()
+    loader.position = 7
+    before = [value.clone() for value in added.state_dict().values()]
+    with torch.no_grad():
+        for param in [*model.parameters(), *averages[0].parameters()]:
+            param.fill_(float("nan"))
+    averages.append(added)
+    stateful.append(loader)
+    stateful[0].position = 5
+    snapshot.restore_everything_(TrainingParts(list(model.parameters()), optimizer, [model], averages, None, stateful))
+    assert all(torch.isfinite(param).all() for each in (model, averages[0]) for param in each.parameters())
+    assert all(map(torch.equal, before, added.state_dict().values()))
+    assert [each.position for each in stateful] == [0, 7]

@@ -162,6 +162,74 @@ def test_a_rollback_takes_model_moments_and_average_back_and_leaves_schedule_dat
     assert number == 151
 
 
+def test_what_is_added_after_a_snapshot_was_taken_is_left_alone_when_the_run_is_rolled_back_to_it(tmp_path):
+    training = Training()
+    first = AveragedModel(training.model, multi_avg_fn=get_ema_multi_avg_fn(0.9))
+    with sg.watch(training.model, training.optimizer, record=tmp_path, snapshot_every=16) as watch:
+        watch.add_ema(first)
+        for number in range(60):
+            training.step(number)
+            first.update_parameters(training.model)
+        later = AveragedModel(training.model, multi_avg_fn=get_ema_multi_avg_fn(0.9))
+        watch.add_ema(later)
+        watch.add_scheduler(torch.optim.lr_scheduler.ExponentialLR(training.optimizer, 1.0))
+        kept = [fingerprint(model=average) for average in (first, later)]
+        with torch.no_grad():
+            training.model[0].weight.fill_(math.nan)
+        training.step(60)
+    assert "roll-back" in [action for _, action, _ in actions(watch)]
+    assert torch.isfinite(training.model[0].weight).all()
+    assert differences(kept[0], fingerprint(model=first)), "it was rolled back too"
+    assert differences(kept[1], fingerprint(model=later)) == []
+
+
+def test_what_a_scheduler_changes_is_not_the_optimizers_own_after_a_lost_first_step(tmp_path):
+    """One-cycle moves the momentum of SGD between a step that is lost and the next one that is made."""
+    torch.manual_seed(0)
+    model = nn.Linear(8, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, total_steps=200)
+    expected = []
+    with sg.watch(model, optimizer, record=tmp_path, snapshot_every=16) as watch:
+        for number in range(100):
+            if number == 90:
+                with torch.no_grad():
+                    model.weight.fill_(math.nan)
+            x = torch.randn(16, 8)
+            loss = (model(x) - x.sum(1, keepdim=True)).square().mean() * (math.nan if number == 0 else 1.0)
+            optimizer.zero_grad()
+            loss.backward()
+            momentum = optimizer.param_groups[0]["momentum"]
+            optimizer.step()
+            assert optimizer.param_groups[0]["momentum"] == momentum, number
+            schedule.step()
+            expected.append(momentum)
+    assert "roll-back" in [action for _, action, _ in actions(watch)]
+    assert len(set(expected)) > 50, "the schedule does move it"
+
+
+def test_a_made_step_counts_as_made_whatever_is_ordered_beside_it(tmp_path):
+    """The script's own rate is given back with the first step after a resume; the second finds the weights broken."""
+    first = Training()
+    with sg.watch(first.model, first.optimizer, record=False) as before:
+        for number in range(20):
+            first.step(number)
+        state = before.state_dict()
+    ladder = state["optimizers"][0]["recovery"]["escalation"]["ladder"]
+    ladder.update(_level=0.5, _broke_at=0.01, _last_lr=0.01, _rungs=1, _since_rung=300, _quiet=255)
+    training = Training()
+    with sg.watch(training.model, training.optimizer, record=tmp_path) as watch:
+        watch.load_state_dict(state)
+        training.step(20)
+        with torch.no_grad():
+            training.model[0].weight.fill_(math.nan)
+        training.step(21)
+    done = [(step, action) for step, action, _ in actions(watch)]
+    assert done[0] == (20, "return-lr")
+    assert (21, "roll-back") in done
+    assert torch.isfinite(training.model[0].weight).all()
+
+
 def test_without_memory_for_snapshots_there_are_none_and_the_training_goes_on(tmp_path):
     training = Training()
     with sg.watch(training.model, training.optimizer, record=tmp_path, snapshot_memory=0) as watch:

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import itertools
+import math
 
 import pytest
 import torch
@@ -207,6 +208,51 @@ def test_a_failure_between_evaluations_is_undone():
         optimizer.step(evaluate)
         assert next(calls) > 2
         assert everything(model, optimizer) == before
+
+
+class Keeping(torch.optim.SGD):
+    """Keeps the closure of its step, to call it when the step is over; may fail in between."""
+
+    fails = False
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        self.kept = closure
+        with torch.enable_grad():
+            closure()
+        if self.fails:
+            raise ZeroDivisionError
+        super().step()
+
+
+@pytest.mark.parametrize("how", ["lost", "made", "failed"])
+def test_a_closure_that_is_called_when_its_step_is_over_is_the_users_own_again(how):
+    model = nn.Linear(4, 1)
+    optimizer = Keeping(model.parameters(), lr=0.1)
+    optimizer.fails = how == "failed"
+    factor = math.nan if how == "lost" else 1.0
+
+    def evaluate():
+        optimizer.zero_grad()
+        loss = model(torch.ones(2, 4)).square().mean() * factor
+        loss.backward()
+        return loss
+
+    with sg.watch(model, optimizer, record=False) as watch:
+        try:
+            optimizer.step(evaluate)
+        except ZeroDivisionError:
+            assert how == "failed"
+        before, steps = everything(model, optimizer), watch.state_dict()["optimizers"][0]["step"]
+        for factor in (1.0, math.nan):
+            assert optimizer.kept().isfinite() == math.isfinite(factor)
+            assert all(param.grad is not None for param in model.parameters()), "not hidden"
+        assert everything(model, optimizer) == before
+        factor = 1.0
+        optimizer.fails = False
+        optimizer.step(evaluate)
+        assert watch.state_dict()["optimizers"][0]["step"] == steps + 1
+        assert not watch._watcher.dead
 
 
 def test_zeroing_gradients_would_not_have_been_a_skip():

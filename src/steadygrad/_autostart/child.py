@@ -83,7 +83,7 @@ def _watch_construction(watcher: Watcher) -> None:
 
 def _finish(watcher: Watcher, folder: Path) -> None:
     error = getattr(sys, "last_value", None)
-    watcher.close()
+    watcher.end()
     if error is not None:
         append_event(folder, "exit", error=f"{type(error).__name__}: {error}"[:500])
     else:

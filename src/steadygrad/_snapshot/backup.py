@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from .walk import PLAIN, with_inner
+
 
 class OptimizerBackup:
     """An optimizer before a step whose gradients exist only once the step has begun, because a closure makes them.
@@ -19,17 +21,28 @@ class OptimizerBackup:
     """
 
     def __init__(self, optimizer: Optimizer, *, params: bool, state: bool) -> None:
+        # Those it delegates to have the same parameters.
+        self._kept = [_Kept(o, params=params and o is optimizer, state=state) for o in with_inner(optimizer)]
+
+    def restore_(self) -> None:
+        """Put everything back as it was."""
+        for kept in self._kept:
+            kept.restore_()
+
+
+class _Kept:
+    """What is kept of one optimizer."""
+
+    def __init__(self, optimizer: Optimizer, *, params: bool, state: bool) -> None:
         self._optimizer = optimizer
-        self._inner = [OptimizerBackup(inner, params=False, state=state) for inner in _delegates(optimizer)]
         every = [param for group in optimizer.param_groups for param in group["params"]] if params or state else []
         self._values = [(param, param.detach().clone()) for param in every]
         self._whole = state
         self._state = {k: _copy(v) for k, v in optimizer.state.items() if state or not isinstance(k, Tensor)}
         self._options = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
-        self._counters = {k: v for k, v in vars(optimizer).items() if isinstance(v, (int, float, str, type(None)))}
+        self._counters = {k: v for k, v in vars(optimizer).items() if isinstance(v, PLAIN)}
 
     def restore_(self) -> None:
-        """Put everything back as it was."""
         with torch.no_grad():
             for param, value in self._values:
                 param.copy_(value)
@@ -40,13 +53,6 @@ class OptimizerBackup:
         for group, options in zip(self._optimizer.param_groups, self._options, strict=True):
             group.update(options)
         vars(self._optimizer).update(self._counters)
-        for inner in self._inner:
-            inner.restore_()
-
-
-def _delegates(optimizer: Optimizer) -> list[Optimizer]:
-    """The optimizers that one delegates to, its own attributes."""
-    return [value for value in vars(optimizer).values() if isinstance(value, Optimizer) and value is not optimizer]
 
 
 def _copy(value: Any) -> Any:

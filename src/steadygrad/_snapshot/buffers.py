@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from .walk import buffer_owners
+
 
 class BufferSnapshot:
     """The buffers of some modules as they were at the last accepted step.
@@ -17,9 +19,7 @@ class BufferSnapshot:
     """
 
     def __init__(self, modules: Iterable[nn.Module]) -> None:
-        owners = {id(module): module for root in modules for module in root.modules()}
-        modules = [module for module in owners.values() if not isinstance(module, torch.jit.ScriptModule)]
-        self._owners = [module._buffers for module in modules if module._buffers]
+        self._owners = buffer_owners(modules)
         self._versions: list[list[tuple[int, int]]] = [[] for _ in self._owners]
         self._copies: list[dict[str, Tensor]] = [{} for _ in self._owners]
         self.save()

@@ -130,10 +130,6 @@ class SnapshotRing:
         if len(self._proven) > 1:
             self._spare = self._proven.pop()
 
-    def postpone(self, step: int) -> None:
-        """No snapshot before this step."""
-        self._next_at = max(self._next_at, step)
-
     def close(self) -> None:
         """Give the memory back: the optimizer is gone."""
         self.clear()

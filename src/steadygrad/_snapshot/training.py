@@ -1,19 +1,18 @@
 """A training state in memory: what an optimizer moves and remembers, and what a replay needs beside it."""
 
 import copy
-import random
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
-PLAIN = (int, float, str, bool, type(None))
+from .._random_state import random_state, restore_random_state
+from .walk import PLAIN, buffer_owners, with_inner
 
 SCALER_STATE = ("_scale", "_growth_tracker")
 """Of a `GradScaler`: tensors once it has been used."""
@@ -43,9 +42,9 @@ class TrainingParts:
 
     def _places(self) -> Iterator[Iterable[Tensor]]:
         yield (param.detach() for param in self.params)
-        for optimizer in _with_inner(self.optimizer):
+        for optimizer in with_inner(self.optimizer):
             yield _tensors(optimizer.state)
-        yield (b for owner in _buffer_owners(self.modules) for b in owner.values() if b is not None and not is_lazy(b))
+        yield (b for owner in buffer_owners(self.modules) for b in owner.values() if b is not None and not is_lazy(b))
         for average in self.averages:
             yield (value for value in average.state_dict().values() if isinstance(value, Tensor))
 
@@ -109,37 +108,40 @@ class TrainingSnapshot:
         old = self._kept
         kept = _Kept()
         kept.params = [_keep(param.detach(), _at(old.params, place)) for place, param in enumerate(parts.params)]
-        for place, optimizer in enumerate(_with_inner(parts.optimizer)):
+        for place, optimizer in enumerate(with_inner(parts.optimizer)):
             state, options, counters = _at(old.optimizers, place) or (None, [], {})
             state = _keep_state(optimizer.state, state)
             options = [{k: _keep(g[k], None) for k in parts.own_options if k in g} for g in optimizer.param_groups]
             counters = {k: v for k, v in vars(optimizer).items() if isinstance(v, PLAIN)}
             kept.optimizers.append((state, options, counters))
-        for place, owner in enumerate(_buffer_owners(parts.modules)):
+        for place, owner in enumerate(buffer_owners(parts.modules)):
             before = _at(old.buffers, place) or {}
             kept.buffers.append({name: _keep(b, before.get(name)) for name, b in owner.items() if b is not None})
         for place, average in enumerate(parts.averages):
             kept.averages.append(_keep(dict(average.state_dict()), _at(old.averages, place)))
         kept.scaler = {name: _keep(getattr(parts.scaler, name, None), None) for name in SCALER_STATE}
         kept.stateful = [_copied(thing.state_dict()) for thing in parts.stateful]
-        kept.rng = _random_state()
+        kept.rng = random_state()
         groups = parts.optimizer.param_groups
         kept.every_option = [{k: _keep(v, None) for k, v in group.items() if k != "params"} for group in groups]
         self._kept, self.step, self.guard_state = kept, step, guard_state
 
     @torch.no_grad()
     def restore_(self, parts: TrainingParts) -> None:
-        """Put back what the optimizer moves and remembers, in place, and the scaler; gradients are the caller's."""
+        """Put back what the optimizer moves and remembers, in place, and the scaler; gradients are the caller's.
+
+        Averages that have been added behind the others since it was taken are left alone.
+        """
         kept = self._kept
         for param, value in zip(parts.params, kept.params, strict=True):
             param.copy_(value)
-        for optimizer, (state, options, counters) in zip(_with_inner(parts.optimizer), kept.optimizers, strict=True):
+        for optimizer, (state, options, counters) in zip(with_inner(parts.optimizer), kept.optimizers, strict=True):
             _restore_state(optimizer.state, state)
             for group, values in zip(optimizer.param_groups, options, strict=False):
                 group.update({key: _restored(value, group.get(key)) for key, value in values.items()})
             vars(optimizer).update(counters)
         self.restore_buffers_(parts)
-        for average, values in zip(parts.averages, kept.averages, strict=True):
+        for average, values in zip(parts.averages, kept.averages, strict=False):
             average.load_state_dict(values)
         if parts.scaler is not None:
             for name, value in kept.scaler.items():
@@ -150,7 +152,7 @@ class TrainingSnapshot:
     def restore_buffers_(self, parts: TrainingParts, wanted: Callable[[Tensor], bool] | None = None) -> list[str]:
         """Put back module buffers only: all of them, or those of modules in which one is `wanted`; returns names."""
         names = []
-        for owner, values in zip(_buffer_owners(parts.modules), self._kept.buffers, strict=False):
+        for owner, values in zip(buffer_owners(parts.modules), self._kept.buffers, strict=False):
             if wanted is not None and not any(wanted(b) for b in owner.values() if b is not None and not is_lazy(b)):
                 continue
             for name, value in values.items():
@@ -167,22 +169,9 @@ class TrainingSnapshot:
             for key, value in options.items():
                 if isinstance(value, Tensor) or group.get(key) != value:
                     group[key] = _restored(value, group.get(key))
-        for thing, state in zip(parts.stateful, self._kept.stateful, strict=True):
+        for thing, state in zip(parts.stateful, self._kept.stateful, strict=False):
             thing.load_state_dict(_copied(state))
-        _restore_random_state(self._kept.rng)
-
-
-def _with_inner(optimizer: Optimizer) -> list[Optimizer]:
-    """An optimizer and those it delegates to."""
-    found = [optimizer]
-    for each in found:
-        found.extend(v for v in vars(each).values() if isinstance(v, Optimizer) and not any(v is f for f in found))
-    return found
-
-
-def _buffer_owners(modules: Iterable[nn.Module]) -> list[dict[str, Tensor | None]]:
-    owners = {id(module): module for root in modules for module in root.modules()}
-    return [m._buffers for m in owners.values() if m._buffers and not isinstance(m, torch.jit.ScriptModule)]
+        restore_random_state(self._kept.rng)
 
 
 def _tensors(thing: Any) -> Iterator[Tensor]:
@@ -265,18 +254,3 @@ def _restored(value: Any, now: Any, device: torch.device | None = None) -> Any:
 
 def _copied(state: Any) -> Any:
     return _keep(state, None)
-
-
-def _random_state() -> dict[str, Any]:
-    state = {"python": random.getstate(), "numpy": np.random.get_state(), "torch": torch.get_rng_state()}
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        state["cuda"] = torch.cuda.get_rng_state_all()
-    return state
-
-
-def _restore_random_state(state: dict[str, Any]) -> None:
-    random.setstate(state["python"])
-    np.random.set_state(state["numpy"])
-    torch.set_rng_state(state["torch"])
-    if "cuda" in state:
-        torch.cuda.set_rng_state_all(state["cuda"])

@@ -199,6 +199,8 @@ class StepTap:
         @functools.wraps(closure)
         def watched() -> Any:
             loss = closure()
+            if call.frame is None or not _on_stack(call.frame, sys._getframe()):
+                return loss  # called when the step is over: by whom it was kept
             try:
                 self._evaluated(call, loss)
             except Exception as error:

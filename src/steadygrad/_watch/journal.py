@@ -54,7 +54,7 @@ class Journal:
     """Keeps the records of one process, if there is anywhere to keep them, and says aloud what people must know.
 
     Args:
-        mode: "observe" or "protect".
+        mode: "observe", "protect" or "repair".
         home: where records go.
     """
 

@@ -1,12 +1,13 @@
 """What is done to a training once a step is over: put right, rolled back, stopped."""
 
+from collections.abc import Sequence
+
 from torch.optim import Optimizer
 
 from .._snapshot import TrainingParts
 from ..errors import TrainingDiverged
-from ..guard import Order, Raised
+from ..guard import ENDS, Order, Raised
 from .journal import Home, Journal
-from .recovery import ENDS
 from .session import Session
 from .words import stop_message, told
 
@@ -28,9 +29,7 @@ class Keeper:
         if lost:
             restored = session.buffers.restore_()
             if restored:
-                self._journal.action(
-                    session, "restore-buffers", {"buffers": len(restored), "of": sorted(set(restored))[:5]}
-                )
+                self._restored(session, restored)
             session.carried.arm()
         else:
             self._mend_running_stats(session)
@@ -43,17 +42,19 @@ class Keeper:
         """What a batch, or a write from outside, has broken in batch norm's statistics is put back."""
         if session.sharded or not session.running_stats or not session.running_stats.broken():
             return
-        restored = session.buffers.restore_()
-        of = sorted(set(restored))[:5]
-        self._journal.alarms(session, (Raised("broken-buffer", {"of": of}),), {})
-        self._journal.action(session, "restore-buffers", {"buffers": len(restored), "of": of})
+        self._restored(session, session.buffers.restore_(), "broken-buffer")
+
+    def _restored(self, session: Session, names: Sequence[str], detector: str = "") -> None:
+        """Buffers were put back; the detector that has seen what was wrong with them raises its alarm."""
+        of = sorted(set(names))[:5]
+        if detector:
+            self._journal.alarms(session, (Raised(detector, {"of": of}),), {})
+        self._journal.action(session, "restore-buffers", {"buffers": len(names), "of": of})
 
     def carry_out(self, session: Session, optimizer: Optimizer, parts: TrainingParts, *, lost: bool) -> None:
         """What was ordered beside the step; and after a sound one, a snapshot if it is time."""
         recovery = session.recovery
         orders, recovery.orders = recovery.orders, []
-        if not orders and lost:
-            return
         for order in orders:
             if order.action == "roll-back":
                 self._roll_back(session, order, parts)
@@ -61,14 +62,11 @@ class Keeper:
                 self._stop(session, order, parts)
             elif order.action not in ENDS:
                 self._journal.action(session, order.action, order.detail)
-        if not lost and not orders:
+        if not lost and not any(order.action == "roll-back" for order in orders):
             mended = recovery.made(session.step + 1, optimizer, parts, session.names)
             if mended:
                 session.buffers.save()
-                self._journal.alarms(session, (Raised("nonfinite-buffer", {"of": sorted(set(mended))[:5]}),), {})
-                self._journal.action(
-                    session, "restore-buffers", {"buffers": len(mended), "of": sorted(set(mended))[:5]}
-                )
+                self._restored(session, mended, "nonfinite-buffer")
 
     def _roll_back(self, session: Session, order: Order, parts: TrainingParts) -> None:
         detail = session.recovery.roll_back(order, parts)

@@ -56,13 +56,13 @@ class Watcher:
     """Watches the optimizers of this process.
 
     Args:
-        mode: "observe" or "protect".
+        mode: "observe", "protect" or "repair".
         home: where records go.
         optimizers: the optimizers to watch; None: every one of the process.
         modules: where to look for the owners of the parameters; None: every module that is alive.
         others: optimizers that another watcher has, to be left alone.
         clip: what scales gradients, see `watch`.
-        snapshot_memory: bytes that snapshots may take; None: a quarter of what is free.
+        snapshot_memory: bytes that snapshots may take; None: a quarter of what is free, and none on several ranks.
         snapshot_every: steps between snapshots; None: by their cost.
         on_incident: called when an incident begins and when it ends.
     """
@@ -82,6 +82,7 @@ class Watcher:
     ) -> None:
         self._mode = mode
         self._clip: Clip = clip
+        self._snapshot_memory = snapshot_memory
         self._room = Room(snapshot_memory)
         self._snapshot_every = snapshot_every
         self._on_incident = on_incident
@@ -150,8 +151,20 @@ class Watcher:
             session.loads.remove()
             session.recovery.rate.restore()
 
+    def end(self) -> None:
+        """The process ends: make the recording complete, and hold nothing that must be gone before the interpreter."""
+        self.close()
+        self.dead = True
+        # A module holds its process group, and the threads of one that outlives the interpreter abort the process.
+        self._sessions.clear()
+        self._early.clear()
+        self._pending.clear()
+        self._modules = None
+        self.averages.clear()
+        self.stateful.clear()
+
     def close(self) -> None:
-        """Make the recording complete; called at the end of the process too."""
+        """Make the recording complete."""
         try:
             if self._journal.recording:
                 for session in self._sessions.values():
@@ -159,8 +172,6 @@ class Watcher:
                     self._journal.alarms(session, late, {})
                 self._journal.overhead(self._spent)
                 self._journal.close()
-            # A hook of ours on a module would hold it past the end of the interpreter, and a module holds its process
-            # group.
             for session in self._sessions.values():
                 session.loads.remove()
             for _, loads in self._early.values():
@@ -219,12 +230,12 @@ class Watcher:
         with self._lock:
             session = self._session(optimizer, frame)
         self._scaler.stepped(optimizer)
-        if self.acts and not session.sharded:
-            session.recovery.before(optimizer)
+        acts = self.acts and not session.sharded
+        lr = session.recovery.before(optimizer) if acts else learning_rate(optimizer)
         reading = session.measure(optimizer, self.losses.take() or scalar_loss(closure_loss))
         loss = self._loss(session, reading.losses, reading.norm)
         self._begin_sample(session)
-        measured = session.measured(optimizer, reading.norms, reading.norm, loss)
+        measured = session.measured(optimizer, reading.norms, reading.norm, loss, lr)
         if reading.left_out:
             ruling = Ruling("scaler-skip", 1.0, _unsound(loss), {"reason": "the gradient scaler found an overflow"})
         elif session.sharded:
@@ -232,7 +243,6 @@ class Watcher:
             ruling = Ruling("", 1.0, (Raised("nonfinite-loss", {"loss": loss}),) if bad else ())
         else:
             ruling = session.guard.judge(measured)
-        acts = self.acts and not session.sharded
         ruling = _as_carried_out(ruling, acts=acts, may_clip=may_clip, guard_scales=session.guard_scales)
         if ruling.action == "clip":
             scale_(reading.grads, ruling.coefficient)
@@ -240,7 +250,7 @@ class Watcher:
             ruling = replace(ruling, coefficient=session.clip_by_policy(optimizer, reading.norm))
         if acts and not reading.left_out:
             self._escalate(session, optimizer, ruling, loss)
-        elif acts and ruling.alarms:  # left out by the scaler, and no overflow of its scale: lost
+        elif acts and ruling.alarms and session.alone:  # left out by the scaler, and no overflow of its scale: lost
             self._escalate(session, optimizer, replace(ruling, action="skip"), loss)
         if not reading.left_out and not session.sharded and session.guard.use_loss:
             # Nothing is done about it: no snapshot and no rate would make it learn.
@@ -250,7 +260,7 @@ class Watcher:
             session.sampler.drop()
         elif not session.sharded:
             session.probe.before()
-        self._pending[id(optimizer)] = Pending(session, reading, ruling, loss, learning_rate(optimizer))
+        self._pending[id(optimizer)] = Pending(session, reading, ruling, loss, lr)
         self._spent += time.perf_counter() - began
         return Plan(lose=ruling.lost)
 
@@ -313,7 +323,9 @@ class Watcher:
             return session
         rank, world_size = _dist.world()
         if not self._sessions:
-            self._journal.open(rank, self.close)
+            self._journal.open(rank, self.end)
+            if world_size > 1 and self._snapshot_memory is None:
+                self._room = Room(0)  # what is free differs from rank to rank, and they must go back alike
         session = Session(
             self._count,
             optimizer,
@@ -321,7 +333,7 @@ class Watcher:
             find_roots=self._roots,
             early=self._early.pop(optimizer, None),
             clip=_made(self._clip),
-            use_loss=world_size == 1,
+            alone=world_size == 1,
             room=self._room,
             snapshot_every=self._snapshot_every,
             for_good=self._mode == "repair",
@@ -337,6 +349,8 @@ class Watcher:
             self._home.say(f"more than {MAX_OPTIMIZERS} optimizers: the others are watched, but not recorded")
         if self._count == 1:
             self._journal.announce(session, rank, world_size)
+            if self.acts and rank == 0 and world_size > 1 and self._snapshot_memory is None and not session.sharded:
+                self._home.say("no snapshots: on several ranks they need a snapshot_memory that is the same on all")
         if session.index < len(self._resumed):
             session.load_state_dict(self._resumed[session.index])
         if self.acts:
@@ -430,12 +444,14 @@ class Watcher:
         alarms = _unsound(float(np.mean(values)) if values else None)
         session.left_out_in_a_row += 1
         detail = {"reason": "the gradient scaler found an overflow", "in_a_row": session.left_out_in_a_row}
-        if session.left_out_in_a_row == SCALER_STREAK and not alarms:
-            alarms = (Raised("nonfinite-gradient", detail),)
+        lost = bool(alarms) and session.alone  # ranks see different losses
+        if session.left_out_in_a_row == SCALER_STREAK and not lost:
+            alarms, lost = (*alarms, Raised("nonfinite-gradient", detail)), True
         self._journal.alarms(session, alarms, {})
         self._journal.action(session, "scaler-skip", detail)
         if self.acts and alarms:
             self._keeper.put_right(session, lost=True)
+        if self.acts and lost:
             self._escalate(session, optimizer, Ruling("skip", 0.0, alarms, detail), None)
             self._carry_out(session, optimizer, lost=True)
 

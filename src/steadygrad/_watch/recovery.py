@@ -14,8 +14,8 @@ from torch.optim import Optimizer
 from .._foreach import zero_
 from .._rate import LoweredRate, can_lower
 from .._readback import any_nonfinite, read_tensor_scalar, read_vector
-from .._snapshot import QUARANTINE, Room, SnapshotRing, TrainingParts
-from ..guard import Escalation, Guard, Incident, Order, Ruling
+from .._snapshot import PLAIN, QUARANTINE, Room, SnapshotRing, TrainingParts
+from ..guard import ENDS, Escalation, Guard, Incident, Order, Ruling
 from ..measure import tensor_norms
 
 LEARN_OPTIONS = 3
@@ -31,7 +31,7 @@ class Recovery:
         guard: judges its steps; its state goes with each snapshot.
         room: the memory for snapshots.
         every: steps between snapshots; None: by their cost.
-        by_clock: whether the clock may choose when snapshots are taken.
+        alone: whether this is the only rank: then the clock and the buffers may choose when snapshots are taken.
         for_good: whether a lowered learning rate stays lowered.
         say: tells people one line.
     """
@@ -44,12 +44,13 @@ class Recovery:
         *,
         room: Room,
         every: int | None,
-        by_clock: bool,
+        alone: bool,
         for_good: bool,
         say: Callable[[str], None],
     ) -> None:
         self._guard = guard
-        self.ring = SnapshotRing(room, every=every, by_clock=by_clock, on_off=say)
+        self._alone = alone
+        self.ring = SnapshotRing(room, every=every, by_clock=alone, on_off=say)
         self.escalation = Escalation(index, for_good=for_good)
         self.rate = LoweredRate()
         self.orders: list[Order] = []
@@ -85,13 +86,16 @@ class Recovery:
         self._unsound_at_first = frozenset(self.unsound(parts, names))
         self.ring.take(step, parts, self._guard.state_dict(), proven=True)
 
-    def before(self, optimizer: Optimizer) -> None:
-        """Lower the rate for this step, if it is to be."""
+    def before(self, optimizer: Optimizer) -> float | None:
+        """Lower the rate for this step, if it is to be; returns what it is now."""
         self.rate.restore()
-        self._lr = learning_rate(optimizer) if can_lower(optimizer) else None
-        self.rate.apply(optimizer, self.escalation.ladder.factor(self._lr))
-        if self._learned < LEARN_OPTIONS and self._options is None:
+        own = learning_rate(optimizer)
+        self._lr = own if can_lower(optimizer) else None
+        factor = self.escalation.ladder.factor(self._lr)
+        self.rate.apply(optimizer, factor)
+        if self._learned < LEARN_OPTIONS:  # anew at every step: what has changed since a lost one was the schedule
             self._options = _options(optimizer)
+        return own if factor == 1.0 else learning_rate(optimizer)
 
     def ruled(
         self, step: int, ruling: Ruling, loss: float | None, parts: TrainingParts, names: Sequence[str]
@@ -137,7 +141,8 @@ class Recovery:
         began = time.perf_counter()
         damage = self._damage(parts, names)
         mended = self._mend_buffers(parts, damage) if damage else []
-        if not damage or (mended and not self._damage(parts, names)):
+        decides = parts if self._alone else replace(parts, modules=())  # each rank has buffers of its own
+        if not damage or not self._damage(decides, names):
             self.ring.take(step, parts, self._guard.state_dict(), loss=self._guard.level.level(), began=began)
         return mended
 
@@ -201,10 +206,6 @@ class Recovery:
         ]
 
 
-ENDS = frozenset({"recovered", "give-up", "stop"})
-"""Orders that end an incident."""
-
-
 def _of(state: Any, param: Tensor) -> dict[str, Any]:
     own = state.get(param)
     return own if isinstance(own, dict) else {}
@@ -227,5 +228,4 @@ def learning_rate(optimizer: Optimizer) -> float | None:
 
 
 def _options(optimizer: Optimizer) -> list[dict[str, Any]]:
-    plain = (int, float, str, bool, type(None))
-    return [{k: v for k, v in group.items() if isinstance(v, plain)} for group in optimizer.param_groups]
+    return [{k: v for k, v in group.items() if isinstance(v, PLAIN)} for group in optimizer.param_groups]

@@ -74,8 +74,9 @@ class Sampler:
             self._last_step = self._next_at
 
     def alarmed(self, step: int) -> None:
-        """Sample every one of the coming steps."""
-        self._every_until = step + NEAR_ALARM
+        """Sample every one of the coming steps; not where every rank must, for some alarms are about one rank alone."""
+        if self._by_clock:
+            self._every_until = step + NEAR_ALARM
 
     def due(self, step: int) -> bool:
         """Whether this step is to be sampled."""

@@ -22,7 +22,7 @@ from ..clip import Policy, RobustClip, settle_scale, step_gradients
 from ..guard import Guard, Measured, Raised, RunningStats, Stall
 from ..measure import UpdateProbe, natural_norm, overflow_safe_norm, tensor_norms
 from ..records import NO_GRADIENT, OptimizerInfo, TensorInfo
-from .recovery import Recovery, learning_rate
+from .recovery import Recovery
 from .sampler import Sampler
 
 PROPORTIONAL = (torch.optim.SGD, torch.optim.ASGD)
@@ -42,7 +42,7 @@ class Session:
         find_roots: finds the modules that own parameters.
         early: the buffers' snapshot taken when the optimizer was made, and what keeps it true, if there are any.
         clip: the policy that scales gradients; None: the default one; False: none.
-        use_loss: whether the loss may decide.
+        alone: whether this is the only rank: several decide alike, by what is the same on all of them.
         room: the memory for snapshots.
         snapshot_every: steps between snapshots; None: by their cost.
         for_good: whether a lowered learning rate stays lowered.
@@ -60,7 +60,7 @@ class Session:
         find_roots: Callable[[Sequence[Tensor]], list[nn.Module]],
         early: tuple[BufferSnapshot, LoadTap] | None,
         clip: Policy | Literal[False] | None,
-        use_loss: bool,
+        alone: bool,
         room: Room,
         snapshot_every: int | None,
         for_good: bool,
@@ -70,12 +70,13 @@ class Session:
     ) -> None:
         self.index = index
         self.ref = weakref.ref(optimizer)
-        self.guard = Guard(clip if isinstance(clip, RobustClip) else None, use_loss=use_loss)
+        self.alone = alone
+        self.guard = Guard(clip if isinstance(clip, RobustClip) else None, use_loss=alone)
         # A policy of the user's own does the scaling; the guard's still tells what is unusual.
         self.policy = None if clip is False or isinstance(clip, RobustClip) else clip
         self.guard_scales = clip is None or isinstance(clip, RobustClip)
         self.recovery = Recovery(
-            index, optimizer, self.guard, room=room, every=snapshot_every, by_clock=use_loss, for_good=for_good, say=say
+            index, optimizer, self.guard, room=room, every=snapshot_every, alone=alone, for_good=for_good, say=say
         )
         self.stall = Stall()
         self.step = 0
@@ -145,7 +146,9 @@ class Session:
             norms = np.where(norms < 0, norms, norms / factor)
         return Reading(grads, norms, loss_values, left_out)
 
-    def measured(self, optimizer: Optimizer, norms: np.ndarray, norm: float, loss: float | None) -> Measured:
+    def measured(
+        self, optimizer: Optimizer, norms: np.ndarray, norm: float, loss: float | None, lr: float | None
+    ) -> Measured:
         """What the guard is told of a step."""
         return Measured(
             norm,
@@ -153,7 +156,7 @@ class Session:
             self.sampler.weight_norm,
             self._reach(optimizer, norms) if math.isfinite(norm) else 0.0,
             self._last_moved(),
-            learning_rate(optimizer),
+            lr,
             not self._proportional(optimizer),
         )
 
@@ -167,9 +170,9 @@ class Session:
     def stalled(self, norms: np.ndarray, loss: float | None) -> tuple[Raised, ...]:
         """An alarm if the run has never learned and its gradients do not reach the weights."""
         self.stall.begin(loss)
-        if not self.stall.due(self.step) or not self.stall.look(self.guard.level, norms, self._matrices):
+        unreached = self.stall.look(self.guard.level, norms, self._matrices) if self.stall.due(self.step) else []
+        if not unreached:
             return ()
-        unreached = np.flatnonzero(self._matrices & (norms >= 0) & (norms < norms.max() * 1e-5))
         tensors = [self.info.tensors[place].name for place in unreached[:5]]
         return (Raised("stalled", {"loss": loss, "best": self.guard.level.best, "unreached": tensors}),)
 
@@ -246,7 +249,7 @@ class Session:
         awkward = self.sharded or any(param.is_meta or is_lazy(param) for param in self.params)
         # Ranks must sample at the same steps: what the sample says decides, and they decide alike.
         self.sampler = Sampler(
-            [] if awkward else self.params, by_clock=self.guard.use_loss, decides=_may_be_proportional(optimizer)
+            [] if awkward else self.params, by_clock=self.alone, decides=_may_be_proportional(optimizer)
         )
         self.probe = UpdateProbe([] if awkward else self.params)
         self._moves = Mailbox()

@@ -57,7 +57,7 @@ class Watch:
         if not self._off:
             WATCHED.update(optimizers)
             self._watcher.install()
-            atexit.register(self._watcher.close)
+            atexit.register(self._watcher.end)
 
     @property
     def run(self) -> Path | None:
@@ -138,7 +138,7 @@ class Watch:
             return
         self._closed = True
         self._watcher.remove()
-        atexit.unregister(self._watcher.close)
+        atexit.unregister(self._watcher.end)
         for optimizer in self._optimizers:
             WATCHED.discard(optimizer)
         if self._started_folder is not None and _config.child_config() is None:
@@ -208,7 +208,8 @@ def watch(
             far a step reaches. Steps that are not finite are skipped whatever clips.
         record: the folder in which the run's folder is made, or False to record nothing.
         snapshot_memory: how much host memory the snapshots for a rollback may take, in bytes or as "2GB"; 0 for none.
-            By default a quarter of what is free when the first is taken.
+            By default a quarter of what is free when the first is taken; with several ranks none, since ranks must go
+            back alike: say how much, the same on all of them.
         snapshot_every: steps between two snapshots, at least 16; the same run then rolls back to the same steps. By
             default as many as keep their cost below 0.75 % of the training time, as measured.
         on_incident: called with an incident when it begins and when it ends. It has `step`, `detector`, `detail`,

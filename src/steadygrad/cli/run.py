@@ -48,7 +48,7 @@ class _RunCommand(click.Command):
     "--snapshot-memory",
     metavar="SIZE",
     help="Memory for the snapshots that a run is rolled back to, such as 2GB; 0 for none.  [default: a quarter of "
-    "what is free]",
+    "what is free; with several ranks none, unless you say how much]",
 )
 @click.option(
     "--out",

@@ -4,7 +4,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..records import Finding
+from ..findings import Finding
 from ..store import Run
 from ..store import open_run as open_recorded
 from .summary import summarize

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._levels import RECENT, recovery
-from ..records import Alarm
+from ..records import DRIFTS, Alarm
 from ..store import ProcessRecording, Run
 from ..store.reader import Steps
 
@@ -22,10 +22,6 @@ VERDICTS = {
 
 SKIPS = frozenset({"skip", "hold", "undo"})
 """Actions after which the weights are as before the step."""
-
-
-DRIFTS = frozenset({"loss-divergence", "sustained-growth"})
-"""Alarms of a loss that has gone away from its best level before anything was seen."""
 
 
 @dataclass(frozen=True, slots=True)

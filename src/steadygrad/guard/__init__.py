@@ -5,17 +5,16 @@
 happen, `running_stats` knows batch norm's statistics. `state` makes plain data of what all of them know.
 """
 
-from .escalation import MOST_LOST, Escalation, Incident, Order
+from .escalation import ENDS, Escalation, Incident, Order
 from .guard import Guard, Measured, Raised, Ruling
 from .ladder import Ladder, Rung
 from .loss import LossLevel
 from .running_stats import RunningStats
 from .skip import HiddenGradients, hollow
 from .stall import Stall
-from .updates import UpdateLevel
 
 __all__ = [
-    "MOST_LOST",
+    "ENDS",
     "Escalation",
     "Guard",
     "HiddenGradients",
@@ -29,6 +28,5 @@ __all__ = [
     "Rung",
     "RunningStats",
     "Stall",
-    "UpdateLevel",
     "hollow",
 ]

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, ClassVar
 
+from ..records import DRIFTS
 from .guard import RAISED, Raised, Ruling
 from .ladder import HALVING, Ladder, Rung
 from .loss import LossLevel
@@ -37,10 +38,6 @@ VERIFY = 48
 
 REPEAT = 64
 """Steps after an incident within which a new one is the same: it goes on where that one had come to."""
-
-
-DRIFTS = frozenset({"loss-divergence", "sustained-growth"})
-"""Detectors of a loss that goes away from its best level step by step."""
 
 
 @dataclass(slots=True)
@@ -73,6 +70,10 @@ class Order:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
+ENDS = frozenset({"recovered", "give-up", "stop"})
+"""Orders that end an incident."""
+
+
 class Escalation(Stateful):
     """Decides what comes after clipping and skipping, for one optimizer.
 
@@ -94,7 +95,6 @@ class Escalation(Stateful):
     KEPT: ClassVar[tuple[str, ...]] = (
         "_lost",
         "_window",
-        "_made",
         "_calm",
         "_since_change",
         "_since_end",
@@ -113,7 +113,6 @@ class Escalation(Stateful):
         self.ended: Incident | None = None
         self._lost = self._before = 0
         self._window: deque[bool] = deque(maxlen=LOST_WINDOW)
-        self._made = 0
         self._calm = 0
         self._since_change = 0
         self._since_end = 0
@@ -156,7 +155,6 @@ class Escalation(Stateful):
         self._before = self._lost
         self._lost = self._lost + 1 if ruling.lost else 0
         self._window.append(ruling.lost)
-        self._made += not ruling.lost
         self._calm = 0 if ruling.alarms or ruling.lost else self._calm + 1
         self._since_change += not ruling.lost
         self._since_end += 1
@@ -175,7 +173,6 @@ class Escalation(Stateful):
         """The step that was told of last as made has been undone: it is told of again as lost."""
         self._lost = self._before
         self._window.pop()
-        self._made -= 1
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on from here."""

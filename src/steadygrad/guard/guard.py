@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from ..clip import PLAUSIBLE, ClipDecision, RobustClip
 from .growth import Growth
-from .loss import LossLevel
+from .loss import RECENT, LossLevel
 from .state import Stateful
 from .updates import HarmlessRate, UpdateLevel
 
@@ -23,13 +23,11 @@ SAME_SCALE = 10.0
 SUSTAINED_HITS = 10
 """So many clipped steps among the last 64 are an alarm: something keeps exploding, the clip only holds it."""
 
-
 RAISED = 4.0
 """A learning rate this many times the highest harmless one drives away a loss that stays above its best."""
 
 ELEVATED_CHECKS = 2
-"""Checks in a row, eight steps apart, at which the loss must be elevated for that."""
-
+"""Checks in a row, `RECENT` steps apart, at which the loss must be elevated for that."""
 
 FIRST_STEPS = 2
 """Norms that must both be far smaller before the very first one is seen to have been out of scale."""
@@ -105,16 +103,8 @@ class Guard(Stateful):
     """
 
     KEPT: ClassVar[tuple[str, ...]] = (
-        *("level", "updates", "rates", "_norm_growth", "_weight_growth"),
-        *(
-            "_sustained",
-            "_diverging",
-            "_elevated",
-            "_highest_raise",
-            "_told_divergence",
-            "_weight_norm",
-            "_first_norms",
-        ),
+        *("level", "updates", "rates", "_norm_growth", "_weight_growth", "_weight_norm", "_first_norms"),
+        *("_sustained", "_diverging", "_elevated", "_highest_raise", "_told_divergence"),
     )
 
     def __init__(self, clip: RobustClip | None = None, *, use_loss: bool = True) -> None:
@@ -263,7 +253,7 @@ class Guard(Stateful):
         detail = {**numbers, "best": self.level.best, "lr_raised": self._highest_raise, "lr_raised_now": now}
         if grows:
             detail |= {"norm_grew": self._norm_growth.factor, "weights_grew": self._weight_growth.factor}
-        return (Raised(name, detail, late=8 * self._elevated),)
+        return (Raised(name, detail, late=RECENT * self._elevated),)
 
     def _check(self, lr: float | None) -> None:
         """Every eight accepted losses: is it above its best, and since when, and was the rate raised by then?"""

@@ -9,7 +9,10 @@ from .._robust import MAD_TO_SIGMA
 from .state import Stateful
 
 RECENT = 8
+"""Losses whose median is the level, and losses from one check of it to the next."""
+
 HISTORY = 64
+"""Losses that show the noise."""
 
 CHAIN = 4
 """Records in a row of loss and gradient norm together, or levels in a row that do not fall: no task does that."""

@@ -61,7 +61,7 @@ class Stall(Stateful):
         if loss is not None and BIASES - 8 < self._count <= BIASES:
             self._first.append(loss)
 
-    def look(self, level: LossLevel, norms: np.ndarray, matrices: np.ndarray) -> bool:
+    def look(self, level: LossLevel, norms: np.ndarray, matrices: np.ndarray) -> list[int]:
         """Look at the gradients' norms.
 
         Args:
@@ -70,16 +70,17 @@ class Stall(Stateful):
             matrices: which of the tensors are weight matrices.
 
         Returns:
-            Whether the run is stalled; true once.
+            The places of the matrices that get no gradient if the run is stalled, once; else nothing.
         """
         first = median(self._first) if self._first else level.first
         if first is None or first == 0.0 or not level.known:
-            return False
+            return []
         largest = float(norms.max(initial=0.0))
-        present = norms[matrices & (norms >= 0)]
+        present = matrices & (norms >= 0)
+        unreached = np.flatnonzero(present & (norms < UNREACHED * largest))
         now = level.level()
         learned = first - (level.best if now is None else now) > max(2.0 * level.noise(), LEARNED * abs(first))
-        stuck = largest > 0.0 and len(present) >= 2 and np.mean(present < UNREACHED * largest) >= 0.5
+        stuck = largest > 0.0 and present.sum() >= 2 and len(unreached) >= 0.5 * present.sum()
         self._agreeing = self._agreeing + 1 if stuck and not learned else 0
         self._told = self._agreeing >= LOOKS
-        return self._told
+        return list(map(int, unreached)) if self._told else []
