@@ -3,10 +3,10 @@
 That the faults do harm and that the sound ones learn is measured by `benchmarks/check_cases.py`.
 """
 
-from tests.check import convolutional, feedforward
+from tests.check import cells, convolutional, feedforward, recurrent, transformers
 from tests.check.case import Case
 
-FAMILIES = (feedforward, convolutional)
+FAMILIES = (feedforward, convolutional, recurrent, cells, transformers)
 
 FAULTY: tuple[Case, ...] = tuple(case for family in FAMILIES for case in family.FAULTY)
 SOUND: tuple[Case, ...] = tuple(case for family in FAMILIES for case in family.SOUND)

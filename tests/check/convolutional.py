@@ -1,6 +1,7 @@
 """Convolutions: classifiers with and without normalisation, U-shapes, generators, temporal and audio nets."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -43,7 +44,7 @@ class Plain(nn.Module):
     def __init__(self, depth: int, width: int, norm: Callable[[int], nn.Module]) -> None:
         super().__init__()
         sizes = [3, *[width] * depth]
-        self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(sizes))
         self.norms = nn.ModuleList(norm(width) for _ in self.convs)
         self.fc = nn.Linear(width, 5)
 
@@ -193,7 +194,7 @@ def unet(
     norm: Callable[[int], nn.Module] = nn.BatchNorm2d,
     init: Fill | None = None,
     loss_fn: Callable[..., Tensor] | None = None,
-    optimizer: MakeOptimizer = adam(),
+    optimizer: MakeOptimizer = None,
 ) -> Problem:
     """Which pixels belong to the bright parts of the picture."""
     torch.manual_seed(25)
@@ -208,14 +209,13 @@ def generator(init: Fill | None = None, optimizer: MakeOptimizer = None) -> Prob
     """Transposed convolutions without normalisation: a picture from a code."""
     torch.manual_seed(26)
     model = nn.Sequential(
-        nn.ConvTranspose2d(256, 32, 4), nn.ReLU(),
-        nn.ConvTranspose2d(32, 32, 3, padding=1), nn.ReLU(),
-        nn.ConvTranspose2d(32, 8, 4, stride=2, padding=1), nn.ReLU(),
-        nn.ConvTranspose2d(8, 1, 4, stride=2, padding=1),
+        nn.ConvTranspose2d(256, 32, 3, padding=1), nn.ReLU(),
+        nn.ConvTranspose2d(32, 4, 3, padding=1), nn.ReLU(),
+        nn.ConvTranspose2d(4, 1, 3, padding=1),
     )  # fmt: skip
     fill(layers(model, nn.ConvTranspose2d), init)
-    y, _ = data.standardised(32, 1, 16, 8)
-    code = torch.randn(8, 256, 1, 1)[torch.arange(32) % 8]
+    y, _ = data.standardised(32, 1, 8, 8)
+    code = torch.randn(8, 256, 8, 8)[torch.arange(32) % 8]
     return model, (code, y), nn.MSELoss(), of(model, optimizer)
 
 
@@ -304,19 +304,20 @@ def options(**given: Any) -> dict[str, Any]:
 FAULTY = (
     faulty("cnn-weights-of-0.5", "init-gain", plain, depth=8, init=he, fault=options(init=normal(0.5))),
     faulty("cnn-transposed-wrong-fan", "init-gain", generator, init=right_fan, fault=options(init=wrong_fan)),
-    faulty("unet-weights-of-1", "init-gain", unet, norm=no_norm, init=he, fault=options(init=normal(1.0))),
-    faulty("resnet-head-of-5", "init-gain", resnet, optimizer=adam(), fault=options(head=5.0), where="fc"),
+    faulty("unet-weights-of-1", "init-gain", unet, optimizer=adam(), norm=no_norm, init=he, fault=options(init=normal(1.0))),
+    faulty("resnet-head-of-8", "init-gain", resnet, optimizer=sgd(0.1, 0.9), fault=options(head=8.0), where="fc"),
     faulty("resnet-40-blocks-no-norm", "init-gain", resnet, optimizer=adam(), blocks=4, norm=no_norm,
            fault=options(blocks=40)),
     faulty("tcn-orthogonal-gain-4", "init-gain", temporal, levels=5, normed=False, optimizer=adam(3e-3),
            fault=options(init=lambda weight: nn.init.orthogonal_(weight, gain=4))),
-    faulty("cnn-30-default", "vanishing-depth", plain, depth=30, init=he, optimizer=adam(), fault=options(init=None)),
+    faulty("cnn-30-default", "vanishing-depth", plain, depth=30, norm=nn.BatchNorm2d, optimizer=adam(),
+           fault=options(norm=no_norm)),
     faulty("cnn-constant-weights", "symmetric-init", lenet, init=he, fault=options(init=constant(0.01))),
     faulty("cnn-dead-after-norm", "dead-units", plain, norm=nn.BatchNorm2d, fault=options(norm_bias=-8.0)),
     faulty("lenet-bytes", "input-scale", lenet, optimizer=sgd(0.02, 0.9), fault=options(raw=True)),
     faulty("lenet-summed", "loss-scale", lenet, optimizer=sgd(0.05, 0.9), fault=options(loss_fn=summed_cross_entropy)),
     faulty("lenet-sgd-2", "learning-rate", lenet, optimizer=sgd(0.02, 0.9), fault=options(optimizer=sgd(2.0, 0.9))),
-    faulty("unet-adam-0.5", "learning-rate", unet, norm=no_norm, fault=options(optimizer=adam(0.5))),
+    faulty("unet-adam-0.5", "learning-rate", unet, optimizer=adam(), norm=no_norm, fault=options(optimizer=adam(0.5))),
 )  # fmt: skip
 
 SOUND = (
@@ -327,7 +328,7 @@ SOUND = (
     sound("resnet-group-norm-zero-last", resnet, norm=group_norm, zero_last=True, optimizer=sgd(0.05, 0.9)),
     sound("cnn-bytes-batch-norm-first", norm_first),
     sound("tcn-weight-norm", temporal, optimizer=adam(3e-3)),
-    sound("unet", unet),
+    sound("unet", unet, optimizer=adam()),
     sound("unet-dice-batch-2", unet, count=2, norm=nn.InstanceNorm2d, loss_fn=dice, optimizer=adamw(3e-3)),
     sound("dcgan-generator", dcgan),
     sound("mobile-net", modern, block=MobileBlock, optimizer=adam(3e-3)),

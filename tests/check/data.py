@@ -54,7 +54,9 @@ def series(count: int, length: int, features: int = 1) -> tuple[Tensor, Tensor]:
     return x[:, :-1], x[:, -1]
 
 
-def recall(count: int, length: int, features: int = 2) -> tuple[Tensor, Tensor]:
-    """Noise, and whether the very first value of each sequence was positive: who forgets it can only guess."""
-    x = torch.randn(count, length, features)
+def recall(count: int, length: int) -> tuple[Tensor, Tensor]:
+    """A sign at the first step, then only noise in the other feature: who forgets the sign can but guess."""
+    x = torch.randn(count, length, 2)
+    x[:, 1:, 0] = 0
+    x[:, 0, 0] = x[:, 0, 0].sign()
     return x, (x[:, 0, 0] > 0).long()

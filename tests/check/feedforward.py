@@ -1,6 +1,7 @@
 """Layers one after another: classifiers and regressors on tables, deep and shallow."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from tests.check.common import Fill, MakeOptimizer, adam, constant, fill, he, la
 def stack(widths: Sequence[int], activation: Callable[[], nn.Module]) -> nn.Sequential:
     """Linear layers with an activation after each but the last."""
     hidden: list[nn.Module] = []
-    for fan_in, fan_out in zip(widths[:-2], widths[1:-1], strict=True):
+    for fan_in, fan_out in pairwise(widths[:-1]):
         hidden += [nn.Linear(fan_in, fan_out), activation()]
     return nn.Sequential(*hidden, nn.Linear(*widths[-2:]))
 
@@ -59,7 +60,7 @@ class Matrices(nn.Module):
         super().__init__()
         sizes = [16, 100, 100, 100, 4]
         self.weights = nn.ParameterList(
-            torch.randn(a, b) * ((2 / a) ** 0.5 if scale else 1.0) for a, b in zip(sizes[:-1], sizes[1:], strict=True)
+            torch.randn(a, b) * ((2 / a) ** 0.5 if scale else 1.0) for a, b in pairwise(sizes)
         )
         self.biases = nn.ParameterList(torch.zeros(b) for b in sizes[1:])
 
