@@ -3,10 +3,34 @@
 That the faults do harm and that the sound ones learn is measured by `benchmarks/check_cases.py`.
 """
 
-from tests.check import cells, convolutional, feedforward, recurrent, transformers
+from tests.check import (
+    cells,
+    convolutional,
+    feedforward,
+    generative,
+    huggingface,
+    numerics,
+    recurrent,
+    sequences,
+    tabular,
+    transformers,
+)
 from tests.check.case import Case
 
-FAMILIES = (feedforward, convolutional, recurrent, cells, transformers)
+__all__ = ["FAULTY", "SOUND", "Case"]
+
+FAMILIES = (
+    feedforward,
+    convolutional,
+    recurrent,
+    cells,
+    transformers,
+    sequences,
+    generative,
+    tabular,
+    numerics,
+    huggingface,
+)
 
 FAULTY: tuple[Case, ...] = tuple(case for family in FAMILIES for case in family.FAULTY)
 SOUND: tuple[Case, ...] = tuple(case for family in FAMILIES for case in family.SOUND)

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from tests.check import data
 from tests.check.case import Problem, faulty, sound
-from tests.check.common import MakeOptimizer, adam, adamw, layers, of, sgd
+from tests.check.common import MakeOptimizer, adam, adamw, of, sgd
 
 
 class Encoder(nn.Module):
@@ -30,15 +30,9 @@ class Encoder(nn.Module):
         return self.head((x * keep).sum(dim=1) / keep.sum(dim=1))
 
 
-def encoder(
-    depth: int = 2, norm_first: bool = False, query_gain: float | None = None, optimizer: MakeOptimizer = None
-) -> Problem:
+def encoder(depth: int = 2, norm_first: bool = False, optimizer: MakeOptimizer = None) -> Problem:
     torch.manual_seed(80)
     model = Encoder(depth, norm_first)
-    if query_gain is not None:
-        with torch.no_grad():
-            for layer in layers(model, nn.MultiheadAttention):
-                layer.in_proj_weight[:64].mul_(query_gain)
     x, y = data.reviews(32, 20, 100)
     x[torch.arange(20) >= torch.randint(8, 21, (32,))[:, None]] = 0
     return model, (x, y), nn.CrossEntropyLoss(), of(model, optimizer)
@@ -120,15 +114,10 @@ def gpt(
     scale: float | None = None,
     norm: Callable[[int], nn.Module] = nn.LayerNorm,
     loss_fn: Callable[..., Tensor] = token_mean,
-    query_gain: float | None = None,
     optimizer: MakeOptimizer = None,
 ) -> Problem:
     torch.manual_seed(81)
     model = Gpt(vocabulary, length, width, heads, depth, std, scale, norm)
-    if query_gain is not None:
-        with torch.no_grad():
-            for layer in layers(model, CausalAttention):
-                layer.c_attn.weight[: 2 * width].mul_(query_gain)
     tokens = data.text(count, length + 1, vocabulary)
     return model, (tokens[:, :-1], tokens[:, 1:]), loss_fn, of(model, optimizer)
 
@@ -149,7 +138,35 @@ class QueryAttention(nn.Module):
         return self.out(torch.einsum("bn,bnd->bd", score.softmax(dim=-1), self.value(items)))
 
 
-def lookup(width: int = 512, scaled: bool = True, optimizer: MakeOptimizer = None) -> Problem:
+class MultiheadLookup(nn.Module):
+    """The same with torch's layer."""
+
+    def __init__(self, query_gain: float) -> None:
+        super().__init__()
+        self.ask, self.show = nn.Linear(8, 32), nn.Linear(16, 32)
+        self.attention = nn.MultiheadAttention(32, 2, batch_first=True)
+        self.out = nn.Sequential(nn.LayerNorm(32), nn.Linear(32, 4))
+        with torch.no_grad():
+            self.attention.in_proj_weight[:64].mul_(query_gain)
+
+    def forward(self, question: Tensor, items: Tensor) -> Tensor:
+        memory = self.show(items)
+        return self.out(self.attention(self.ask(question)[:, None], memory, memory)[0].squeeze(1))
+
+
+def scaled() -> nn.Module:
+    return QueryAttention(512, 512**-0.5)
+
+
+def unscaled() -> nn.Module:
+    return QueryAttention(512, 1.0)
+
+
+def multihead(query_gain: float = 1.0) -> Callable[[], nn.Module]:
+    return lambda: MultiheadLookup(query_gain)
+
+
+def lookup(build: Callable[[], nn.Module], optimizer: MakeOptimizer = None) -> Problem:
     """Two inputs: the class is that of the item which lies opposite to the question."""
     torch.manual_seed(82)
     keys = F.normalize(torch.randn(256, 12, 8), dim=-1) * 8**0.5
@@ -158,7 +175,7 @@ def lookup(width: int = 512, scaled: bool = True, optimizer: MakeOptimizer = Non
     place = torch.randint(0, 12, (256,))
     rows = torch.arange(256)
     batch = (-keys[rows, place], torch.cat([keys, values], dim=-1), label[rows, place])
-    model = QueryAttention(width, width**-0.5 if scaled else 1.0)
+    model = build()
     return model, batch, nn.CrossEntropyLoss(), of(model, optimizer)
 
 
@@ -223,11 +240,11 @@ def attention_forecaster(residual: bool = True, stamp: float = 1.0, optimizer: M
 class Experts(nn.Module):
     """The best two of four, by a learnt gate; the output is a dict with the balance of the load."""
 
-    def __init__(self, std: float | None) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.inlet, self.gate = nn.Linear(16, 32), nn.Linear(32, 4, bias=False)
-        self.up = nn.Parameter(torch.randn(4, 32, 64) * (std or 32**-0.5))
-        self.down = nn.Parameter(torch.randn(4, 64, 32) * (std or 64**-0.5))
+        self.up = nn.Parameter(torch.randn(4, 32, 64) * 32**-0.5)
+        self.down = nn.Parameter(torch.randn(4, 64, 32) * 64**-0.5)
         self.norm, self.head = nn.RMSNorm(32), nn.Linear(32, 4)
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
@@ -244,9 +261,9 @@ def balanced(output: dict[str, Tensor], target: Tensor) -> Tensor:
     return F.cross_entropy(output["logits"], target) + 0.01 * output["balance"]
 
 
-def experts(std: float | None = None, optimizer: MakeOptimizer = None) -> Problem:
+def experts(optimizer: MakeOptimizer = None) -> Problem:
     torch.manual_seed(85)
-    model = Experts(std)
+    model = Experts()
     return model, data.table(128, 16, 4), balanced, of(model, optimizer)
 
 
@@ -300,15 +317,14 @@ def untuned(width: int) -> nn.Module:
 
 FAULTY = (
     faulty("gpt-weights-of-1", ("init-gain", "attention-logits"), gpt, optimizer=adamw(), fault={"std": 1.0}),
-    faulty("gpt-tied-default-embedding", "init-gain", gpt, optimizer=adamw(), width=128, fault={"std": None}),
+    faulty("gpt-tied-default-embedding", "init-gain", gpt, optimizer=adamw(3e-4), width=128, fault={"std": None}),
     faulty("gpt-no-norm-weights-of-0.5", ("init-gain", "attention-logits"), gpt, optimizer=adamw(), norm=no_norm,
            std=0.1, fault={"std": 0.5}),
-    faulty("vit-weights-of-1", ("init-gain", "attention-logits"), vit, optimizer=adamw(), fault={"patch_std": 1.0}),
-    faulty("experts-randn", "init-gain", experts, optimizer=adam(), fault={"std": 1.0}),
-    faulty("attention-forgotten-scale", "attention-logits", lookup, optimizer=adam(), fault={"scaled": False}),
-    faulty("encoder-query-key-x8", "attention-logits", encoder, optimizer=adam(), fault={"query_gain": 8.0},
-           where="encoder"),
-    faulty("gpt-scale-multiplied", "attention-logits", gpt, std=0.15, width=128, heads=2, optimizer=adamw(),
+    faulty("vit-weights-of-1", ("init-gain", "attention-logits"), vit, optimizer=sgd(0.05, 0.9), fault={"patch_std": 1.0}),
+    faulty("attention-forgotten-scale", "attention-logits", lookup, build=scaled, optimizer=adam(), fault={"build": unscaled}),
+    faulty("multihead-query-key-x12", "attention-logits", lookup, build=multihead(), optimizer=adam(3e-3),
+           fault={"build": multihead(12.0)}, where="attention"),
+    faulty("gpt-scale-multiplied", "attention-logits", gpt, std=0.15, width=128, heads=2, optimizer=sgd(0.1, 0.9),
            fault={"scale": 8.0}, where="blocks"),
     faulty("attention-no-residual", "vanishing-depth", attention_forecaster, optimizer=adam(3e-3),
            fault={"residual": False}),
@@ -326,7 +342,8 @@ SOUND = (
     sound("gpt-rms-norm", gpt, norm=untuned, optimizer=adamw(3e-3)),
     sound("gpt-heavy", gpt, heavy=True, depth=4, width=384, heads=6, vocabulary=8000, count=1, length=32,
           optimizer=adamw(3e-4)),
-    sound("attention-lookup", lookup, optimizer=adam()),
+    sound("attention-lookup", lookup, build=scaled, optimizer=adam()),
+    sound("multihead-lookup", lookup, build=multihead(), optimizer=adam(3e-3)),
     sound("vit", vit, optimizer=adamw()),
     sound("attention-forecaster", attention_forecaster, optimizer=adam(3e-3)),
     sound("experts-top-2", experts, optimizer=adam()),
