@@ -21,12 +21,12 @@ def summed_cross_entropy(output: Tensor, target: Tensor) -> Tensor:
 
 
 def lenet(
-    raw: bool = False,
+    pixels: float | None = None,
     init: Fill | None = None,
     loss_fn: Callable[..., Tensor] = F.cross_entropy,
     optimizer: MakeOptimizer = None,
 ) -> Problem:
-    """The classic, on standardised images, or on bytes as they are in the file."""
+    """The classic, on standardised images, or on pixels from 0 to `pixels`."""
     torch.manual_seed(20)
     model = nn.Sequential(
         nn.Conv2d(1, 6, 5), nn.ReLU(), nn.MaxPool2d(2),
@@ -35,7 +35,7 @@ def lenet(
     )  # fmt: skip
     fill(layers(model, (nn.Conv2d, nn.Linear)), init)
     x, y = data.images(64, 1, 28, 4)
-    return model, (255 * x if raw else (x - 0.5) / 0.25, y), loss_fn, of(model, optimizer)
+    return model, ((x - 0.5) / 0.25 if pixels is None else pixels * x, y), loss_fn, of(model, optimizer)
 
 
 class Plain(nn.Module):
@@ -314,7 +314,7 @@ FAULTY = (
            fault=options(norm=no_norm)),
     faulty("cnn-constant-weights", "symmetric-init", lenet, init=he, fault=options(init=constant(0.01))),
     faulty("cnn-dead-after-norm", "dead-units", plain, norm=nn.BatchNorm2d, fault=options(norm_bias=-8.0)),
-    faulty("lenet-bytes", "input-scale", lenet, optimizer=sgd(0.02, 0.9), fault=options(raw=True)),
+    faulty("lenet-bytes", "input-scale", lenet, optimizer=sgd(0.02, 0.9), fault=options(pixels=255.0)),
     faulty("lenet-summed", "loss-scale", lenet, optimizer=sgd(0.05, 0.9), fault=options(loss_fn=summed_cross_entropy)),
     faulty("lenet-sgd-2", "learning-rate", lenet, optimizer=sgd(0.02, 0.9), fault=options(optimizer=sgd(2.0, 0.9))),
     faulty("unet-adam-0.5", "learning-rate", unet, optimizer=adam(), norm=no_norm, fault=options(optimizer=adam(0.5))),
@@ -322,6 +322,7 @@ FAULTY = (
 
 SOUND = (
     sound("lenet", lenet, optimizer=sgd(0.02, 0.9)),
+    sound("lenet-adadelta-1", lenet, pixels=1.0, optimizer=lambda params: torch.optim.Adadelta(params, lr=1.0)),
     sound("cnn-plain-6", plain, optimizer=adam(3e-3)),
     sound("vgg-batch-norm", plain, width=24, norm=nn.BatchNorm2d, optimizer=adam()),
     sound("resnet-sgd-0.1", resnet, optimizer=sgd(0.1, 0.9, 5e-4)),

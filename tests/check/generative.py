@@ -180,7 +180,7 @@ def quantile_forecaster(
 
 
 FAULTY = (
-    faulty("vae-summed-sgd", "loss-scale", vae, optimizer=sgd(5e-3, 0.9), fault={"per_sample": False}),
+    faulty("vae-summed-sgd", "loss-scale", vae, optimizer=sgd(2e-2, 0.9), fault={"per_sample": False}),
     faulty("autoencoder-bytes", "input-scale", autoencoder, optimizer=sgd(0.1, 0.9), fault={"raw": True}),
     faulty("siamese-root-of-zero", "unsafe-op", siamese, fault={"safe": False}, optimizer=adam()),
     faulty("siamese-features-apart", "input-scale", siamese, fault={"raw": True}, optimizer=adam(3e-3)),

@@ -69,6 +69,7 @@ def llama(lr: float = 1e-3) -> Problem:
 
 FAULTY = (
     faulty("gpt2-weights-of-1", ("init-gain", "attention-logits"), gpt2, fault={"initializer_range": 1.0}),
+    faulty("vit-bytes", "input-scale", vit, fault={"raw": True}),
     faulty("bert-lr-0.2", "learning-rate", bert, fault={"lr": 0.2}),
     faulty("llama-lr-1", "learning-rate", llama, lr=3e-3, fault={"lr": 1.0}),
 )

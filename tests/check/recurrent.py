@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import pack_padded_sequence
 
 from tests.check import data
 from tests.check.case import Problem, faulty, sound
@@ -200,13 +200,13 @@ def cell_loop(loss_fn: Callable[..., Tensor] | None = None, optimizer: MakeOptim
 
 
 class Reader(nn.Module):
-    """A projected LSTM over frames that a convolution has made."""
+    """An LSTM over frames that a convolution has made."""
 
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv1d(8, 16, 5, stride=2)
-        self.lstm = nn.LSTM(16, 32, proj_size=12, batch_first=True)
-        self.out = nn.Linear(12, 4)
+        self.lstm = nn.LSTM(16, 32, batch_first=True)
+        self.out = nn.Linear(32, 4)
 
     def forward(self, x: Tensor) -> Tensor:
         frames = F.relu(self.conv(x)).transpose(1, 2)
@@ -289,7 +289,7 @@ SOUND = (
     sound("lstm-lm-tied", language_model, optimizer=adam(3e-3)),
     sound("lstm-lm-vocabulary-30000", language_model, vocabulary=30000, tied=False, optimizer=adam(3e-3)),
     sound("lstm-cell-loop", cell_loop, optimizer=adam(3e-3)),
-    sound("lstm-projected-frames", reader),
+    sound("lstm-over-convolution", reader),
     sound("irnn-60", memory, rnn=relu_rnn, weights=identity_recurrence, optimizer=adam()),
     sound("rnn-orthogonal-60", memory, weights=recurrent_orthogonal(), optimizer=adam(3e-3)),
     sound("lstm-forget-bias-5", memory, rnn=nn.LSTM, weights=forget_bias(5.0), optimizer=adam(1e-2)),

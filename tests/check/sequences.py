@@ -47,9 +47,7 @@ def padded_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     return F.cross_entropy(logits.transpose(1, 2), target, ignore_index=0)
 
 
-def translation(
-    empty: bool = False, expand: float | None = None, optimizer: MakeOptimizer = None
-) -> Problem:
+def translation(empty: bool = False, expand: float | None = None, optimizer: MakeOptimizer = None) -> Problem:
     """Sentences of 6 to 12 words, reversed. `empty`: one source is only padding."""
     torch.manual_seed(120)
     model = Translator(60, 40)

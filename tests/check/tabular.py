@@ -47,6 +47,34 @@ def clicks(
     return model, batch, nn.BCEWithLogitsLoss(), of(model, optimizer)
 
 
+class Demand(nn.Module):
+    """Sales of a shop: their history by a GRU, the shop and the calendar by embeddings, several days ahead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.history = nn.GRU(2, 24, batch_first=True)
+        self.store, self.weekday = nn.Embedding(40, 8), nn.Embedding(7, 4)
+        self.decoder = nn.Sequential(nn.Linear(24 + 8 + 4, 48), nn.ReLU(), nn.Dropout(0.1), nn.Linear(48, 3))
+
+    def forward(self, history: Tensor, store: Tensor, weekday: Tensor, target: Tensor | None = None) -> Tensor:
+        _, state = self.history(history)
+        return self.decoder(torch.cat([state[-1], self.store(store), self.weekday(weekday)], dim=-1))
+
+
+def demand(units: float = 1.0, optimizer: MakeOptimizer = None) -> Problem:
+    """`units`: how many pieces a standard deviation is, in history and target."""
+    torch.manual_seed(146)
+    x, _ = data.series(64, 30, 2)
+    batch = {
+        "history": units * x[:, :27],
+        "store": torch.randint(0, 40, (64,)),
+        "weekday": torch.randint(0, 7, (64,)),
+        "target": units * x[:, 27:, 0],
+    }
+    model = Demand()
+    return model, batch, nn.HuberLoss(), of(model, optimizer)
+
+
 class GraphNet(nn.Module):
     """Layers of A X W, with the adjacency matrix as an input."""
 
@@ -148,19 +176,21 @@ def credit(scale: float = 1.0) -> Problem:
 
 
 FAULTY = (
-    faulty("clicks-embeddings-of-3", "init-gain", clicks, optimizer=adam(3e-3), fault={"embedding_std": 3.0}),
+    faulty("clicks-embeddings-of-6", "init-gain", clicks, optimizer=adam(3e-3), fault={"embedding_std": 6.0}),
     faulty("graph-weights-of-1", "init-gain", graph, depth=5, fault={"gain": 1.0}),
     faulty("ratings-factors-of-2", "init-gain", ratings, optimizer=adam(1e-2), fault={"std": 2.0}),
     faulty("clicks-missing-value", "nonfinite-data", clicks, optimizer=adam(), fault={"gap": True}),
     faulty("ratings-infinite", "nonfinite-data", ratings, optimizer=adam(1e-2), fault={"infinite": True}),
     faulty("weather-in-units", "input-scale", weather, optimizer=adam(), fault={"units": True}),
     faulty("weather-one-feature-1e4", "input-scale", weather, optimizer=sgd(0.05), fault={"stray": 1e4}),
+    faulty("demand-in-pieces", ("input-scale", "loss-scale"), demand, optimizer=adam(3e-3), fault={"units": 4e4}),
     faulty("credit-income", "input-scale", credit, fault={"scale": 5e3}),
 )
 
 SOUND = (
     sound("clicks-dict", clicks, optimizer=adam(3e-3)),
     sound("clicks-tuple", clicks, style="tuple", optimizer=adam(3e-3)),
+    sound("demand-target-in-dict", demand, optimizer=adam(3e-3)),
     sound("graph-convolution", graph, optimizer=adam(1e-2)),
     sound("ratings-factors", ratings, optimizer=adam(1e-2)),
     sound("point-clouds", point_clouds),
