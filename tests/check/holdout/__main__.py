@@ -120,7 +120,10 @@ def _losses(training: Training, n: int = 5) -> list[Any]:
         return torch.tensor(0.0)
 
     training.optimizer.step = recorded  # type: ignore[method-assign]
-    train(training)
+    try:
+        train(training)
+    except Exception as error:
+        losses.append(repr(error))
     return losses
 
 
@@ -211,6 +214,6 @@ if __name__ == "__main__":
     parser.add_argument("--all", action="store_true", help="unverified cases too")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="append each row as JSON")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     chosen = args.names or list(CASES)
     verify(chosen) if args.what == "verify" else check_all(chosen, args.seed, args.out, args.all)

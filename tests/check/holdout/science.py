@@ -337,6 +337,7 @@ class CLIP(nn.Module):
 @case(
     scale_not_log=Expect(
         ("unsafe-op", "init-gain", "loss-scale"),
+        "logit_scale",
         note="logit_scale starts at 1/0.07 = 14.3 instead of its log: exp gives 1.6e6",
     )
 )
