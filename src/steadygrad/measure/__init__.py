@@ -1,9 +1,10 @@
-"""Probes: tensors in, tensors out. Nothing here reads a value to the host."""
+"""Probes: tensors in, tensors out. Nothing here reads a value to the host; `mean_field` is theory, all on the host."""
 
 from .activation_probe import ActivationProbe, ActivationStats
 from .activations import dead_fraction, saturated_fraction
 from .attention import AttentionStats, attention_stats
 from .attention_probe import AttentionProbe
+from .mean_field import MeanField, mean_field
 from .norms import each_norm, norm_vector, overflow_safe_norm, stacked, tensor_norms, total_norm, unit_norms, widest
 from .stats import TensorStats, tensor_stats
 from .update_probe import UpdateProbe, natural_norm
@@ -14,11 +15,13 @@ __all__ = [
     "ActivationStats",
     "AttentionProbe",
     "AttentionStats",
+    "MeanField",
     "TensorStats",
     "UpdateProbe",
     "attention_stats",
     "dead_fraction",
     "each_norm",
+    "mean_field",
     "natural_norm",
     "norm_vector",
     "overflow_safe_norm",
