@@ -1,5 +1,7 @@
 """Several inputs and odd shapes: recommenders, graphs, sets, weather with its units."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -81,7 +83,7 @@ class GraphNet(nn.Module):
     def __init__(self, depth: int, gain: float | None) -> None:
         super().__init__()
         sizes = [12, *[32] * depth]
-        self.weights = nn.ParameterList(torch.empty(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.weights = nn.ParameterList(torch.empty(a, b) for a, b in pairwise(sizes))
         self.read = nn.Linear(32, 3)
         for weight in self.weights:
             nn.init.xavier_uniform_(weight) if gain is None else nn.init.normal_(weight, std=gain)

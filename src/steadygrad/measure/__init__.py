@@ -1,7 +1,7 @@
 """Probes: tensors in, tensors out.
 
 What belongs to a step reads no value to the host. Curvature (`sharpness`, `step_sharpness`) is for between steps: it
-looks whether it has converged.
+looks whether it has converged. `mean_field` is theory, all on the host.
 """
 
 from .activation_probe import ActivationProbe, ActivationStats
@@ -12,6 +12,7 @@ from .calling import Call, call_model, find_call, tensors_in
 from .directions import generic_directions
 from .forward_graph import ForwardGraph, Operation, forward_graph
 from .lyapunov import lyapunov_exponents, recurrent_jacobians, spectral_radius
+from .mean_field import MeanField, mean_field
 from .norms import each_norm, norm_vector, overflow_safe_norm, stacked, tensor_norms, total_norm, unit_norms, widest
 from .preconditioner import preconditioner
 from .recurrence import RecurrentLayer, recurrent_layers
@@ -32,6 +33,7 @@ __all__ = [
     "AttentionStats",
     "Call",
     "ForwardGraph",
+    "MeanField",
     "Operation",
     "RecurrentLayer",
     "ResidualBranch",
@@ -52,6 +54,7 @@ __all__ = [
     "generic_directions",
     "gradient_by_time",
     "lyapunov_exponents",
+    "mean_field",
     "natural_norm",
     "norm_vector",
     "overflow_safe_norm",

@@ -78,10 +78,9 @@ def gradient(chain: Sequence[Layer]) -> dict[int, float]:
     return found
 
 
-def inner(values: dict[int, float], *, without_first: bool, without_last: bool) -> dict[int, float]:
-    """The levels between the data, whose scale is the batch's, and the head, whose scale is its own."""
-    levels = sorted(values)
-    kept = levels[1 if without_first else 0 : len(levels) - 1 if without_last else None]
+def inner(values: dict[int, float], *, without_first: bool) -> dict[int, float]:
+    """The levels without the head, whose scale is its own, and of the signal without the data."""
+    kept = sorted(values)[1 if without_first else 0 : -1]
     return {level: values[level] for level in kept}
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from ...findings import GRADIENT_WITHIN, SIGNAL_WITHIN, Finding, Measurement
-from ..chain import Layer, gain_per_level, gradient, signal
+from ..chain import Layer, gain_per_level, gradient, inner, signal
 from ..evidence import Evidence
 from .head import excess, loudest
 
@@ -20,8 +20,8 @@ def depth(evidence: Evidence) -> Iterator[Finding | Measurement]:
     signals, grads = signal(chain), gradient(chain)
     last = chain[-1].name if chain else ""
     for words, gain in (
-        ("signal gain per layer", gain_per_level(signals)),
-        ("gradient gain per layer", _backward(grads)),
+        ("signal gain per layer", gain_per_level(inner(signals, without_first=True))),
+        ("gradient gain per layer", _backward(inner(grads, without_first=False))),
     ):
         if gain is not None:
             nats = max(1, len(signals) - 1) * (math.log(gain) if gain else -math.inf)
