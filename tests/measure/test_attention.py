@@ -745,7 +745,7 @@ def test_tensors_that_override_the_attention_of_torch_are_asked_as_before():
 def test_a_torch_whose_attention_cannot_be_opened_runs_unseen(monkeypatch):
     model = nn.MultiheadAttention(8, 2)
     batch = torch.randn(3, 5, 8)
-    monkeypatch.setattr("steadygrad.measure.attention_probe._without_overrides", lambda func: func)
+    monkeypatch.setattr("steadygrad.measure.attention_probe.without_overrides", lambda func: func)
     with AttentionProbe(model, every=1) as probe:
         assert torch.equal(model(batch, batch, batch)[0], model.eval()(batch, batch, batch)[0])
     assert probe.read() == {}

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from ...findings import Finding, Measurement
 from ..evidence import Evidence
+from ..observed import Activity
+from .head import excess
 
 DEAD = 0.9
 """Share of dead units of a layer. Half of a deep default net's may be dead in one batch, and it learns."""
@@ -15,9 +17,13 @@ ENTRIES = 8
 """Values of a unit in the batch below which chance alone leaves many at zero."""
 
 
+ALIKE = 0.3
+"""Share of the outputs that differs between samples, below which a bias has made them."""
+
+
 def units(evidence: Evidence) -> Iterator[Finding | Measurement]:
     """`dead-units` and `saturation`, named by the layer before them."""
-    counted = [each for each in evidence.base.activity if each.entries >= ENTRIES]
+    counted = [each for each in evidence.base.activity if each.entries >= ENTRIES and not _is_prior(evidence, each)]
     dead = max((each for each in counted if each.units > 1), key=lambda each: each.dead, default=None)
     pinned = max(counted, key=lambda each: each.saturated, default=None)
     for worst, share, limit, words in (
@@ -47,6 +53,13 @@ def units(evidence: Evidence) -> Iterator[Finding | Measurement]:
             {"saturated_fraction": pinned.saturated, "function": pinned.function},
             ("rescale-initialisation", "standardise-inputs"),
         )
+
+
+def _is_prior(evidence: Evidence, each: Activity) -> bool:
+    """Whether outputs are pinned by a bias that says how rare a class is: then they are alike, and the loss is low."""
+    last = evidence.chain[-1].name if evidence.chain else ""
+    base = evidence.base
+    return bool(each.saturated) and each.layer == last and base.output_spread < ALIKE and not excess(base)
 
 
 def _is_silent(evidence: Evidence, layer: str) -> bool:
