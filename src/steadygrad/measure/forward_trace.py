@@ -145,6 +145,10 @@ class ForwardTrace(TorchFunctionMode):
         self._names.update((id(param), name) for name, param in parameters.items())
         self._constants.update(id(buffer) for buffer in buffers)
 
+    def went_back(self) -> bool:
+        """Whether gradients have come by already: before the backward they are those of a gradient within the loss."""
+        return any(call.grad_rms is not None for call in self.calls)
+
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func is F.multi_head_attention_forward and not self._opened:

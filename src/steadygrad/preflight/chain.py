@@ -69,12 +69,16 @@ def signal(chain: Sequence[Layer]) -> dict[int, float]:
     return found
 
 
-def gradient(chain: Sequence[Layer]) -> dict[int, float]:
-    """Norm of the gradient with respect to what each level puts out."""
+def gradient(chain: Sequence[Layer], *, weighed: bool = False) -> dict[int, float]:
+    """Norm of the gradient with respect to what each level puts out.
+
+    `weighed` by the size of that: where a norm follows, small weights make a large gradient that means nothing.
+    """
     found: dict[int, float] = {}
     for layer in chain:
         if layer.grad_norm is not None:
-            found[layer.level] = max(found.get(layer.level, 0.0), layer.grad_norm)
+            size = layer.grad_norm * (layer.output_rms if weighed else 1.0)
+            found[layer.level] = max(found.get(layer.level, 0.0), size)
     return found
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -77,7 +77,7 @@ class Pass:
     """Everything measured in one pass. `grad_norms` and `weight_norms` are by parameter; `reduction` is "sum", "mean"
     or "" as torch's own loss functions note it in the graph. `output_spread` is the share of the output that
     differs from sample to sample; `overflows` are float16 operations with an infinite result of finite numbers, and
-    where."""
+    where; `second_order` says that the loss holds a gradient itself, so that gradients by layer are of two passes."""
 
     loss: float
     calls: tuple[Call, ...]
@@ -91,6 +91,7 @@ class Pass:
     grad_norms: dict[str, float]
     weight_norms: dict[str, float]
     reduction: str
+    second_order: bool = False
 
     @property
     def grad_norm(self) -> float:
@@ -120,8 +121,10 @@ def observe(objective: Objective, batch: Any = None) -> Pass:
         loss = objective(batch)
         output = objective.output
         reduction = reduction_of(loss)
+        second_order = trace.went_back()
         loss.backward()
-        return to_pass(trace, loss, output, dict(model.named_parameters()), reduction)
+        params = dict(model.named_parameters())
+        return replace(to_pass(trace, loss, output, params, reduction), second_order=second_order)
 
 
 def traced(model: nn.Module) -> ForwardTrace:

@@ -37,7 +37,7 @@ def depth(evidence: Evidence) -> Iterator[Finding | Measurement]:
         yield from _overflown(evidence, signals)
         return
     ratio = end_to_end(grads)
-    if ratio is None:
+    if ratio is None or evidence.base.second_order:
         return
     yield Measurement(
         "gradient of the first layers",
@@ -47,7 +47,8 @@ def depth(evidence: Evidence) -> Iterator[Finding | Measurement]:
         "early layers are to learn with the late ones",
         not VANISHES <= ratio <= EXPLODES,
     )
-    if ratio > EXPLODES and not _by_time(evidence) and not excess(evidence.base):
+    weighed = end_to_end(gradient(chain, weighed=True)) or 0.0
+    if min(ratio, weighed) > EXPLODES and not _by_time(evidence) and not excess(evidence.base):
         place = _steepest(chain) or loudest(chain)
         yield Finding(
             "init-gain",

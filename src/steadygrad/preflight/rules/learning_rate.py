@@ -12,6 +12,10 @@ FAR = 2.0
 itself to a flatter place."""
 
 
+WORSE = 1.5
+"""Factor by which some steps must make a loss worse where curvature does not say why."""
+
+
 def learning_rate(evidence: Evidence) -> Iterator[Finding | Measurement]:
     """`learning-rate` if some steps on one batch make its loss worse, and smaller steps make it better."""
     edge = evidence.edge
@@ -45,10 +49,12 @@ def learning_rate(evidence: Evidence) -> Iterator[Finding | Measurement]:
         first.diverged,
     )
     good = best(rest)
-    if first.diverged and good is not None:
+    beyond = edge is not None and edge.ratio > 1
+    # A little worse after a few steps is how a warm-up begins, unless curvature says that it will go on.
+    if first.diverged and good is not None and (beyond or not first.end < WORSE * first.losses[0]):
         yield Finding(
             "learning-rate",
-            0.9 if edge is not None and edge.ratio > 1 else 0.75,
+            0.9 if beyond else 0.75,
             evidence.optimizer,
             f"{len(first.losses) - 1} steps on one batch take its loss from {first.losses[0]:.3g} to "
             f"{first.end:.3g}; at {good.factor:g} times the learning rate to {good.end:.3g}",

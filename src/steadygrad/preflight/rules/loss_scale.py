@@ -28,8 +28,9 @@ def _summed(evidence: Evidence) -> Iterator[Finding | Measurement]:
         yield Measurement("loss of the batch twice", "loss", ratio, "1", "a mean does not grow with the batch", summed)
     else:
         summed = evidence.base.reduction == "sum"
-    if not summed:
-        return
+    harmless = bool(evidence.rehearsals) and not evidence.rehearsals[0].diverged
+    if not summed or (harmless and not (evidence.edge is not None and evidence.edge.ratio > 1)):
+        return  # a rate that was chosen for it, or an optimizer that no factor moves
     rows = evidence.rows or 1
     yield Finding(
         "loss-scale",

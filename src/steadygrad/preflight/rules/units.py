@@ -21,6 +21,10 @@ ALIKE = 0.3
 """Share of the outputs that differs between samples, below which a bias has made them."""
 
 
+ARRIVES = 1e-4
+"""Gradient of the head's outputs against the loss, above which they are not pinned for the loss."""
+
+
 def units(evidence: Evidence) -> Iterator[Finding | Measurement]:
     """`dead-units` and `saturation`, named by the layer before them."""
     counted = [each for each in evidence.base.activity if each.entries >= ENTRIES and not _is_prior(evidence, each)]
@@ -56,10 +60,12 @@ def units(evidence: Evidence) -> Iterator[Finding | Measurement]:
 
 
 def _is_prior(evidence: Evidence, each: Activity) -> bool:
-    """Whether outputs are pinned by a bias that says how rare a class is: then they are alike, and the loss is low."""
-    last = evidence.chain[-1].name if evidence.chain else ""
-    base = evidence.base
-    return bool(each.saturated) and each.layer == last and base.output_spread < ALIKE and not excess(base)
+    """Whether a head's bias says how rare a class is: its outputs are alike, the loss is low, and a gradient arrives."""
+    base, last = evidence.base, evidence.chain[-1] if evidence.chain else None
+    if last is None or each.layer != last.name or not each.saturated:
+        return False
+    arrives = (last.grad_norm or 0.0) > ARRIVES * abs(base.loss)
+    return arrives and base.output_spread < ALIKE and not excess(base)
 
 
 def _is_silent(evidence: Evidence, layer: str) -> bool:
