@@ -60,7 +60,7 @@ def units(evidence: Evidence) -> Iterator[Finding | Measurement]:
 
 
 def _is_prior(evidence: Evidence, each: Activity) -> bool:
-    """Whether a head's bias says how rare a class is: its outputs are alike, the loss is low, and a gradient arrives."""
+    """Whether a head's bias says how rare a class is: outputs are alike, the loss is low, a gradient arrives."""
     base, last = evidence.base, evidence.chain[-1] if evidence.chain else None
     if last is None or each.layer != last.name or not each.saturated:
         return False
