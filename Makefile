@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test test-slow lint format types bench clean
+.PHONY: demo test test-slow lint format types bench papers clean
 
 demo: $(STAMP)
 	$(BIN)/steadygrad demo
@@ -32,6 +32,10 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/step_cost.py
 	$(BIN)/python benchmarks/clip_quality.py
 	$(BIN)/python benchmarks/fault_matrix.py
+
+# Half an hour on two cores; each script says what it shows with --help.
+papers: $(STAMP)
+	for script in chi1 edge_of_stability lsuv lr_sensitivity temporal_order; do $(BIN)/python benchmarks/papers/$$script.py || exit 1; done
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis demo runs

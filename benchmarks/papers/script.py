@@ -52,7 +52,8 @@ class Script:
         """A bar on standard error, if that is a terminal."""
         columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
         console = Console(file=sys.stderr)
-        with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        options = {"redirect_stdout": False, "redirect_stderr": False, "disable": not console.is_terminal}
+        with Progress(*columns, console=console, **options) as progress:
             yield Bar(progress, progress.add_task("", total=total))
 
     def table(self, title: str, *columns: str) -> Table:

@@ -337,6 +337,35 @@ def test_repair_rescales_an_explosive_initialisation_before_the_first_step(tmp_p
     assert not any(module._forward_hooks for module in model.modules()), "the hooks are gone"
 
 
+@pytest.mark.parametrize("resumed", [True, False], ids=["resumed", "rolled back"])
+def test_repair_rescales_nothing_that_has_been_trained(tmp_path, resumed):
+    model = explosive(1.0)
+    with torch.no_grad():  # amplifies, and means it
+        model[0].weight.mul_(6.0)
+        model[2].weight.div_(6.0)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+
+    def step(number, broken=False):
+        x = torch.randn(32, 32, generator=torch.Generator().manual_seed(number))
+        loss = (model(x) - x[:, :1]).square().mean() * (float("nan") if broken else 1.0)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    if resumed:
+        for number in range(20):
+            step(number)
+    with sg.watch(model, optimizer, mode="repair", record=tmp_path, snapshot_every=16) as watch:
+        for number in range(100, 220):
+            if not resumed and number == 180:
+                next(iter(optimizer.state.values()))["exp_avg"].fill_(float("nan"))
+            step(number, broken=number == 100 if resumed else number == 181)
+    done = [action for _, action, _ in actions(watch)]
+    assert ("roll-back" in done) != resumed
+    assert "skip" in done
+    assert "rescale-init" not in done
+
+
 def test_repair_leaves_a_sound_initialisation_alone():
     losses = []
     for mode in (None, "repair"):

@@ -365,7 +365,8 @@ class Watcher:
     def _escalate(self, session: Session, optimizer: Optimizer, ruling: Ruling, loss: float | None) -> None:
         """Ask what comes beside the ruling; it is carried out once the step is over."""
         parts = self._parts(session, optimizer)
-        if self._mode == "repair" and ruling.alarms and not session.recovery.moved_on and not session.rescaled:
+        fresh = not session.recovery.trained and not optimizer.state  # moments come with a training that is resumed
+        if self._mode == "repair" and ruling.alarms and fresh and not session.rescaled:
             session.rescaled = True
             RescaleInit(session.roots, functools.partial(self._rescaled, session), self.fail)
         incident = session.recovery.ruled(session.step, ruling, loss, parts, session.names)

@@ -60,6 +60,8 @@ class Recovery:
         self._lr: float | None = None
         self._unsound_at_first: frozenset[str] = frozenset()
         self.moved_on = False
+        self.trained = False
+        """Whether a step was made at all: what was rolled back is no fresh initialisation either."""
         self._since_alarm = QUARANTINE + 1
 
     @property
@@ -122,7 +124,7 @@ class Recovery:
 
     def made(self, step: int, optimizer: Optimizer, parts: TrainingParts, names: Sequence[str]) -> list[str]:
         """A step was made; a snapshot follows if one is due and all is well. Returns buffers that were mended."""
-        self.moved_on = True
+        self.moved_on = self.trained = True
         if self._options is not None:
             self._learned += 1
             changed = {

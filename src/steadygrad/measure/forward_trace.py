@@ -7,13 +7,12 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from .._readback import any_nonfinite
 from .activations import MARGIN, dead_fraction, saturated_fraction
 from .focus import Focus, attention_focus, logit_focus
-from .overrides import MASKING, SOFTMAXES, without_overrides
+from .overrides import MASKING, SOFTMAXES, OpeningMode
 
 MULTIPLICATIONS = {
     **dict.fromkeys(("linear", "bilinear", "matmul", "mm", "bmm", "mv", "__matmul__", "__rmatmul__"), "linear"),
@@ -101,7 +100,7 @@ class _Past:
 
 
 @dataclass
-class ForwardTrace(TorchFunctionMode):
+class ForwardTrace(OpeningMode):
     """Follows tensors from weight to weight through one forward pass, by torch's own functions.
 
     It sees what hooks on modules do not: weights that are bare parameters, cells written by hand, activations that are
@@ -137,7 +136,6 @@ class ForwardTrace(TorchFunctionMode):
         self._derived: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         self._pasts: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         self._shares: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
-        self._opened = False
 
     def add(self, parameters: Mapping[str, Tensor], buffers: Iterable[Tensor]) -> None:
         """Follow the weights of another model too."""
@@ -149,15 +147,8 @@ class ForwardTrace(TorchFunctionMode):
         """Whether gradients have come by already: before the backward they are those of a gradient within the loss."""
         return any(call.grad_rms is not None for call in self.calls)
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func is F.multi_head_attention_forward and not self._opened:
-            self._opened = True
-            try:
-                with self:
-                    return without_overrides(func)(*args, **kwargs)
-            finally:
-                self._opened = False
+    def look(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Call a function of torch and note what it did."""
         if func in DROPOUTS:
             return args[0] if args else kwargs["input"]
         name = getattr(func, "__name__", "")

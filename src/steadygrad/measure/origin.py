@@ -4,15 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from .._readback import any_nan, any_nonfinite, any_positive_infinity, read_tensor_scalar
 from .focus import MASKED
 from .forward_trace import UNSEEN, tensors_of
-from .overrides import MASKING, without_overrides
+from .overrides import MASKING, OpeningMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,7 @@ class _Made:
     grad_is_finite: bool | None = None
 
 
-class OriginTrace(TorchFunctionMode):
+class OriginTrace(OpeningMode):
     """Looks at every operation of one forward and backward pass. Slow: for a pass that is known to go wrong.
 
     Args:
@@ -58,7 +56,6 @@ class OriginTrace(TorchFunctionMode):
         self._places: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         self._first: Origin | None = None
         self._handles: list[Any] = []
-        self._opened = False
 
     def __enter__(self) -> "OriginTrace":
         for name, module in self._model.named_modules():
@@ -83,15 +80,8 @@ class OriginTrace(TorchFunctionMode):
                 return Origin(made.op, made.where, "backward", made.shape, largest)
         return None
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func is F.multi_head_attention_forward and not self._opened:
-            self._opened = True
-            try:
-                with self:
-                    return without_overrides(func)(*args, **kwargs)
-            finally:
-                self._opened = False
+    def look(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Call a function of torch and see whether it makes the first number that is not finite."""
         name = getattr(func, "__name__", "")
         given = [tensor for tensor in tensors_of((args, kwargs)) if tensor.is_floating_point()]
         # Before the call: an operation in place has no input afterwards.

@@ -31,13 +31,13 @@ def _summed(evidence: Evidence) -> Iterator[Finding | Measurement]:
     harmless = bool(evidence.rehearsals) and not evidence.rehearsals[0].diverged
     if not summed or (harmless and not (evidence.edge is not None and evidence.edge.ratio > 1)):
         return  # a rate that was chosen for it, or an optimizer that no factor moves
-    rows = evidence.rows or 1
+    rows = evidence.rows
+    larger = f"are {rows} times as large as those of the mean, and " if rows else ""
     yield Finding(
         "loss-scale",
         0.95 if math.isfinite(ratio) else 0.85,
         "loss",
-        f"the loss is summed over the batch, not averaged: gradients are {rows} times as large as those of the mean, "
-        "and change with the batch size",
+        f"the loss is summed over the batch, not averaged: gradients {larger}grow with the batch size",
         {"doubled_ratio": ratio, "samples": rows, "grad_norm": evidence.base.grad_norm, "reduction": "sum"},
         ("mean-reduction", "divide-learning-rate-by-batch-size"),
     )

@@ -24,8 +24,8 @@ def nonfinite(evidence: Evidence) -> Iterator[Finding | Measurement]:
             "nonfinite-data",
             0.97,
             bad[0].name,
-            f"{bad[0].name} holds {bad[0].nonfinite} numbers that are NaN or infinite, and the loss or its gradient "
-            "with them",
+            f"{bad[0].name} holds NaN or infinity ({bad[0].nonfinite} of its numbers), and so does the loss or its "
+            "gradient",
             {"nonfinite_count": count, "loss": evidence.base.loss, "grad_norm": evidence.base.grad_norm},
             ("drop-or-impute-nonfinite-samples",),
         )
