@@ -42,6 +42,7 @@ def test_nothing_is_found_in_what_is_sound(case: Case):
     assert sg.check(*case.make()).findings == ()
 
 
+@pytest.mark.slow
 @named([case for case in FAULTY if case.mended is not None])
 def test_nothing_is_found_once_the_fault_is_mended(case: Case):
     assert case.mended is not None

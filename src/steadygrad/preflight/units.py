@@ -31,7 +31,7 @@ def units_of(params: Mapping[str, Tensor]) -> dict[str, Units]:
         params: by name; those with fewer than two dimensions or rows have no units.
     """
     named = {name: param for name, param in params.items() if param.ndim > 1 and param.shape[0] > 1}
-    grads = {name: param.grad for name, param in named.items() if param.grad is not None}
+    grads = {name: param.grad for name, param in named.items() if param.grad is not None and not param.grad.is_sparse}
     weights = units_alike(list(named.values()))
     moved = dict(zip(grads, units_alike(list(grads.values())), strict=True))
     found = {}

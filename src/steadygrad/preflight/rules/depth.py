@@ -47,12 +47,14 @@ def depth(evidence: Evidence) -> Iterator[Finding | Measurement]:
         "early layers are to learn with the late ones",
         not VANISHES <= ratio <= EXPLODES,
     )
-    weighed = end_to_end(gradient(chain, weighed=True)) or 0.0
-    if min(ratio, weighed) > EXPLODES and not _by_time(evidence) and not excess(evidence.base):
+    # Where norms follow, the size of what a layer puts out is free, and the gradient with respect to it.
+    free = any(layer.normalised for layer in chain)
+    grown = min(ratio, end_to_end(gradient(chain, weighed=True)) or 0.0) if free else ratio
+    if grown > EXPLODES and not _by_time(evidence) and not excess(evidence.base):
         place = _steepest(chain) or loudest(chain)
         yield Finding(
             "init-gain",
-            min(0.95, 0.7 + math.log(ratio / EXPLODES) / 20),
+            min(0.95, 0.7 + math.log(grown / EXPLODES) / 20),
             place.name if place else last,
             f"the gradient grows by {ratio:.3g} on its way from the last layers to the first ones",
             {"grad_gain": ratio, "grad_gain_per_layer": _backward(grads), "layers": len(chain)},

@@ -28,8 +28,9 @@ def _summed(evidence: Evidence) -> Iterator[Finding | Measurement]:
         yield Measurement("loss of the batch twice", "loss", ratio, "1", "a mean does not grow with the batch", summed)
     else:
         summed = evidence.base.reduction == "sum"
-    harmless = bool(evidence.rehearsals) and not evidence.rehearsals[0].diverged
-    if not summed or (harmless and not (evidence.edge is not None and evidence.edge.ratio > 1)):
+    edge, tried = evidence.edge, evidence.rehearsals
+    harmful = (edge is not None and edge.ratio > 1) or (bool(tried) and tried[0].diverged)
+    if not summed or ((edge is not None or tried) and not harmful):
         return  # a rate that was chosen for it, or an optimizer that no factor moves
     rows = evidence.rows
     larger = f"are {rows} times as large as those of the mean, and " if rows else ""
