@@ -272,7 +272,8 @@ def rms(value):
 
 def sizes_of(model, batch, kinds):
     """The root mean square of what each module of some kinds gives, in call order."""
-    from steadygrad.measure.calling import call_model, undisturbed
+    from steadygrad.measure.calling import call_model
+    from steadygrad.measure.undisturbed import undisturbed
 
     seen = []
     handles = [
