@@ -1,9 +1,10 @@
 """What a judgement is made of: measurements, findings, and the result of a check before step 0. No torch."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from ._strict_json import lenient, strict
 
 SCHEMA = "steadygrad.check/1"
 
@@ -99,12 +100,12 @@ class CheckResult:
 
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON takes it: non-finite numbers are the strings "nan", "inf" and "-inf"."""
-        return _plain({"schema": SCHEMA, "verdict": self.verdict, **asdict(self)})
+        return strict({"schema": SCHEMA, "verdict": self.verdict, **asdict(self)})
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "CheckResult":
         """The inverse of `to_dict`."""
-        found = _floats({key: value for key, value in values.items() if key not in ("schema", "verdict")})
+        found = lenient({key: value for key, value in values.items() if key not in ("schema", "verdict")})
         findings = tuple(Finding(**{**each, "remedies": tuple(each["remedies"])}) for each in found["findings"])
         return cls(
             **{
@@ -127,26 +128,3 @@ class CheckResult:
         for name, reason in self.skipped.items():
             lines.append(f"  not measured: {name} ({reason})")
         return "\n".join(lines)
-
-
-_NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    return value
-
-
-def _floats(value: Any) -> Any:
-    if isinstance(value, str):
-        return _NONFINITE.get(value, value)
-    if isinstance(value, Mapping):
-        return {key: _floats(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_floats(each) for each in value]
-    return value

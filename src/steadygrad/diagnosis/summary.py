@@ -1,13 +1,13 @@
 """The summary of a run as one JSON object, schema `steadygrad.run/1`. Non-finite numbers are written as strings."""
 
 import json
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .._strict_json import strict
 from ..records import Action
 from ..store import ProcessRecording, Run
 from ..store.folder import SCHEMA
@@ -65,17 +65,7 @@ def to_json(summary: Any, *, indent: int | None = 1) -> str:
     >>> to_json({"loss": float("nan"), "best": -float("inf")}, indent=None)
     '{"loss": "nan", "best": "-inf"}'
     """
-    return json.dumps(_strict(summary), indent=indent, allow_nan=False)
-
-
-def _strict(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")
-    if isinstance(value, dict):
-        return {str(key): _strict(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_strict(each) for each in value]
-    return value
+    return json.dumps(strict(summary), indent=indent, allow_nan=False)
 
 
 def _action(action: Action) -> dict[str, Any]:

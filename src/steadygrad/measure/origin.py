@@ -8,20 +8,10 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from .._readback import any_nan, any_nonfinite, any_positive_infinity, read_tensor_scalar
+from ..evidence import Origin
 from .focus import MASKED
 from .forward_trace import UNSEEN, tensors_of
 from .overrides import MASKING, OpeningMode
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """The operation, the module that it runs in, its phase ("forward" or "backward") and its result's shape."""
-
-    op: str
-    where: str
-    phase: str
-    shape: tuple[int, ...]
-    largest_input: float
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .._readback import read_step
-from .evidence import TensorProfile
+from ..evidence import TensorProfile
 from .variants import feature_dim, tensors_in
 
 

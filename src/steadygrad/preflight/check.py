@@ -9,12 +9,12 @@ import torch  # noqa: F401  (the example)
 from torch import nn
 from torch.optim import Optimizer
 
+from ..evidence import Evidence
+from ..evidence.chain import profiles
 from ..findings import CheckResult, Finding, Measurement
 from ..measure.objective import Objective
-from .chain import profiles
-from .evidence import Evidence
+from ..rules import RULES
 from .gather import gather
-from .rules import RULES
 
 SCALES = frozenset({"init-gain", "input-scale", "loss-scale", "recurrent-gain", "attention-logits", "half-overflow"})
 """Causes that make any learning rate look too large."""

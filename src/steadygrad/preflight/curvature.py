@@ -6,11 +6,11 @@ from typing import Any
 from torch.optim import Optimizer
 
 from .._readback import read_tensor_scalar
+from ..evidence import Edge
 from ..measure.hessian import Loss
 from ..measure.objective import Objective
 from ..measure.stability import step_sharpness
 from ..measure.undisturbed import undisturbed
-from .evidence import Edge
 
 PRODUCTS = 12
 """Products with the Hessian: enough for a tenth of the value."""

@@ -9,16 +9,16 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from .._readback import read_tensor_scalar
+from ..evidence import Evidence, Pass, Rehearsal, TensorProfile
+from ..evidence.chain import Layer, layers
 from ..measure.objective import Objective
 from ..measure.origin import OriginTrace
 from ..measure.undisturbed import undisturbed
 from .batch_profile import profile
-from .chain import Layer, layers
 from .curvature import edge
-from .evidence import Evidence, TensorProfile
-from .observed import Pass, observe, traced
+from .observed import observe, traced
 from .recurrences import RecurrenceProbe, may_recur
-from .rehearsal import Rehearsal, rehearse
+from .rehearsal import rehearse
 from .symmetry import weight_profiles
 from .variants import batch_size, doubled, shortened, standardised
 

@@ -11,13 +11,13 @@ from torch.optim import Optimizer
 
 from .._names import name_parameters
 from .._readback import any_nonfinite
+from ..evidence import Evidence
 from ..findings import CheckResult
 from ..measure.forward_trace import ForwardTrace, layer_of
 from ..measure.overrides import leave_mode
 from .batch_profile import profile
 from .check import judged
 from .curvature import live_edge
-from .evidence import Evidence
 from .gather import BUDGET, Trying, chain_of, unusual
 from .observed import reduction_of, to_pass
 from .recurrences import RecurrenceProbe

@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from .._readback import read_tensor_scalar, read_vector
+from ..evidence import Call, Pass, Recurrence
 from ..measure import TimeGradient, TimeGradientProbe, lyapunov_exponents, spectral_radius
 from ..measure.undisturbed import undisturbed
-from .evidence import Recurrence
-from .observed import Call, Pass
 
 SAMPLES = 4
 """Samples of the batch whose exponents are taken."""

@@ -1,9 +1,6 @@
 """A few real steps of the user's optimizer on the one batch, and everything put back."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -12,6 +9,7 @@ from torch.optim import Optimizer
 
 from .._readback import read_tensor_scalar
 from .._snapshot import TrainingParts, TrainingSnapshot
+from ..evidence import Rehearsal
 from ..measure.objective import Objective
 from ..measure.undisturbed import undisturbed
 
@@ -20,24 +18,6 @@ STEPS = 16
 
 FEWEST = 5
 """Steps that it takes to tell."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rehearsal:
-    """The losses before each step and after the last, at `factor` times the learning rate."""
-
-    factor: float
-    losses: tuple[float, ...]
-
-    @property
-    def diverged(self) -> bool:
-        """Whether the loss of the very batch that is trained on stays above where it began."""
-        return not all(map(math.isfinite, self.losses)) or self.end > self.losses[0]
-
-    @property
-    def end(self) -> float:
-        """The median of the last losses."""
-        return median(self.losses[-max(1, len(self.losses) // 4) :])
 
 
 def rehearse(
@@ -114,9 +94,3 @@ def _read(loss: torch.Tensor) -> float:
 
 def _needs_closure(optimizer: Optimizer) -> bool:
     return isinstance(optimizer, torch.optim.LBFGS)
-
-
-def best(rehearsals: Sequence[Rehearsal]) -> Rehearsal | None:
-    """The one that brought the loss down most, if any did so clearly."""
-    lowest = min((each for each in rehearsals if not each.diverged), key=lambda each: each.end, default=None)
-    return lowest if lowest is not None and lowest.end < lowest.losses[0] - 0.02 * abs(lowest.losses[0]) else None

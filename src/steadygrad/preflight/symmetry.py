@@ -5,11 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..evidence import Pass, WeightProfile
 from ..measure.forward_trace import layer_of
 from ..measure.objective import Objective
 from ..measure.undisturbed import undisturbed
-from .evidence import WeightProfile
-from .observed import Pass
 from .units import units_alike
 
 STEPS = 4

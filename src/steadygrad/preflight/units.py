@@ -1,27 +1,16 @@
 """Whether the units of a weight are the same unit: its rows, and the rows of its gradient."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from .._readback import read_step
+from ..evidence import Units
 from ..measure.forward_trace import rms
 
 ALIKE = 1e-5
 """Difference between rows, against their size, that rounding makes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Units:
-    """One weight with several units."""
-
-    shape: tuple[int, ...]
-    rms: float
-    alike: bool
-    grad_rms: float
-    grads_alike: bool
 
 
 def units_of(params: Mapping[str, Tensor]) -> dict[str, Units]:

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 
-from ...findings import Finding, Measurement
-from ..evidence import Evidence
-from ..observed import Activity
+from ..evidence import Activity, Evidence
+from ..findings import Finding, Measurement
 from .head import excess
 
 DEAD = 0.9

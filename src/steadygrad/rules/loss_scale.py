@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterator
 
-from ...findings import Finding, Measurement
 from ..evidence import Evidence
+from ..findings import Finding, Measurement
 from .data import EFFECT, LARGEST, effect
 
 GROWTH = (1.8, 2.2)

@@ -3,10 +3,9 @@
 import math
 from collections.abc import Iterator
 
-from ...findings import Finding, Measurement
-from ..chain import Layer
-from ..evidence import Evidence
-from ..observed import Pass
+from ..evidence import Evidence, Pass
+from ..evidence.chain import Layer
+from ..findings import Finding, Measurement
 
 LOUD = 5.0
 """Outputs this many times larger than targets and than 1 are noise that has to be unlearned first."""

@@ -3,9 +3,8 @@
 import math
 from collections.abc import Iterator
 
-from ...findings import Finding, Measurement
-from ..evidence import Evidence
-from ..rehearsal import best
+from ..evidence import Evidence, best
+from ..findings import Finding, Measurement
 
 FAR = 4.0
 """Ratio from which sharpness alone is a finding, where no steps could be tried. Below it a training may still catapult

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from ...findings import Finding, Measurement
 from ..evidence import Evidence
+from ..findings import Finding, Measurement
 
 EXPANDS = math.log(30.0)
 """Nats over all time steps from which the recurrence amplifies more than a clip can hide."""

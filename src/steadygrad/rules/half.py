@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from ...findings import Finding, Measurement
 from ..evidence import Evidence
+from ..findings import Finding, Measurement
 
 LARGEST = {"float16": 65504.0, "bfloat16": 3.39e38, "float32": 3.40e38, "float64": 1.8e308}
 

@@ -7,7 +7,7 @@ from itertools import combinations
 from statistics import median
 
 from ..findings import LayerProfile
-from .observed import Call, Pass
+from .passes import Call, Pass
 
 
 @dataclass(frozen=True, slots=True)

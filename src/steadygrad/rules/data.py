@@ -3,9 +3,8 @@
 import math
 from collections.abc import Iterator
 
-from ...findings import Finding, Measurement
-from ..evidence import Evidence, TensorProfile
-from ..observed import Pass
+from ..evidence import Evidence, Pass, TensorProfile
+from ..findings import Finding, Measurement
 
 LARGEST = 10.0
 """Root mean square of an input beyond which its scale is looked at: raw pixels, prices, pressures are far beyond."""

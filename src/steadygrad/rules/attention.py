@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from ...findings import Finding, Measurement
 from ..evidence import Evidence
+from ..findings import Finding, Measurement
 
 SHARP = 0.25
 """Entropy of the weights against that of looking everywhere alike, below which softmax passes next to no gradient."""

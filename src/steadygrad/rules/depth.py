@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterator
 
-from ...findings import GRADIENT_WITHIN, SIGNAL_WITHIN, Finding, Measurement
-from ..chain import Layer, gain_per_level, gradient, inner, signal
 from ..evidence import Evidence
+from ..evidence.chain import Layer, gain_per_level, gradient, inner, signal
+from ..findings import GRADIENT_WITHIN, SIGNAL_WITHIN, Finding, Measurement
 from .head import excess, loudest
 
 VANISHES, EXPLODES = GRADIENT_WITHIN

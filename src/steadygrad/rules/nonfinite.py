@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterator
 
-from ...findings import Finding, Measurement
 from ..evidence import Evidence
+from ..findings import Finding, Measurement
 
 OVERFLOWS = 1e4
 """An operation whose inputs are this large was given too much; one that fails on smaller ones is unsafe by itself."""

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from ...findings import Finding, Measurement
 from ..evidence import Evidence
+from ..findings import Finding, Measurement
 
 
 def symmetric(evidence: Evidence) -> Iterator[Finding | Measurement]:

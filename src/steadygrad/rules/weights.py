@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterator
 
-from ...findings import Measurement
-from ..chain import rule_rms
 from ..evidence import Evidence
+from ..evidence.chain import rule_rms
+from ..findings import Measurement
 
 FACTOR = 6.0
 """A weight this many times above or below its rule. torch's defaults are below by 1.7 to 2.4."""

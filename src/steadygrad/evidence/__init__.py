@@ -1,0 +1,25 @@
+"""What was measured of a training, as plain numbers that cross floors and lie on disk. No torch."""
+
+from .evidence import Evidence
+from .passes import Activity, Attention, Call, Classification, Pass, Units
+from .profiles import Edge, Origin, Recurrence, Rehearsal, TensorProfile, WeightProfile, best
+from .serial import from_plain, to_plain
+
+__all__ = [
+    "Activity",
+    "Attention",
+    "Call",
+    "Classification",
+    "Edge",
+    "Evidence",
+    "Origin",
+    "Pass",
+    "Recurrence",
+    "Rehearsal",
+    "TensorProfile",
+    "Units",
+    "WeightProfile",
+    "best",
+    "from_plain",
+    "to_plain",
+]

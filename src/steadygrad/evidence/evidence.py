@@ -1,0 +1,31 @@
+"""What the rules judge: plain numbers about a model, its batch, its loss and its optimizer. No tensors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .chain import Layer
+from .passes import Pass
+from .profiles import Edge, Origin, Recurrence, Rehearsal, TensorProfile, WeightProfile
+
+
+@dataclass
+class Evidence:
+    """Everything that was measured. What is None or empty was not, and `skipped` says why."""
+
+    base: Pass
+    chain: list[Layer] = field(default_factory=list)
+    weight_rms: dict[str, float] = field(default_factory=dict)
+    rows: int | None = None
+    inputs: tuple[TensorProfile, ...] = ()
+    targets: tuple[TensorProfile, ...] = ()
+    weights: tuple[WeightProfile, ...] = ()
+    standard_inputs: Pass | None = None
+    standard_target: Pass | None = None
+    doubled: float | None = None
+    recurrences: tuple[Recurrence, ...] = ()
+    time_gradients: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    edge: Edge | None = None
+    optimizer: str = ""
+    rehearsals: tuple[Rehearsal, ...] = ()
+    origin: Origin | None = None
+    skipped: dict[str, str] = field(default_factory=dict)

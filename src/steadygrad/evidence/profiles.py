@@ -1,0 +1,99 @@
+"""What is measured beside a pass: the batch, the weights, recurrences, curvature, some steps. No tensors."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+
+@dataclass(frozen=True, slots=True)
+class TensorProfile:
+    """One floating tensor of the batch. `feature_ratio` is the largest feature's root mean square over the median's.
+
+    `nonfinite` counts NaN and +inf; -inf alone may be a mask.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    rms: float
+    mean: float
+    std: float
+    absmax: float
+    feature_ratio: float
+    nonfinite: int
+
+
+@dataclass(frozen=True, slots=True)
+class WeightProfile:
+    """One parameter with at least two dimensions. `alike` says that its units (rows) are the same.
+
+    `stays_alike` says that they are so after some steps too; None if that was not tried.
+    """
+
+    name: str
+    layer: str
+    shape: tuple[int, ...]
+    rms: float
+    alike: bool
+    stays_alike: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrence:
+    """One recurrent layer: spectral radii of its recurrent weights, leading Lyapunov exponents, steps in the batch.
+
+    `ungated` is a plain recurrent net: it has no gates that training could open.
+    """
+
+    name: str
+    steps: int
+    radius: float
+    exponents: tuple[float, ...]
+    ungated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Sharpness against what the optimizer's steps bear: above 1, `ratio` is beyond the edge of stability."""
+
+    optimizer: str
+    ratio: float
+    sharpness: float
+    limit: float
+    formula: str
+    lr: float
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The operation, the module that it runs in, its phase ("forward" or "backward") and its result's shape."""
+
+    op: str
+    where: str
+    phase: str
+    shape: tuple[int, ...]
+    largest_input: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """The losses before each step and after the last, at `factor` times the learning rate."""
+
+    factor: float
+    losses: tuple[float, ...]
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the loss of the very batch that is trained on stays above where it began."""
+        return not all(map(math.isfinite, self.losses)) or self.end > self.losses[0]
+
+    @property
+    def end(self) -> float:
+        """The median of the last losses."""
+        return median(self.losses[-max(1, len(self.losses) // 4) :])
+
+
+def best(rehearsals: Sequence[Rehearsal]) -> Rehearsal | None:
+    """The one that brought the loss down most, if any did so clearly."""
+    lowest = min((each for each in rehearsals if not each.diverged), key=lambda each: each.end, default=None)
+    return lowest if lowest is not None and lowest.end < lowest.losses[0] - 0.02 * abs(lowest.losses[0]) else None
