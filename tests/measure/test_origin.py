@@ -1,5 +1,7 @@
 """The operation that first makes a number that is not finite is named, forward or backward."""
 
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,7 +13,9 @@ from steadygrad.measure.origin import OriginTrace
 def origin_of(compute, model=None):
     model = model or nn.Linear(2, 2)
     with OriginTrace(model) as trace:
-        compute(model).backward()
+        loss = compute(model)
+        trace.follow(loss)
+        loss.backward()
     return trace.origin()
 
 
@@ -27,19 +31,19 @@ def zeroed(model, x):
     [
         (lambda model: zeroed(model, X).sqrt().sum(), "sqrt", "backward"),
         (lambda model: zeroed(model, X).norm(), None, None),  # torch's own norm is safe at zero
-        (lambda model: zeroed(model, X).log().sum(), "log", "forward"),
-        (lambda model: (zeroed(model, X) / zeroed(model, X)).sum(), "div", "forward"),
-        (lambda model: (model(X) * 1e4).exp().sum(), "exp", "forward"),
+        (lambda model: zeroed(model, X).log().sum(), "log", "loss"),
+        (lambda model: (zeroed(model, X) / zeroed(model, X)).sum(), "div", "loss"),
+        (lambda model: (model(X) * 1e4).exp().sum(), "exp", "loss"),
         (lambda model: (zeroed(model, X) + 1).acos().sum(), "acos", "backward"),
         (lambda model: zeroed(model, X).pow(0.5).sum(), "pow", "backward"),
-        (lambda model: model(X).masked_fill(torch.ones(1, 2) > 0, -torch.inf).softmax(-1).sum(), "softmax", "forward"),
+        (lambda model: model(X).masked_fill(torch.ones(1, 2) > 0, -torch.inf).softmax(-1).sum(), "softmax", "loss"),
         (lambda model: F.cross_entropy(model(X), torch.tensor([1])), None, None),
     ],
 )
 def test_the_operation_and_the_phase(compute, op, phase):
     torch.manual_seed(0)
     found = origin_of(compute)
-    assert (None, None) if found is None else (found.op.strip("_"), found.phase) == (op, phase)
+    assert (None, None) if found is None else (found.op, found.phase) == (op, phase)
     assert (found is None) == (op is None)
 
 
@@ -67,3 +71,32 @@ def test_the_module_is_named_and_no_hook_stays():
     found = origin_of(lambda model: model(X).sum(), model)
     assert (found.where, found.op, found.phase) == ("1", "sqrt", "backward")
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+
+
+def test_which_samples_how_many_and_on_which_line():
+    class Logarithm(nn.Module):
+        def forward(self, x):
+            return (x - x.detach() + torch.tensor([[1.0], [0.0], [1.0], [0.0]])).log()
+
+    model = nn.Sequential(nn.Linear(2, 2), Logarithm())
+    found = origin_of(lambda model: model(torch.ones(4, 2)).sum(), model)
+    assert (found.op, found.phase, found.where, found.kind) == ("log", "forward", "1", "inf")
+    assert (found.samples, found.share, found.shape) == ((1, 3), 0.5, (4, 2))
+    file, number = found.line
+    assert ".log()" in Path(file).read_text().splitlines()[number - 1]
+
+
+def test_an_operation_inside_a_function_of_torch_is_named():
+    """The norm at zero, not the division after it; the logarithm of softmax, not the loss."""
+    zero = torch.zeros(3, 2)
+    found = origin_of(lambda model: (F.normalize(model(zero) - model(zero).detach(), eps=0.0)).sum())
+    assert (found.op, found.phase) == ("div", "loss")
+    found = origin_of(lambda model: F.cross_entropy(model(X) * torch.inf, torch.tensor([1])))
+    assert found.op == "mul"
+    found = origin_of(lambda model: F.cross_entropy(model(X) * 3e38 * 3, torch.tensor([1])))
+    assert found.op == "mul"
+
+
+def test_a_function_of_several_operations_is_known_backward_by_the_one_that_fails():
+    found = origin_of(lambda model: F.pairwise_distance(model(X), model(X).detach(), eps=0.0).sqrt().sum())
+    assert (found.op, found.phase) == ("sqrt", "backward")

@@ -6,8 +6,22 @@ Every hook here is guarded: an error of ours is handed to `on_error` and never r
 from .carried import CarriedState
 from .loads import LoadTap
 from .losses import LossTap
+from .passes import PassTap
 from .rescale import RescaleInit
 from .scaler import ScalerTap
 from .steps import Plan, StepObserver, StepTap
+from .taped import CannotReplay, TapedPass
 
-__all__ = ["CarriedState", "LoadTap", "LossTap", "Plan", "RescaleInit", "ScalerTap", "StepObserver", "StepTap"]
+__all__ = [
+    "CannotReplay",
+    "CarriedState",
+    "LoadTap",
+    "LossTap",
+    "PassTap",
+    "Plan",
+    "RescaleInit",
+    "ScalerTap",
+    "StepObserver",
+    "StepTap",
+    "TapedPass",
+]

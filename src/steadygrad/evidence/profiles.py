@@ -66,13 +66,22 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The operation, the module that it runs in, its phase ("forward" or "backward") and its result's shape."""
+    """The operation that made the first number that is not finite.
+
+    `phase` is "forward" (in a model), "loss" (behind it) or "backward"; `where` the module that it runs in, "" for
+    none; `shape` its result's; `share` the part of that which is not finite, `kind` "nan" or "inf"; `samples` the first
+    places along the result's first dimension where it is; `line` file and number in the user's code.
+    """
 
     op: str
     where: str
     phase: str
     shape: tuple[int, ...]
     largest_input: float
+    share: float | None = None
+    kind: str = ""
+    samples: tuple[int, ...] = ()
+    line: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ class Objective:
     Attributes:
         inputs: what the model gets, a tuple or a dict.
         target: what the loss gets beside the output, or None.
+        other_sizes: whether the loss may be computed of another number of samples.
 
     Example:
         >>> import torch
@@ -43,6 +44,8 @@ class Objective:
         >>> objective().shape, objective.target.shape
         (torch.Size([]), torch.Size([4, 2]))
     """
+
+    other_sizes = True
 
     def __init__(self, model: nn.Module, batch: Any, loss_fn: Callable[..., Any] | None = None) -> None:
         self.model = model

@@ -128,7 +128,7 @@ def _is_unusual(size: float) -> bool:
 def _affordable(objective: Objective, seconds: float) -> Any:
     """Of a batch whose pass takes long, as many samples as are taken fast; None for all of them."""
     rows = batch_size(objective)
-    if rows is None or seconds < SLOW:
+    if rows is None or seconds < SLOW or not objective.other_sizes:
         return None
     return shortened(objective, max(FEWEST_ROWS, int(rows * SLOW / seconds)))
 
@@ -136,7 +136,7 @@ def _affordable(objective: Objective, seconds: float) -> Any:
 def _doubled(objective: Objective, fewer: Any) -> float:
     """The loss of a batch with each sample twice, over that of the batch."""
     whole = objective.batch if fewer is None else fewer
-    twice = doubled(objective, whole)
+    twice = doubled(objective, whole) if objective.other_sizes else None
     if twice is None:
         raise ValueError("which dimension the samples lie along is not to be seen")
     # The trace leaves dropout out, which would be noise.
@@ -172,5 +172,6 @@ def _origin(objective: Objective) -> Any:
     with undisturbed(objective.model), OriginTrace(objective.model) as trace:
         loss = objective()
         if math.isfinite(read_tensor_scalar(loss.detach()) or 0.0):
+            trace.follow(loss)
             loss.backward()
         return trace.origin()

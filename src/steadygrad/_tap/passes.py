@@ -1,0 +1,165 @@
+"""Keeps the last passes of a training, so that they can be computed again once something has gone wrong."""
+
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import _get_current_function_mode_stack, _push_mode
+from torch.utils._device import DeviceContext
+from torch.utils.hooks import RemovableHandle
+
+from ..measure.overrides import leave_mode
+from .inert import InertHook
+from .tape import Tape, tensors_within
+from .taped import TapedPass
+
+MOST = 256
+"""Functions between model and loss; a script that makes more computes something else there."""
+
+SHARE = 0.004
+"""The part of training time that taping may take."""
+
+FIRST = 8
+"""Passes that are always taped: most that goes wrong does so at once."""
+
+KEPT = 4
+"""Passes of one step that are kept, where several are accumulated."""
+
+
+class PassTap:
+    """Lies on the outermost models, and tapes what follows them up to the backward pass.
+
+    Args:
+        on_error: receives errors of ours.
+
+    Attributes:
+        why_not: why the last pass is not on tape; "" if it is.
+    """
+
+    def __init__(self, on_error: Callable[[BaseException], None]) -> None:
+        self._on_error = on_error
+        self._handles: dict[int, list[RemovableHandle]] = {}
+        self._followed: list[nn.Module] = []
+        self._depth = 0
+        self._tape = Tape(MOST)
+        self._random: Tensor | None = None
+        self._given: tuple[Any, dict[str, Any], tuple[tuple[Tensor, int], ...]] | None = None
+        self._passes: deque[TapedPass] = deque(maxlen=KEPT)
+        self._before: list[TapedPass] = []
+        self._count = 0
+        self._spent = 0.0
+        self._began = time.perf_counter()
+        self.why_not = "no pass was seen"
+
+    def follow(self, roots: Sequence[nn.Module]) -> None:
+        """Lie on these modules too."""
+        for root in roots:
+            if id(root) not in self._handles and not _is_compiled(root):
+                self._followed.append(root)
+                self._handles[id(root)] = [
+                    root.register_forward_pre_hook(InertHook(self._enter), with_kwargs=True),
+                    root.register_forward_hook(InertHook(self._leave), always_call=True),
+                ]
+
+    def remove(self) -> None:
+        """Let go of the modules and of everything kept."""
+        for handles in self._handles.values():
+            for handle in handles:
+                handle.remove()
+        self._handles.clear()
+        self._followed.clear()
+        leave_mode(self._tape)
+        self._passes.clear()
+        self._before.clear()
+
+    def conclude(self, loss: Tensor) -> None:
+        """A backward pass begins at this loss: what led to it is complete."""
+        began = time.perf_counter()
+        leave_mode(self._tape)
+        tape, random = self._tape, self._random
+        if tape.entries or tape.broken:
+            self._tape, self._random = Tape(MOST), None
+            self._count += 1
+            self.why_not = tape.broken
+            if not tape.broken:
+                self._passes.append(TapedPass(tape.entries, loss, tape.place_of(loss), random))
+            tape.forget()
+        self._spent += time.perf_counter() - began
+
+    def passes(self) -> list[TapedPass]:
+        """Those of the step that is being made, oldest first."""
+        return list(self._passes)
+
+    def before(self) -> list[TapedPass]:
+        """Those of the step before."""
+        return self._before
+
+    def stepped(self) -> None:
+        """The step is over: its passes are those of the step before from now on."""
+        if self._passes:
+            self._before = list(self._passes)
+        self._passes.clear()
+
+    def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if torch.compiler.is_compiling():
+            return
+        self._depth += 1
+        if self._depth > 1 or not torch.is_grad_enabled():
+            return
+        try:
+            leave_mode(self._tape)
+            self._given = None
+            if not self._tape.entries and not self._affordable():
+                return
+            if self._random is None:
+                self._random = torch.get_rng_state()
+            tensors = [tensor for tensor in tensors_within((args, kwargs)) if not tensor.is_inference()]
+            self._given = args, kwargs, tuple((tensor, tensor._version) for tensor in tensors)
+        except Exception as error:
+            self._on_error(error)
+
+    def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
+        if torch.compiler.is_compiling():
+            return
+        self._depth = max(0, self._depth - 1)
+        if self._depth or self._given is None:
+            return
+        try:
+            began = time.perf_counter()
+            (given, kwargs, versions), self._given = self._given, None
+            if output is None or self._tape.broken:
+                return
+            self._tape.add(module, given, kwargs, output, versions)
+            if not _may_push():
+                self._tape.give_up("a mode of torch's is on")
+            if not self._tape.broken:
+                _push_mode(self._tape)
+            self._spent += time.perf_counter() - began
+        except Exception as error:
+            self._on_error(error)
+
+    def _affordable(self) -> bool:
+        if self._count < FIRST:
+            return True
+        return self._spent < SHARE * (time.perf_counter() - self._began)
+
+
+def _may_push() -> bool:
+    """Whether a mode of ours can lie at the bottom: one on top of a user's would be taken off in its place."""
+    return all(isinstance(mode, DeviceContext) for mode in _get_current_function_mode_stack()) and not _has_compiled()
+
+
+def _has_compiled() -> bool:
+    """Whether anything was compiled: compiled code is guarded against modes, and would be compiled again."""
+    dynamo = sys.modules.get("torch._dynamo.eval_frame")
+    return any(backend is not None for backend in getattr(dynamo, "cached_backends", {}).values())
+
+
+def _is_compiled(root: nn.Module) -> bool:
+    return isinstance(root, torch.jit.ScriptModule) or any(
+        m._compiled_call_impl is not None or "_orig_mod" in m._modules for m in root.modules()
+    )

@@ -1,0 +1,183 @@
+"""What a script computes between its model and its backward pass, written down so that it can be computed again.
+
+A model's calls stand on the tape as one entry each; between them every function of torch that gives a tensor. Values
+are not copied: what comes from outside (the batch, targets, weights) is kept by reference, what was computed on the way
+by its place on the tape.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._C._functorch import peek_interpreter_stack  # pyright: ignore[reportMissingImports]
+from torch.nn.utils.rnn import PackedSequence
+from torch.overrides import TorchFunctionMode
+
+from ..measure.source_line import source_line
+
+PLAIN = frozenset({int, float, bool, str, type(None), torch.dtype, torch.device, torch.Size, slice})
+"""Types without a tensor in them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A tensor that an entry of the tape has made: which entry, and which of its tensors."""
+
+    entry: int
+    place: int
+
+
+@dataclass(slots=True)
+class Entry:
+    """One call: of a model, or of a function of torch. `line` is where the user's code made it."""
+
+    call: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    line: tuple[str, int] | None
+    grad: bool
+    autocast: tuple[str, torch.dtype] | None
+    versions: tuple[tuple[Tensor, int], ...] = ()
+
+    @property
+    def is_model(self) -> bool:
+        """Whether this is a call of a model."""
+        return isinstance(self.call, nn.Module)
+
+    @property
+    def name(self) -> str:
+        """Of the function, or of the model's class."""
+        return type(self.call).__name__ if self.is_model else getattr(self.call, "__name__", "")
+
+    def again(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Make the call with these arguments, under what it was made under."""
+        with ExitStack() as stack:
+            stack.enter_context(torch.set_grad_enabled(self.grad))
+            if self.autocast is not None:
+                stack.enter_context(torch.autocast(*self.autocast))
+            return self.call(*args, **kwargs)
+
+
+class Tape(TorchFunctionMode):
+    """Writes down the functions of torch that are called while it is on.
+
+    Args:
+        most: entries after which it gives up: this is no loss, but another computation.
+    """
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+        self._made: dict[int, Ref] = {}
+        self._alive: list[Any] = []  # ids are those of living things only
+        self.entries: list[Entry] = []
+        self.broken = ""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        if not self.broken:
+            self.add(func, args, kwargs or {}, output)
+        return output
+
+    def add(
+        self, call: Any, args: Any, kwargs: dict[str, Any], output: Any, versions: tuple[tuple[Tensor, int], ...] = ()
+    ) -> None:
+        """Write one call down; those that give no tensor and change none are left out."""
+        made: tuple[Any, ...] = ()
+        if peek_interpreter_stack() is not None:
+            self.give_up("a transform of torch.func")
+        elif len(self.entries) >= self._most:
+            self.give_up(f"more than {self._most} functions between the model and the loss")
+        elif isinstance(output, Tensor):
+            made = (output,)
+        elif changes_in_place(call):
+            made = (args[0],)
+        else:
+            made = tuple(tensors_within(output))
+        if self.broken or not made:
+            return
+        place = len(self.entries)
+        args = tuple([self._kept(each) for each in args])
+        kwargs = {key: self._kept(each) for key, each in kwargs.items()}
+        line = source_line()
+        self.entries.append(Entry(call, args, kwargs, line, torch.is_grad_enabled(), autocast(), versions))
+        self._alive.append(made)
+        for position, tensor in enumerate(made):
+            self._made[id(tensor)] = Ref(place, position)
+
+    def give_up(self, reason: str) -> None:
+        """This pass cannot be computed again."""
+        self.broken = reason
+        self.entries.clear()
+        self.forget()
+
+    def place_of(self, tensor: Tensor) -> Ref | None:
+        """Where a tensor was made."""
+        return self._made.get(id(tensor))
+
+    def forget(self) -> None:
+        """Let go of everything that was computed on the way."""
+        self._made.clear()
+        self._alive.clear()
+
+    def _kept(self, thing: Any) -> Any:
+        if isinstance(thing, Tensor):
+            return self._made.get(id(thing), thing)
+        return thing if type(thing) in PLAIN else swapped(thing, lambda tensor: self._made.get(id(tensor), tensor))
+
+
+def changes_in_place(call: Any) -> bool:
+    """Whether a function changes its first argument."""
+    name = getattr(call, "__name__", "")
+    return name == "__setitem__" or (name.endswith("_") and not name.endswith("__")) or name[:3] == "__i"
+
+
+def autocast() -> tuple[str, torch.dtype] | None:
+    """Under which reduced precision torch computes here."""
+    for device in ("cuda", "cpu"):
+        if torch.is_autocast_enabled(device):
+            return device, torch.get_autocast_dtype(device)
+    return None
+
+
+def tensors_within(thing: Any, levels: int = 4) -> Iterator[Tensor]:
+    """Every tensor of a structure, in a fixed order: of tuples, dicts, dataclasses, and of an object's attributes."""
+    if isinstance(thing, Tensor):
+        yield thing
+    elif levels and type(thing) not in PLAIN and not isinstance(thing, (Ref, bytes, type, nn.Module)):
+        for part in _parts(thing):
+            yield from tensors_within(part, levels - 1)
+
+
+def swapped(thing: Any, swap: Callable[[Any], Any], levels: int = 4) -> Any:
+    """The same structure with every tensor and `Ref` replaced; objects of a user's own are left as they are."""
+    if isinstance(thing, (Tensor, Ref)):
+        return swap(thing)
+    if not levels:
+        return thing
+    if isinstance(thing, PackedSequence):
+        return thing._replace(data=swap(thing.data))
+    if isinstance(thing, tuple) and hasattr(thing, "_fields"):
+        return type(thing)(*(swapped(each, swap, levels - 1) for each in thing))
+    if type(thing) in (tuple, list):
+        return type(thing)(swapped(each, swap, levels - 1) for each in thing)
+    if type(thing) is dict:
+        return {key: swapped(each, swap, levels - 1) for key, each in thing.items()}
+    return thing
+
+
+def _parts(thing: Any) -> Iterator[Any]:
+    if isinstance(thing, PackedSequence):
+        yield thing.data
+    elif isinstance(thing, Mapping):
+        yield from thing.values()
+    elif isinstance(thing, (tuple, list)):
+        yield from thing
+    elif is_dataclass(thing) and not isinstance(thing, type):
+        for each in fields(thing):
+            yield getattr(thing, each.name)
+    else:
+        yield from getattr(thing, "__dict__", {}).values()

@@ -1,0 +1,142 @@
+"""One pass that can be computed again: from the batch through the model to the loss."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .tape import Entry, Ref, changes_in_place, swapped, tensors_within
+
+
+class CannotReplay(Exception):
+    """The pass was made of something that the tape does not have, or its batch is no longer as it was."""
+
+
+class TapedPass:
+    """A pass from batch to loss, by the calls that a script has made. What it costs is paid when it is looked at.
+
+    Args:
+        entries: the calls in their order.
+        loss: what was differentiated.
+        place: where on the tape it was made; None if it was not.
+        random: torch's random generator before the first call.
+    """
+
+    def __init__(self, entries: Sequence[Entry], loss: Tensor, place: Ref | None, random: Tensor | None) -> None:
+        self.loss = loss.detach()
+        self.entries = entries
+        self._place = place
+        self._random = random
+        self._parts: tuple[dict[str, Tensor], dict[str, Tensor]] | None = None
+
+    @property
+    def roots(self) -> list[nn.Module]:
+        """The models, in the order of their first call."""
+        return list({id(call): call for entry in self.entries if isinstance(call := entry.call, nn.Module)}.values())
+
+    @property
+    def inputs(self) -> dict[str, Tensor]:
+        """The tensors from outside that the models were given, by a name that says where."""
+        return self._outside()[0]
+
+    @property
+    def others(self) -> dict[str, Tensor]:
+        """Those that other functions were given: targets, masks, constants."""
+        return self._outside()[1]
+
+    @property
+    def numbers(self) -> set[float]:
+        """The plain numbers that functions behind the models were given."""
+        return {
+            float(each)
+            for entry in self.entries
+            if not entry.is_model
+            for each in entry.args
+            if type(each) in (int, float)
+        }
+
+    def check(self) -> None:
+        """See whether it can be computed again.
+
+        Raises:
+            CannotReplay: it cannot, and why.
+        """
+        if self._place is None:
+            raise CannotReplay("the loss was computed by something that torch does not show")
+        if any(tensor._version != version for entry in self.entries for tensor, version in entry.versions):
+            raise CannotReplay("the batch was changed in place after the model had seen it")
+        for entry in self.entries:
+            if changes_in_place(entry.call) and isinstance(entry.args[0], Tensor):
+                raise CannotReplay(f"{entry.name} changes a tensor in place that was there before")
+            if not entry.is_model and any(tensor.grad_fn is not None for tensor in _given(entry)):
+                raise CannotReplay(f"{entry.name} was given something that torch does not show how it was computed")
+
+    def replay(
+        self, others: Mapping[str, Tensor] | None = None, *, on_entry: Callable[[Entry], None] | None = None
+    ) -> tuple[Tensor, Any]:
+        """Compute the loss again, with its graph, from the weights as they are now.
+
+        Args:
+            others: tensors that take the place of those of the same name in `inputs` and `others`.
+            on_entry: is told each call before it is made.
+
+        Returns:
+            The loss, and what the last model returned.
+
+        Raises:
+            CannotReplay: see `check`.
+        """
+        self.check()
+        if self._random is not None:
+            torch.set_rng_state(self._random)
+        given: dict[int, Tensor] = {}
+        if others:
+            named = {**self.inputs, **self.others}
+            given = {id(tensor): others[name] for name, tensor in named.items() if name in others}
+        made: list[list[Tensor]] = []
+        output: Any = None
+
+        def value(thing: Tensor | Ref) -> Tensor:
+            if isinstance(thing, Ref):
+                return made[thing.entry][thing.place]
+            found = given.get(id(thing), thing)
+            return found.detach() if found.grad_fn is not None else found
+
+        for entry in self.entries:
+            args, kwargs = swapped(entry.args, value), swapped(entry.kwargs, value)
+            if on_entry is not None:
+                on_entry(entry)
+            result = entry.again(args, kwargs)
+            if changes_in_place(entry.call) and not isinstance(result, Tensor):
+                result = args[0]
+            made.append(list(tensors_within(result)))
+            if entry.is_model:
+                output = result
+        assert self._place is not None
+        return made[self._place.entry][self._place.place], output
+
+    def _outside(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        if self._parts is None:
+            self._parts = {}, {}
+            seen: set[int] = set()
+            for entry in self.entries:
+                part = self._parts[0 if entry.is_model else 1]
+                for tensor in _given(entry):
+                    if id(tensor) not in seen and not (tensor.is_leaf and tensor.requires_grad):
+                        seen.add(id(tensor))
+                        part[_free(f"{entry.name}.{len(part)}" if entry.is_model else entry.name, part)] = tensor
+        return self._parts
+
+
+def _given(entry: Entry) -> list[Tensor]:
+    """The tensors from outside among an entry's arguments."""
+    return list(tensors_within((entry.args, entry.kwargs)))
+
+
+def _free(name: str, taken: Mapping[str, Any]) -> str:
+    number = 2
+    free = name
+    while free in taken:
+        free, number = f"{name} ({number})", number + 1
+    return free

@@ -1,0 +1,6 @@
+"""What happened in a pass of a training that went wrong: it is computed again, and measured as the check measures."""
+
+from .examine import Examination, Subject, examine
+from .taped_objective import TapedObjective
+
+__all__ = ["Examination", "Subject", "TapedObjective", "examine"]

@@ -1,0 +1,111 @@
+"""Examines a pass: on the batch of the onset and the one before it, with the weights of now and those of the start."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from .._tap import CannotReplay, TapedPass
+from ..evidence import Evidence, Origin
+from ..measure.origin import OriginTrace
+from ..measure.undisturbed import undisturbed
+from ..preflight.gather import gather
+from ..preflight.observed import observe
+from .taped_objective import TapedObjective
+
+
+@dataclass(slots=True)
+class Examination:
+    """What was found of one pass.
+
+    Attributes:
+        evidence: everything that the check would measure; None where the pass cannot be computed again.
+        batch_before: loss and gradient norm of the batch before, with the same weights; None if it is not there.
+        problem: why something is missing, "" if nothing is.
+        seconds: what it took.
+    """
+
+    evidence: Evidence | None = None
+    batch_before: tuple[float, float] | None = None
+    problem: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Subject:
+    """What is examined: passes, and the optimizer that trains on them."""
+
+    passes: Sequence[TapedPass]
+    before: Sequence[TapedPass]
+    optimizer: Optimizer | None
+    params: Sequence[Tensor]
+    names: Sequence[str]
+    why_not: str = ""
+    say: Callable[[str], None] = field(default=lambda line: None)
+
+
+def examine(subject: Subject) -> Examination:
+    """Compute the pass that went wrong again, and measure it.
+
+    Weights, moments, buffers, gradients and random numbers are as before when it returns.
+
+    Args:
+        subject: the passes of the step, of which the worst is looked at, and what they belong to.
+    """
+    began = perf_counter()
+    found = Examination()
+    try:
+        if not subject.passes:
+            raise CannotReplay(subject.why_not or "no pass was kept")
+        with torch.enable_grad():
+            taped, objective = _worst(subject)
+            found.evidence = gather(objective, subject.optimizer, subject.say)
+            objective.verify(found.evidence.base.loss)
+            if not found.evidence.base.finite:
+                found.evidence.origin = _origin(taped, objective) or found.evidence.origin
+            found.batch_before = _before(subject)
+    except CannotReplay as error:
+        found.evidence, found.problem = None, str(error)
+    except Exception as error:  # whatever a user's model does when it is called again
+        found.evidence, found.problem = None, f"{type(error).__name__}: {error}".splitlines()[0]
+    found.seconds = perf_counter() - began
+    return found
+
+
+def _worst(subject: Subject) -> tuple[TapedPass, TapedObjective]:
+    """Of several accumulated passes, the one with the largest gradient."""
+    objectives = [(taped, TapedObjective(taped, subject.params, subject.names)) for taped in subject.passes]
+    if len(objectives) == 1:
+        return objectives[0]
+
+    def size(one: tuple[TapedPass, TapedObjective]) -> float:
+        made = observe(one[1])
+        return made.grad_norm if made.finite else math.inf
+
+    return max(objectives, key=size)
+
+
+def _before(subject: Subject) -> tuple[float, float] | None:
+    if not subject.before:
+        return None
+    try:
+        made = observe(TapedObjective(subject.before[-1], subject.params, subject.names))
+    except Exception:
+        return None
+    return made.loss, made.grad_norm
+
+
+def _origin(taped: TapedPass, objective: TapedObjective) -> Origin | None:
+    """The first operation that went wrong, with the user's line: of functions behind the model it is on the tape."""
+    current: list[Any] = []
+    with undisturbed(objective.model), OriginTrace(objective.model, lambda: current[-1]) as trace:
+        loss, _ = taped.replay(on_entry=lambda entry: current.append(entry.line))
+        trace.follow(loss)
+        if torch.isfinite(loss.detach()):
+            loss.backward()
+        return trace.origin()

@@ -1,0 +1,38 @@
+"""Which line of the user's code is running."""
+
+import sys
+from pathlib import Path
+
+import torch
+
+TORCH = str(Path(torch.__file__).parent)
+OURS = str(Path(__file__).parent.parent)
+
+FRAMES = 40
+"""Frames that are looked through."""
+
+
+def source_line() -> tuple[str, int] | None:
+    """File and number of the innermost line that is neither torch's nor ours.
+
+    Below frames of ours that come after torch's or the user's (a pass that is computed again) nothing is looked for.
+
+    Example:
+        >>> source_line() is None or source_line()[1] > 0
+        True
+    """
+    frame = sys._getframe(1)
+    left = False
+    for _ in range(FRAMES):
+        if frame is None:
+            return None
+        file = frame.f_code.co_filename
+        if file.startswith(OURS):
+            if left:
+                return None
+        elif not file.startswith((TORCH, "<")):
+            return file, frame.f_lineno
+        else:
+            left = True
+        frame = frame.f_back
+    return None
