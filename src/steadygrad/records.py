@@ -75,6 +75,20 @@ class Alarm:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A close look that an alarm has brought about.
+
+    `kind` is "examination" (the pass, computed again), "start" (the first pass, with the first weights) or "symptoms"
+    (what lay there without that).
+    """
+
+    optimizer: int
+    step: int
+    kind: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
 DRIFTS = frozenset({"loss-divergence", "sustained-growth"})
 """Detectors of a loss that has gone away from its best level, step by step, before anything was seen."""
 
@@ -119,6 +133,10 @@ class Sink(Protocol):
 
     def alarm(self, alarm: Alarm) -> None:
         """A detector fired."""
+        ...
+
+    def observation(self, observation: Observation) -> None:
+        """Something was looked at closely."""
         ...
 
     def facts(self, values: Mapping[str, Any]) -> None:

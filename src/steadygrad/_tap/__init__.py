@@ -4,9 +4,11 @@ Every hook here is guarded: an error of ours is handed to `on_error` and never r
 """
 
 from .carried import CarriedState
+from .clips import ClipTap
 from .loads import LoadTap
 from .losses import LossTap
 from .passes import PassTap
+from .quiet import is_quiet, quiet
 from .rescale import RescaleInit
 from .scaler import ScalerTap
 from .steps import Plan, StepObserver, StepTap
@@ -15,6 +17,7 @@ from .taped import CannotReplay, TapedPass
 __all__ = [
     "CannotReplay",
     "CarriedState",
+    "ClipTap",
     "LoadTap",
     "LossTap",
     "PassTap",
@@ -24,4 +27,6 @@ __all__ = [
     "StepObserver",
     "StepTap",
     "TapedPass",
+    "is_quiet",
+    "quiet",
 ]

@@ -14,6 +14,7 @@ from torch.utils.hooks import RemovableHandle
 
 from .._readback import any_nan
 from .inert import InertHook
+from .quiet import is_quiet
 
 PATIENCE = 64
 """Steps without a call of the model after which looking ends: its `forward` is not what this script calls."""
@@ -90,11 +91,11 @@ class CarriedState:
         self._handles.clear()
 
     def _pass(self, module: nn.Module, args: tuple[Any, ...]) -> None:
-        if not torch.compiler.is_compiling() and id(module) in self._modules:
+        if not is_quiet() and not torch.compiler.is_compiling() and id(module) in self._modules:
             self._depth += 1
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if torch.compiler.is_compiling():
+        if is_quiet() or torch.compiler.is_compiling():
             return None
         self._depth += 1
         if self._depth > 1:
@@ -118,7 +119,7 @@ class CarriedState:
             return None
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
-        if torch.compiler.is_compiling() or id(module) not in self._modules:
+        if is_quiet() or torch.compiler.is_compiling() or id(module) not in self._modules:
             return
         self._depth = max(0, self._depth - 1)
         if self._depth == 0:

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .quiet import is_quiet
+
 MAX_PENDING = 512
 """Backward passes remembered for one step; accumulation over more is averaged over the first of them."""
 
@@ -23,6 +25,8 @@ class LossTap:
         self._pending: list[Tensor] = []
         self._original: Callable[..., None] | None = None
         self.on_backward: Callable[[], None] | None = None
+        self.on_loss: Callable[[Tensor], None] | None = None
+        """Is told a loss that is about to be differentiated, or to be scaled for it."""
         self.scaled: tuple[Any, Tensor | None, Tensor] | None = None
         """What a gradient scaler has multiplied last: its result, the loss itself, and the factor."""
 
@@ -35,7 +39,7 @@ class LossTap:
         def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
             if isinstance(tensors, Iterator):
                 tensors = tuple(tensors)
-            if self._original is not None and not torch.compiler.is_compiling():
+            if self._original is not None and not is_quiet() and not torch.compiler.is_compiling():
                 try:
                     self._look(tensors)
                 except Exception as error:
@@ -61,6 +65,8 @@ class LossTap:
         if self.on_backward is not None:
             self.on_backward()
         several = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+        if self.on_loss is not None and self.scaled is None and len(several) == 1 and isinstance(several[0], Tensor):
+            self.on_loss(several[0])
         for tensor in several:
             if (
                 isinstance(tensor, Tensor)

@@ -14,6 +14,7 @@ from torch.utils.hooks import RemovableHandle
 
 from ..measure.overrides import leave_mode
 from .inert import InertHook
+from .quiet import is_quiet
 from .tape import Tape, tensors_within
 from .taped import TapedPass
 
@@ -46,6 +47,7 @@ class PassTap:
         self._followed: list[nn.Module] = []
         self._depth = 0
         self._tape = Tape(MOST)
+        self._ended = self._tape
         self._random: Tensor | None = None
         self._given: tuple[Any, dict[str, Any], tuple[tuple[Tensor, int], ...]] | None = None
         self._passes: deque[TapedPass] = deque(maxlen=KEPT)
@@ -72,14 +74,14 @@ class PassTap:
                 handle.remove()
         self._handles.clear()
         self._followed.clear()
-        leave_mode(self._tape)
+        self._leave_modes()
         self._passes.clear()
         self._before.clear()
 
     def conclude(self, loss: Tensor) -> None:
         """A backward pass begins at this loss: what led to it is complete."""
         began = time.perf_counter()
-        leave_mode(self._tape)
+        self._leave_modes()
         tape, random = self._tape, self._random
         if tape.entries or tape.broken:
             self._tape, self._random = Tape(MOST), None
@@ -87,11 +89,13 @@ class PassTap:
             self.why_not = tape.broken
             if not tape.broken:
                 self._passes.append(TapedPass(tape.entries, loss, tape.place_of(loss), random))
-            tape.forget()
+            tape.end()
+            self._ended = tape
         self._spent += time.perf_counter() - began
 
     def passes(self) -> list[TapedPass]:
         """Those of the step that is being made, oldest first."""
+        self._leave_modes()
         return list(self._passes)
 
     def before(self) -> list[TapedPass]:
@@ -100,18 +104,19 @@ class PassTap:
 
     def stepped(self) -> None:
         """The step is over: its passes are those of the step before from now on."""
+        self._leave_modes()
         if self._passes:
             self._before = list(self._passes)
         self._passes.clear()
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if torch.compiler.is_compiling():
+        if is_quiet() or torch.compiler.is_compiling():
             return
         self._depth += 1
         if self._depth > 1 or not torch.is_grad_enabled():
             return
         try:
-            leave_mode(self._tape)
+            self._leave_modes()
             self._given = None
             if not self._tape.entries and not self._affordable():
                 return
@@ -123,7 +128,7 @@ class PassTap:
             self._on_error(error)
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
-        if torch.compiler.is_compiling():
+        if is_quiet() or torch.compiler.is_compiling():
             return
         self._depth = max(0, self._depth - 1)
         if self._depth or self._given is None:
@@ -141,6 +146,11 @@ class PassTap:
             self._spent += time.perf_counter() - began
         except Exception as error:
             self._on_error(error)
+
+    def _leave_modes(self) -> None:
+        # `Tensor.backward` is a function of torch itself: while it runs its mode is off, and back on afterwards.
+        leave_mode(self._tape)
+        leave_mode(self._ended)
 
     def _affordable(self) -> bool:
         if self._count < FIRST:

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from ..errors import TrainingDiverged
 from .losses import LossTap
+from .quiet import is_quiet
 
 
 class ScalerTap:
@@ -36,6 +37,7 @@ class ScalerTap:
         self._on_error = on_error
         self._stepped: weakref.WeakSet[Optimizer] = weakref.WeakSet()
         self._scaler: weakref.ref[Any] | None = None
+        self._waiting = False
         self._originals: dict[str, Any] = {}
         self._wrappers: dict[str, Any] = {}
 
@@ -43,6 +45,14 @@ class ScalerTap:
     def scaler(self) -> Any:
         """The gradient scaler that was used last, if it is alive."""
         return None if self._scaler is None else self._scaler()
+
+    def multiplied(self) -> bool:
+        """Whether gradients of a scaled loss lie there that nobody has divided yet."""
+        scaler = self.scaler
+        if scaler is None or not self._waiting:
+            return False
+        stages = [state["stage"] for state in getattr(scaler, "_per_optimizer_states", {}).values()]
+        return not any(stage.name == "UNSCALED" for stage in stages)
 
     def stepped(self, optimizer: Optimizer) -> None:
         """An optimizer's step hook has fired."""
@@ -57,9 +67,17 @@ class ScalerTap:
         @functools.wraps(original_scale)
         def scale(scaler: Any, outputs: Any) -> Any:
             scaled = original_scale(scaler, outputs)
-            if self._originals and isinstance(getattr(scaler, "_scale", None), Tensor) and scaler.is_enabled():
+            if (
+                self._originals
+                and not is_quiet()
+                and isinstance(getattr(scaler, "_scale", None), Tensor)
+                and scaler.is_enabled()
+            ):
                 raw = outputs.detach() if isinstance(outputs, Tensor) else None
                 self._losses.scaled = (scaled, raw, scaler._scale)
+                self._scaler, self._waiting = weakref.ref(scaler), True
+                if isinstance(outputs, Tensor) and self._losses.on_loss is not None:
+                    self._losses.on_loss(outputs)
             return scaled
 
         @functools.wraps(original_step)
@@ -79,6 +97,7 @@ class ScalerTap:
                 except Exception as error:
                     self._on_error(error)
             self._stepped.clear()
+            self._waiting = False
             return result
 
         self._wrappers = {"scale": scale, "step": step}

@@ -75,10 +75,11 @@ class Tape(TorchFunctionMode):
         self._alive: list[Any] = []  # ids are those of living things only
         self.entries: list[Entry] = []
         self.broken = ""
+        self.ended = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
-        if not self.broken:
+        if not self.broken and not self.ended:
             self.add(func, args, kwargs or {}, output)
         return output
 
@@ -112,14 +113,15 @@ class Tape(TorchFunctionMode):
         """This pass cannot be computed again."""
         self.broken = reason
         self.entries.clear()
-        self.forget()
+        self.end()
 
     def place_of(self, tensor: Tensor) -> Ref | None:
         """Where a tensor was made."""
         return self._made.get(id(tensor))
 
-    def forget(self) -> None:
-        """Let go of everything that was computed on the way."""
+    def end(self) -> None:
+        """Write nothing more, and let go of everything that was computed on the way."""
+        self.ended = True
         self._made.clear()
         self._alive.clear()
 

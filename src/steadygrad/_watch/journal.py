@@ -14,7 +14,7 @@ import torch
 
 from ..errors import SteadygradError
 from ..guard import Incident, Raised, Ruling
-from ..records import Action, Alarm, OptimizerInfo, Sink, StepRecord, describe
+from ..records import Action, Alarm, Observation, OptimizerInfo, Sink, StepRecord, describe
 from ..store import Recorder, append_event, recording_path
 from .session import Reading, Session
 from .words import told
@@ -147,6 +147,12 @@ class Journal:
         self._incidents = [*same, told][-MOST_INCIDENTS:]
         if self._sink is not None:
             self._sink.facts({"incidents": self._incidents})
+
+    def observations(self, seen: Sequence[Observation]) -> None:
+        """What a close look has shown."""
+        for each in seen:
+            if self._sink is not None:
+                self._sink.observation(each)
 
     def stopped(self, reason: str) -> None:
         """The run is being stopped."""

@@ -25,11 +25,12 @@ from .._foreach import scale_
 from .._names import find_roots
 from .._readback import read_step
 from .._snapshot import BufferSnapshot, Room, TrainingParts
-from .._tap import LoadTap, LossTap, Plan, RescaleInit, ScalerTap, StepTap
+from .._tap import ClipTap, LoadTap, LossTap, Plan, RescaleInit, ScalerTap, StepTap, is_quiet
 from ..clip import Policy
 from ..errors import TrainingDiverged
 from ..guard import Incident, Raised, Ruling
 from ..store import MAX_OPTIMIZERS, append_event
+from .examiner import Examiner
 from .journal import Home, Journal, Pending
 from .keeper import Keeper
 from .recovery import learning_rate
@@ -98,7 +99,10 @@ class Watcher:
         self._early: weakref.WeakKeyDictionary[Optimizer, tuple[BufferSnapshot, LoadTap]] = weakref.WeakKeyDictionary()
         self.losses = LossTap(self.fail)
         self._scaler = ScalerTap(self.losses, self._left_out, self.fail)
+        self._clips = ClipTap(self._scaler, self.fail)
         self._steps = StepTap(self, self.fail)
+        self._examiner = Examiner(self._clips, self._scaler, home.say, self.fail)
+        self.losses.on_loss = self._examiner.backward
         self._lock = threading.RLock()
         self.dead = False
         self._forget()
@@ -134,6 +138,7 @@ class Watcher:
         """Put the hooks in place."""
         self.losses.install()
         self._scaler.install()
+        self._clips.install()
         self._steps.install()
         for optimizer in self._chosen or ():
             self._steps.adopt(optimizer)
@@ -145,7 +150,9 @@ class Watcher:
         self.dead = True
         self._steps.remove()
         self._scaler.remove()
+        self._clips.remove()
         self.losses.remove()
+        self._examiner.remove()
         for session in self._sessions.values():
             session.carried.disarm()
             session.loads.remove()
@@ -156,6 +163,7 @@ class Watcher:
         self.close()
         self.dead = True
         # A module holds its process group, and the threads of one that outlives the interpreter abort the process.
+        self._examiner.remove()
         self._sessions.clear()
         self._early.clear()
         self._pending.clear()
@@ -196,10 +204,13 @@ class Watcher:
 
     def built(self, optimizer: Optimizer) -> None:
         """An optimizer was made: keep the buffers of its modules, before the first forward pass touches them."""
-        if not self.acts or self.dead:
+        if self.dead:
             return
         params = [param for group in optimizer.param_groups for param in group["params"]]
         roots = self._roots(params)
+        self._examiner.passes.follow(roots)
+        if not self.acts:
+            return
         buffers = BufferSnapshot(roots)
         self._early[optimizer] = buffers, LoadTap(roots, buffers.save, self.fail)
 
@@ -218,7 +229,7 @@ class Watcher:
 
     def wants(self, optimizer: Optimizer) -> bool:
         """Whether this optimizer is watched."""
-        if self.dead or (self._others is not None and optimizer in self._others):
+        if self.dead or is_quiet() or (self._others is not None and optimizer in self._others):
             return False
         return self._chosen is None or optimizer in self._chosen
 
@@ -256,6 +267,9 @@ class Watcher:
             # Nothing is done about it: no snapshot and no rate would make it learn.
             stalled = session.stalled(reading.norms, loss)
             ruling = replace(ruling, alarms=(*ruling.alarms, *stalled)) if stalled else ruling
+        if ruling.alarms or ruling.lost:
+            stepping = optimizer if closure_loss is None else None
+            self._journal.observations(self._examiner.alarmed(session, stepping, ruling.alarms, loss, reading.norm))
         if ruling.lost:
             session.sampler.drop()
         elif not session.sharded:
@@ -296,6 +310,7 @@ class Watcher:
         session.lost_in_a_row = session.lost_in_a_row + 1 if lost else 0
         session.left_out_in_a_row = 0
         self._journal.step(pending)
+        self._examiner.stepped(session, pending.reading, 0.0 if lost else pending.ruling.coefficient)
         left_out = pending.ruling.action == "scaler-skip"
         if self.acts and (not left_out or pending.ruling.alarms):
             self._keeper.put_right(session, lost=lost or left_out)
@@ -345,6 +360,7 @@ class Watcher:
         weakref.finalize(optimizer, self._release, id(optimizer)).atexit = False
         self._count += 1
         self._journal.optimizer(session.info)
+        self._examiner.begin(session, optimizer, self._room)
         if self._count == MAX_OPTIMIZERS + 1:
             self._home.say(f"more than {MAX_OPTIMIZERS} optimizers: the others are watched, but not recorded")
         if self._count == 1:

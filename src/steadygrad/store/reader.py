@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from .._strict_json import lenient
 from ..errors import NotARun, RecordingError, RunTooNew
-from ..records import NO_GRADIENT, NOT_MEASURED, QUANTITIES, Action, Alarm, OptimizerInfo, TensorInfo
+from ..records import NO_GRADIENT, NOT_MEASURED, QUANTITIES, Action, Alarm, Observation, OptimizerInfo, TensorInfo
 from .events import Event, read_events
 from .folder import RunManifest, read_manifest
 from .schema import APPLICATION_ID, MAX_OPTIMIZERS, VERSION, row_id
@@ -147,6 +148,13 @@ class ProcessRecording:
         """Every alarm, in order."""
         rows = self._query("SELECT optimizer, step, detector, detail FROM alarms ORDER BY seq")
         return [Alarm(optimizer, step, detector, json.loads(detail)) for optimizer, step, detector, detail in rows]
+
+    def observations(self) -> list[Observation]:
+        """What was looked at closely, in order. Recordings of earlier versions have none."""
+        if not self._query("SELECT 1 FROM sqlite_master WHERE name = 'observations'"):
+            return []
+        rows = self._query("SELECT optimizer, step, kind, detail FROM observations ORDER BY seq")
+        return [Observation(optimizer, step, kind, lenient(json.loads(d))) for optimizer, step, kind, d in rows]
 
     def facts(self) -> dict[str, Any]:
         """The named facts of the process."""

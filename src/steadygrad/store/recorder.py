@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .._strict_json import strict
 from ..errors import RecordingError
-from ..records import Action, Alarm, OptimizerInfo, StepRecord
+from ..records import Action, Alarm, Observation, OptimizerInfo, StepRecord
 from .events import append_event
 from .schema import APPLICATION_ID, MAX_OPTIMIZERS, TABLES, VERSION, row_id, to_sql
 from .tiers import Tiers
@@ -109,6 +110,12 @@ class Recorder:
         row = (alarm.step, alarm.optimizer, alarm.detector, _json(alarm.detail))
         self._add("INSERT INTO alarms (step, optimizer, detector, detail) VALUES (?, ?, ?, ?)", row)
         self._incident(alarm.step)
+
+    def observation(self, observation: Observation) -> None:
+        """Something was looked at closely; written at once, for it is wanted most when the process ends next."""
+        row = (observation.step, observation.optimizer, observation.kind, json.dumps(strict(observation.detail)))
+        self._add("INSERT INTO observations (step, optimizer, kind, detail) VALUES (?, ?, ?, ?)", row)
+        self._incident(observation.step)
 
     def facts(self, values: Mapping[str, Any]) -> None:
         """Named facts of the process; written with the next flush."""

@@ -21,6 +21,7 @@ CREATE TABLE grad_norm (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE param_norm (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE update_ratio (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE actions (seq INTEGER PRIMARY KEY, step INTEGER, optimizer INTEGER, action TEXT, detail TEXT);
+CREATE TABLE observations (seq INTEGER PRIMARY KEY, step INTEGER, optimizer INTEGER, kind TEXT, detail TEXT);
 CREATE TABLE alarms (seq INTEGER PRIMARY KEY, step INTEGER, optimizer INTEGER, detector TEXT, detail TEXT);
 """
 

@@ -1,0 +1,68 @@
+"""Clips of the user's own, seen where torch's functions for it are called."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from ..measure.source_line import source_line
+from .quiet import is_quiet
+from .scaler import ScalerTap
+
+FUNCTIONS = ("clip_grad_norm_", "clip_grad_value_")
+
+
+class ClipTap:
+    """Wraps the clipping functions of `torch.nn.utils`.
+
+    Args:
+        scaler: knows whether gradients are still multiplied by a loss scale.
+        on_error: receives errors of ours.
+
+    Attributes:
+        calls: how often gradients were clipped.
+        scaled: how often while they were still multiplied.
+        last: the limit and the line of the last clip.
+    """
+
+    def __init__(self, scaler: ScalerTap, on_error: Callable[[BaseException], None]) -> None:
+        self._scaler = scaler
+        self._on_error = on_error
+        self._originals: dict[str, Any] = {}
+        self._wrappers: dict[str, Any] = {}
+        self.calls = 0
+        self.scaled = 0
+        self.last: tuple[float, tuple[str, int] | None] | None = None
+
+    def install(self) -> None:
+        """Start looking."""
+        for name in FUNCTIONS:
+            self._originals[name] = original = getattr(torch.nn.utils, name)
+            self._wrappers[name] = wrapper = self._wrapped(original)
+            setattr(torch.nn.utils, name, wrapper)
+
+    def remove(self) -> None:
+        """Stop looking."""
+        for name, original in self._originals.items():
+            if getattr(torch.nn.utils, name) is self._wrappers[name]:
+                setattr(torch.nn.utils, name, original)
+        self._originals = {}
+
+    def _wrapped(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def clip(parameters: Any, limit: float, *args: Any, **kwargs: Any) -> Any:
+            if self._originals and not is_quiet() and not torch.compiler.is_compiling():
+                try:
+                    self._see(limit)
+                except Exception as error:
+                    self._on_error(error)
+            return original(parameters, limit, *args, **kwargs)
+
+        return clip
+
+    def _see(self, limit: Any) -> None:
+        self.calls += 1
+        self.scaled += self._scaler.multiplied()
+        if isinstance(limit, (int, float)):
+            self.last = float(limit), source_line()

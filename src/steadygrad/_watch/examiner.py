@@ -1,0 +1,231 @@
+"""Looks closely when an alarm is raised: that pass is computed again, and the first one, with the first weights."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+from .._readback import read_tensor_scalar
+from .._snapshot import Room
+from .._tap import ClipTap, PassTap, ScalerTap, TapedPass, quiet
+from ..evidence import Evidence, to_plain
+from ..examination import Subject, examine
+from ..guard import Raised
+from ..records import Observation
+from . import symptoms
+from .session import Reading, Session
+
+MOST = 4
+"""Examinations of one training."""
+
+APART = 64
+"""Steps between two, but for a first alarm of what is not finite."""
+
+LOOKED_AT = 32
+"""First steps at whose backward pass it is seen whether gradients lie there already; then one in 16."""
+
+CARRIED = 8
+"""Latest such numbers that are kept."""
+
+
+class Examiner:
+    """Owns the tape, and decides what is worth a closer look.
+
+    Args:
+        clips: knows of the user's own clips.
+        scaler: knows the gradient scaler.
+        say: tells people one line.
+        on_error: receives errors of ours.
+    """
+
+    def __init__(
+        self,
+        clips: ClipTap,
+        scaler: ScalerTap,
+        say: Callable[[str], None],
+        on_error: Callable[[BaseException], None],
+    ) -> None:
+        self.passes = PassTap(on_error)
+        self._clips = clips
+        self._scaler = scaler
+        self._say = say
+        self._trainings: dict[int, _Training] = {}
+
+    def begin(self, session: Session, optimizer: Optimizer, room: Room) -> None:
+        """An optimizer is about to make its first step: keep the first pass and the first weights, if there is room."""
+        self.passes.follow(session.roots)
+        training = self._trainings[session.index] = _Training(symptoms.largest(session.params))
+        if session.sharded or not session.alone or session.step:
+            return
+        size = sum(param.numel() * param.element_size() for param in session.params)
+        if room.grant(-1 - session.index, size) < size:
+            room.grant(-1 - session.index, 0)
+            return
+        training.first = self.passes.passes()
+        training.weights = [param.detach().clone() for param in session.params]
+        training.rates = [group.get("lr") for group in optimizer.param_groups]
+
+    def backward(self, loss: Tensor) -> None:
+        """A loss is about to be differentiated."""
+        self.passes.conclude(loss)
+        for training in self._trainings.values():
+            training.look(self._is_looked_at(training.step))
+
+    def stepped(self, session: Session, reading: Reading, coefficient: float) -> None:
+        """A step is over."""
+        self.passes.stepped()
+        training = self._trainings.get(session.index)
+        if training is not None:
+            training.over(session.params, reading, coefficient)
+
+    def remove(self) -> None:
+        """Let go of everything."""
+        self.passes.remove()
+        self._trainings.clear()
+
+    def alarmed(
+        self, session: Session, optimizer: Optimizer | None, alarms: Sequence[Raised], loss: float | None, norm: float
+    ) -> list[Observation]:
+        """An alarm was raised, before the step is made; returns what was seen, if it was worth a look."""
+        training = self._trainings.get(session.index)
+        if training is None or session.sharded or not session.alone:
+            return []
+        bad = not math.isfinite(norm) or (loss is not None and not math.isfinite(loss))
+        if not training.due(session.step, bad):
+            return []
+        training.looked_at(session.step, bad)
+        names = ", ".join(sorted({raised.detector for raised in alarms})) or "a lost step"
+        self._say(f"step {session.step}: {names}: looking at it closely")
+        seen = [self._observation(session, "symptoms", self._symptoms(session, training))]
+        with quiet():
+            found = examine(self._subject(session, optimizer, self.passes.passes()))
+            detail = _plain(found.evidence, found.problem, found.seconds)
+            detail["batch_before"] = found.batch_before
+            seen.append(self._observation(session, "examination", detail))
+            if session.step and training.first and training.weights is not None and not training.start_examined:
+                training.start_examined = True
+                with _weights(session.params, training.weights), _fresh(optimizer, training.rates):
+                    found = examine(self._subject(session, optimizer, training.first, before=()))
+                seen.append(self._observation(session, "start", _plain(found.evidence, found.problem, found.seconds)))
+        return seen
+
+    def _subject(
+        self,
+        session: Session,
+        optimizer: Optimizer | None,
+        passes: Sequence[TapedPass],
+        before: Sequence[TapedPass] | None = None,
+    ) -> Subject:
+        before = self.passes.before() if before is None else before
+        return Subject(passes, before, optimizer, session.params, session.names, self.passes.why_not)
+
+    def _symptoms(self, session: Session, training: "_Training") -> dict[str, Any]:
+        scaler, optimizer = self._scaler.scaler, session.ref()
+        assert optimizer is not None
+        return {
+            "groups": symptoms.rates(optimizer),
+            "second_moment_ratio": symptoms.lag(optimizer),
+            "moments": symptoms.moments(optimizer),
+            "carried": training.carried,
+            "clips": {"calls": self._clips.calls, "scaled": self._clips.scaled, "last": self._clips.last},
+            "scale": None if scaler is None else read_tensor_scalar(getattr(scaler, "_scale", None)),
+            "backward_passes": training.backwards,
+            "weight_norm": session.sampler.weight_norm,
+        }
+
+    def _observation(self, session: Session, kind: str, detail: dict[str, Any]) -> Observation:
+        return Observation(session.index, session.step, kind, detail)
+
+    def _is_looked_at(self, step: int) -> bool:
+        return step < LOOKED_AT or step % 16 == 0
+
+
+class _Training:
+    """What is kept of one optimizer's training."""
+
+    def __init__(self, largest: list[Tensor]) -> None:
+        self._largest = largest
+        self._entry: Tensor | None = None
+        self._fresh = True
+        self._norm_before: float | None = None
+        self.first: list[TapedPass] = []
+        self.weights: list[Tensor] | None = None
+        self.rates: list[Any] = []
+        self.start_examined = False
+        self.step = 0
+        self.backwards = 0
+        self.carried: list[float] = []
+        self._examined = 0
+        self._last = -APART
+        self._bad_seen = False
+
+    def due(self, step: int, bad: bool) -> bool:
+        return self._examined < MOST and (step - self._last >= APART or (bad and not self._bad_seen))
+
+    def looked_at(self, step: int, bad: bool) -> None:
+        self._examined += 1
+        self._last = step
+        self._bad_seen = self._bad_seen or bad
+
+    def look(self, wanted: bool) -> None:
+        """A backward pass begins: do gradients lie there already?"""
+        self.backwards += 1
+        if self._fresh and wanted and self.step:
+            self._entry = symptoms.grads_lying_there(self._largest)
+        if self._fresh:
+            self.backwards, self._fresh = 1, False
+
+    def over(self, params: Sequence[Tensor], reading: Reading, coefficient: float) -> None:
+        """A step is over: compare what lay there with the gradients of the step before it."""
+        wanted = {id(param) for param in self._largest}
+        own = [norm for param, norm in zip(params, reading.norms, strict=True) if id(param) in wanted and norm >= 0]
+        if self._entry is not None and self._norm_before:
+            lay = read_tensor_scalar(self._entry) or 0.0
+            self.carried = [*self.carried, lay / self._norm_before][-CARRIED:]
+        self._norm_before = coefficient * math.sqrt(sum(float(norm) ** 2 for norm in own)) or None
+        self._entry = None
+        self._fresh = True
+        self.step += 1
+
+
+@contextmanager
+def _weights(params: Sequence[Tensor], values: Sequence[Tensor]) -> Iterator[None]:
+    """Inside, the parameters have these values. What a graph has saved of them is not told."""
+    kept = [param.detach().clone() for param in params]
+    try:
+        for param, value in zip(params, values, strict=True):
+            param.data.copy_(value)
+        yield
+    finally:
+        for param, value in zip(params, kept, strict=True):
+            param.data.copy_(value)
+
+
+@contextmanager
+def _fresh(optimizer: Optimizer | None, rates: Sequence[Any]) -> Iterator[None]:
+    """Inside, an optimizer has made no step, and has these rates."""
+    if optimizer is None:
+        yield
+        return
+    state, now = optimizer.state, [group.get("lr") for group in optimizer.param_groups]
+    optimizer.state = defaultdict(dict)
+    try:
+        _set_rates(optimizer, rates)
+        yield
+    finally:
+        optimizer.state = state
+        _set_rates(optimizer, now)
+
+
+def _set_rates(optimizer: Optimizer, rates: Sequence[Any]) -> None:
+    for group, rate in zip(optimizer.param_groups, rates, strict=False):
+        if "lr" in group:
+            group["lr"] = rate
+
+
+def _plain(evidence: Evidence | None, problem: str, seconds: float) -> dict[str, Any]:
+    return {"evidence": None if evidence is None else to_plain(evidence), "problem": problem, "seconds": seconds}

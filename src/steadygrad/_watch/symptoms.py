@@ -1,0 +1,81 @@
+"""What lies there at an alarm without computing anything again: rates, moments, clips, gradients of the step before."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from .._readback import read_step
+from ..measure import second_moment_ratio, tensor_norms
+
+MATRICES = 4
+"""Parameters, the largest, whose gradients are looked at when a backward pass begins."""
+
+
+def moments(optimizer: Optimizer) -> dict[str, dict[str, float]]:
+    """Of each kind of state that is as large as its parameter: norm, smallest value, how many are not finite."""
+    kinds: dict[str, list[Tensor]] = {}
+    for param, state in optimizer.state.items():
+        for name, value in state.items() if isinstance(state, dict) else ():
+            if isinstance(value, Tensor) and value.shape == param.shape and _is_measurable(value):
+                kinds.setdefault(name, []).append(value.detach())
+    return {name: _profile(values) for name, values in kinds.items()}
+
+
+def lag(optimizer: Optimizer) -> dict[str, float]:
+    """How far gradients are from what Adam's second moment expects: the largest ratio of a matrix, and the median."""
+    try:
+        params, ratios = second_moment_ratio(optimizer)
+    except (ValueError, KeyError, TypeError):
+        return {}
+    chosen = [ratio for param, ratio in zip(params, ratios, strict=True) if param.numel() > 1]
+    if not chosen:
+        return {}
+    numbers = sorted(read_step([], 0, 0.0, [ratio.detach() for ratio in chosen])[1])
+    return {"largest": numbers[-1], "median": numbers[len(numbers) // 2]}
+
+
+def rates(optimizer: Optimizer) -> list[dict[str, Any]]:
+    """The plain options of each group: rates, betas, momentum."""
+    return [{key: _plain(value) for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
+
+
+def grads_lying_there(params: list[Tensor]) -> Tensor | None:
+    """The norm of the gradients that some matrices have before a backward pass; None if they have none."""
+    grads = [param.grad for param in params if param.grad is not None and _is_measurable(param.grad)]
+    if not grads:
+        return None
+    with torch.no_grad():
+        parts = [torch.linalg.vector_norm(norms.float()) for _, norms in tensor_norms(grads)]
+        return torch.linalg.vector_norm(torch.stack([part.to(parts[0].device) for part in parts]))
+
+
+def largest(params: list[Tensor]) -> list[Tensor]:
+    """The parameters that are looked at."""
+    return sorted(params, key=lambda param: -param.numel())[:MATRICES]
+
+
+def _is_measurable(value: Tensor) -> bool:
+    return value.numel() > 0 and value.is_floating_point() and value.layout == torch.strided
+
+
+def _profile(values: list[Tensor]) -> dict[str, float]:
+    with torch.no_grad():
+        smallest = torch.stack([value.amin().double() for value in values])
+        bad = torch.stack([(~torch.isfinite(value)).sum().double() for value in values]).sum()
+        squares = torch.stack([torch.linalg.vector_norm(value, dtype=torch.float64).square() for value in values]).sum()
+    least, count, total = read_step([], 0, 0.0, [smallest.amin(), bad, squares])[1]
+    return {"norm": math.sqrt(total) if total >= 0 else total, "smallest": least, "nonfinite": count}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return read_step([], 0, 0.0, [value.detach().reshape(-1)[0]])[1][0] if value.numel() == 1 else None
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(each) for each in value]
+    return value if isinstance(value, (int, float, bool, str)) else None
