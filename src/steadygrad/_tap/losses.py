@@ -48,11 +48,28 @@ class LossTap:
 
         self._wrapper = backward
         torch.autograd.backward = backward
+        of_tensor = Tensor.backward
+        self._of_tensor = of_tensor
+
+        @functools.wraps(of_tensor)
+        def tensor_backward(tensor: Tensor, *args: Any, **kwargs: Any) -> None:
+            # Before torch: to it this is a function like others, after which a mode that it has taken off comes back.
+            if self._original is not None and not is_quiet() and not torch.compiler.is_compiling():
+                try:
+                    self._tell(tensor)
+                except Exception as error:
+                    self._on_error(error)
+            return of_tensor(tensor, *args, **kwargs)
+
+        self._tensor_wrapper = tensor_backward
+        Tensor.backward = tensor_backward  # type: ignore[method-assign]
 
     def remove(self) -> None:
         """Stop looking. A wrapper that somebody else has put around ours stays, and ours becomes a pass-through."""
         if self._original is not None and torch.autograd.backward is self._wrapper:
             torch.autograd.backward = self._original
+        if self._original is not None and Tensor.backward is self._tensor_wrapper:
+            Tensor.backward = self._of_tensor  # type: ignore[method-assign]
         self._original = None
         self._pending.clear()
 
@@ -65,8 +82,8 @@ class LossTap:
         if self.on_backward is not None:
             self.on_backward()
         several = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-        if self.on_loss is not None and self.scaled is None and len(several) == 1 and isinstance(several[0], Tensor):
-            self.on_loss(several[0])
+        if len(several) == 1:
+            self._tell(several[0])
         for tensor in several:
             if (
                 isinstance(tensor, Tensor)
@@ -76,6 +93,10 @@ class LossTap:
             ):
                 self._pending.append(self._unscaled(tensor).reshape(()))
         self.scaled = None
+
+    def _tell(self, loss: Any) -> None:
+        if self.on_loss is not None and self.scaled is None and isinstance(loss, Tensor):
+            self.on_loss(loss)
 
     def _unscaled(self, tensor: Tensor) -> Tensor:
         if self.scaled is None:

@@ -18,11 +18,14 @@ from .quiet import is_quiet
 from .tape import Tape, tensors_within
 from .taped import TapedPass
 
-MOST = 256
+MOST = 4096
 """Functions between model and loss; a script that makes more computes something else there."""
 
 SHARE = 0.004
 """The part of training time that taping may take."""
+
+CHEAP = 250e-6
+"""Seconds that a pass may take in any case: training that has shorter steps is over before anyone waits for it."""
 
 FIRST = 8
 """Passes that are always taped: most that goes wrong does so at once."""
@@ -39,6 +42,7 @@ class PassTap:
 
     Attributes:
         why_not: why the last pass is not on tape; "" if it is.
+        wanted: passes that are to be taped whatever they cost.
     """
 
     def __init__(self, on_error: Callable[[BaseException], None]) -> None:
@@ -53,8 +57,10 @@ class PassTap:
         self._passes: deque[TapedPass] = deque(maxlen=KEPT)
         self._before: list[TapedPass] = []
         self._count = 0
+        self._seen = 0
         self._spent = 0.0
         self._began = time.perf_counter()
+        self.wanted = 0
         self.why_not = "no pass was seen"
 
     def follow(self, roots: Sequence[nn.Module]) -> None:
@@ -91,7 +97,7 @@ class PassTap:
                 self._passes.append(TapedPass(tape.entries, loss, tape.place_of(loss), random))
             tape.end()
             self._ended = tape
-        self._spent += time.perf_counter() - began
+        self._spent += tape.spent + time.perf_counter() - began
 
     def passes(self) -> list[TapedPass]:
         """Those of the step that is being made, oldest first."""
@@ -119,6 +125,7 @@ class PassTap:
             self._leave_modes()
             self._given = None
             if not self._tape.entries and not self._affordable():
+                self.why_not = "taping every pass would have cost too much"
                 return
             if self._random is None:
                 self._random = torch.get_rng_state()
@@ -153,9 +160,11 @@ class PassTap:
         leave_mode(self._ended)
 
     def _affordable(self) -> bool:
-        if self._count < FIRST:
+        self._seen += 1
+        if self._count < FIRST or self.wanted:
+            self.wanted = max(0, self.wanted - 1)
             return True
-        return self._spent < SHARE * (time.perf_counter() - self._began)
+        return self._spent < SHARE * (time.perf_counter() - self._began) + CHEAP * self._seen
 
 
 def _may_push() -> bool:

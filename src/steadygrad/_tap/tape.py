@@ -8,6 +8,7 @@ by its place on the tape.
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, is_dataclass
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -76,11 +77,14 @@ class Tape(TorchFunctionMode):
         self.entries: list[Entry] = []
         self.broken = ""
         self.ended = False
+        self.spent = 0.0
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
         if not self.broken and not self.ended:
+            began = perf_counter()
             self.add(func, args, kwargs or {}, output)
+            self.spent += perf_counter() - began
         return output
 
     def add(

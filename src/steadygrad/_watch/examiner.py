@@ -1,6 +1,7 @@
 """Looks closely when an alarm is raised: that pass is computed again, and the first one, with the first weights."""
 
 import math
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,15 @@ MOST = 4
 
 APART = 64
 """Steps between two, but for a first alarm of what is not finite."""
+
+ARMED = 16
+"""Passes that are taped after an alarm, whatever that costs."""
+
+LATEST = 8
+"""Steps by which an alarm may be late."""
+
+WORTH_SAYING = 2.0
+"""Seconds of an examination that people notice."""
 
 LOOKED_AT = 32
 """First steps at whose backward pass it is seen whether gradients lie there already; then one in 16."""
@@ -87,6 +97,15 @@ class Examiner:
         self.passes.remove()
         self._trainings.clear()
 
+    def suspect(self, session: Session) -> None:
+        """This step is out of the ordinary; whether that is an alarm will be known some steps later."""
+        training = self._trainings.get(session.index)
+        if training is not None and self.passes.passes():
+            training.suspects = {
+                step: kept for step, kept in training.suspects.items() if step > session.step - LATEST
+            } | {session.step: (self.passes.passes(), self.passes.before())}
+            self.passes.wanted = ARMED
+
     def alarmed(
         self, session: Session, optimizer: Optimizer | None, alarms: Sequence[Raised], loss: float | None, norm: float
     ) -> list[Observation]:
@@ -98,19 +117,25 @@ class Examiner:
         if not training.due(session.step, bad):
             return []
         training.looked_at(session.step, bad)
-        names = ", ".join(sorted({raised.detector for raised in alarms})) or "a lost step"
-        self._say(f"step {session.step}: {names}: looking at it closely")
+        late = max((raised.late for raised in alarms), default=0)
+        passes, before = training.suspects.get(session.step - late, (self.passes.passes(), self.passes.before()))
+        if not passes and late == 1:
+            passes, before = self.passes.before(), []
+        self.passes.wanted = ARMED
+        began = time.perf_counter()
         seen = [self._observation(session, "symptoms", self._symptoms(session, training))]
         with quiet():
-            found = examine(self._subject(session, optimizer, self.passes.passes()))
+            found = examine(self._subject(session, optimizer, passes, before))
             detail = _plain(found.evidence, found.problem, found.seconds)
             detail["batch_before"] = found.batch_before
             seen.append(self._observation(session, "examination", detail))
             if session.step and training.first and training.weights is not None and not training.start_examined:
                 training.start_examined = True
                 with _weights(session.params, training.weights), _fresh(optimizer, training.rates):
-                    found = examine(self._subject(session, optimizer, training.first, before=()))
+                    found = examine(self._subject(session, optimizer, training.first, ()))
                 seen.append(self._observation(session, "start", _plain(found.evidence, found.problem, found.seconds)))
+        if (took := time.perf_counter() - began) > WORTH_SAYING:
+            self._say(f"step {session.step}: took {took:.0f} s to compute the pass again and see why")
         return seen
 
     def _subject(
@@ -118,9 +143,8 @@ class Examiner:
         session: Session,
         optimizer: Optimizer | None,
         passes: Sequence[TapedPass],
-        before: Sequence[TapedPass] | None = None,
+        before: Sequence[TapedPass],
     ) -> Subject:
-        before = self.passes.before() if before is None else before
         return Subject(passes, before, optimizer, session.params, session.names, self.passes.why_not)
 
     def _symptoms(self, session: Session, training: "_Training") -> dict[str, Any]:
@@ -156,6 +180,7 @@ class _Training:
         self.weights: list[Tensor] | None = None
         self.rates: list[Any] = []
         self.start_examined = False
+        self.suspects: dict[int, tuple[Sequence[TapedPass], Sequence[TapedPass]]] = {}
         self.step = 0
         self.backwards = 0
         self.carried: list[float] = []

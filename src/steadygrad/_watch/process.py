@@ -254,6 +254,8 @@ class Watcher:
             ruling = Ruling("", 1.0, (Raised("nonfinite-loss", {"loss": loss}),) if bad else ())
         else:
             ruling = session.guard.judge(measured)
+        if ruling.action in {"clip", "hold"}:
+            self._examiner.suspect(session)
         ruling = _as_carried_out(ruling, acts=acts, may_clip=may_clip, guard_scales=session.guard_scales)
         if ruling.action == "clip":
             scale_(reading.grads, ruling.coefficient)

@@ -3,8 +3,9 @@
 `verdict` names the state of a run, `summary` is the JSON object of `--json`.
 """
 
+from .diagnose import diagnose
 from .judged import JudgedRun, open_run
 from .summary import lost_run, summarize, to_json
 from .verdict import VERDICTS, Judgement, judge
 
-__all__ = ["VERDICTS", "JudgedRun", "Judgement", "judge", "lost_run", "open_run", "summarize", "to_json"]
+__all__ = ["VERDICTS", "JudgedRun", "Judgement", "diagnose", "judge", "lost_run", "open_run", "summarize", "to_json"]

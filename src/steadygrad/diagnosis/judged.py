@@ -7,6 +7,7 @@ from typing import Any
 from ..findings import Finding
 from ..store import Run
 from ..store import open_run as open_recorded
+from .diagnose import diagnose
 from .summary import summarize
 from .verdict import judge
 
@@ -20,8 +21,8 @@ class JudgedRun(Run):
         return judge(self).verdict
 
     def findings(self) -> tuple[Finding, ...]:
-        """The causes found, the best supported first. Rules are not part of this version: always empty."""
-        return ()
+        """The causes of what went wrong, the best supported first; none where nothing did."""
+        return diagnose(self)
 
     def summary(self) -> dict[str, Any]:
         """The object that `--json` writes, schema `steadygrad.run/1`."""

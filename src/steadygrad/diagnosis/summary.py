@@ -11,6 +11,8 @@ from .._strict_json import strict
 from ..records import Action
 from ..store import ProcessRecording, Run
 from ..store.folder import SCHEMA
+from .diagnose import cases_of, of_case, ranked
+from .first_nonfinite import first_nonfinite
 from .verdict import judge, signal_name
 
 MAX_LISTED = 1_000
@@ -27,6 +29,8 @@ def summarize(run: Run) -> dict[str, Any]:
         The object of schema `steadygrad.run/1`; floats in it may be NaN or infinite, see `to_json`.
     """
     judgement = judge(run)
+    cases = cases_of(run)
+    findings = ranked([finding for case in cases for finding in of_case(case)])
     recording = run.main
     facts = recording.facts() if recording else {}
     # Of several ranks the first speaks for all: they act alike. A second watch in one process speaks for itself.
@@ -44,8 +48,8 @@ def summarize(run: Run) -> dict[str, Any]:
         "verdict": judgement.verdict,
         "reason": judgement.reason,
         "first_alarm_step": judgement.first_alarm_step,
-        "findings": [],
-        "first_nonfinite": facts.get("first_nonfinite"),
+        "findings": [asdict(finding) for finding in findings],
+        "first_nonfinite": first_nonfinite(recording, cases) if recording else None,
         "actions": [_action(action) for action in actions[:MAX_LISTED]],
         "action_counts": _counts(action.action for action in actions),
         "alarms": [asdict(alarm) for alarm in alarms[:MAX_LISTED]],

@@ -12,10 +12,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from .._readback import any_nan, any_nonfinite, any_positive_infinity, read_tensor_scalar
 from ..evidence import Origin
-from .focus import MASKED
 from .forward_trace import UNSEEN, tensors_of
 from .overrides import MASKING, OpeningMode
 from .source_line import source_line
+
+MASK = -1e30
+"""What is below is a mask: -inf, or the lowest number of a type."""
 
 SAMPLES = 8
 """Samples that are named."""
@@ -205,6 +207,6 @@ def _origin(op: str, place: _Place, phase: str, bad: Tensor) -> Origin:
 
 def _largest(tensors: list[Tensor]) -> Tensor | None:
     """The largest absolute value; what is far below zero is a mask."""
-    seen = [tensor.detach() for tensor in tensors if tensor.numel()]
-    sizes = [torch.where(tensor > MASKED, tensor.abs(), 0.0).max().float() for tensor in seen]
+    seen = [tensor.detach().double() for tensor in tensors if tensor.numel()]
+    sizes = [torch.where(tensor <= MASK, 0.0, tensor.abs()).max() for tensor in seen]
     return torch.stack(sizes).max() if sizes else None

@@ -1,5 +1,6 @@
 """A few real steps of the user's optimizer on the one batch, and everything put back."""
 
+import copy
 import math
 from time import perf_counter
 from typing import Any
@@ -40,32 +41,39 @@ def rehearse(
         seconds: no step is begun later than this, once there were a few.
     """
     model = objective.model
-    params = [param for group in optimizer.param_groups for param in group["params"]]
-    parts = TrainingParts(params, optimizer, [model])
+    replica = _replica(optimizer)
+    parts = TrainingParts([param for group in replica.param_groups for param in group["params"]], replica, [model])
     snapshot = TrainingSnapshot()
-    rates = [(group, group["lr"]) for group in optimizer.param_groups if "lr" in group]
-    states = set(optimizer.state)
     snapshot.take(0, parts)
     began = perf_counter()
     losses: list[float] = []
     try:
         with undisturbed(model):
-            for group, rate in rates:
-                group["lr"] = rate * factor
+            for group in replica.param_groups:
+                if "lr" in group:
+                    group["lr"] = group["lr"] * factor
             for step in range(steps):
                 if step >= FEWEST and perf_counter() - began > seconds:
                     break
-                losses.append(_step(objective, optimizer, batch))
+                losses.append(_step(objective, replica, batch))
                 if not math.isfinite(losses[-1]):
                     break
             losses.append(_read(objective(batch)))
     finally:
-        for group, rate in rates:
-            group["lr"] = rate
         snapshot.restore_(parts)
-        for param in set(optimizer.state) - states:
-            del optimizer.state[param]
     return Rehearsal(factor, tuple(losses))
+
+
+def _replica(optimizer: Optimizer) -> Optimizer:
+    """An optimizer of its own that steps the same parameters: what it counts, and where, only its author knows."""
+    params = [param for group in optimizer.param_groups for param in group["params"]]
+    # Not by deepcopy of the whole: what torch lets an optimizer take along is its groups and its state.
+    replica = object.__new__(type(optimizer))
+    known = {id(param): param for param in params}
+    replica.__dict__.update(copy.deepcopy(optimizer.__dict__, {**known, id(optimizer): replica}))
+    for hooks in ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks"):
+        getattr(replica, hooks, {}).clear()
+    return replica
 
 
 def _step(objective: Objective, optimizer: Optimizer, batch: Any) -> float:

@@ -1,0 +1,178 @@
+"""A recorded run as the rules of diagnosis see it: what was measured before, at and after its onset."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..evidence import Evidence, from_plain
+from ..findings import Finding, Measurement
+from ..records import Alarm, Observation
+from ..store import ProcessRecording
+from ..store.reader import Steps
+
+SCAR = 0.4
+"""Confidence in what is seen at the onset alone and was not there at the start: it may be what the fault has left."""
+
+ALIKE = 3
+"""Steps after which weights may no longer be taken for those of the start."""
+
+HISTORY = 64
+"""Steps before the onset that say what is usual."""
+
+FIRST, ONSET = "first pass", "onset"
+"""Where a finding was made."""
+
+Rule = Callable[[Evidence], Iterator[Finding | Measurement]]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One pass that was computed again. `batch_before` is loss and gradient norm of the batch before, same weights."""
+
+    step: int
+    evidence: Evidence
+    batch_before: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One optimizer of a run that raised alarms.
+
+    Attributes:
+        alarms: in order; at least one.
+        start: the first pass, with the first weights.
+        looks: passes at alarms, the first one first.
+        symptoms: what lay there at alarms, the first one first.
+        problems: why a pass could not be computed again.
+    """
+
+    recording: ProcessRecording
+    optimizer: int
+    alarms: tuple[Alarm, ...]
+    start: Evidence | None = None
+    looks: tuple[Look, ...] = ()
+    symptoms: tuple[Mapping[str, Any], ...] = ()
+    problems: tuple[str, ...] = ()
+    _found: dict[Any, list[Finding]] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def onset(self) -> int:
+        """The step of the first alarm."""
+        return min(alarm.step for alarm in self.alarms)
+
+    @property
+    def detectors(self) -> frozenset[str]:
+        """Which detectors have raised alarms."""
+        return frozenset(alarm.detector for alarm in self.alarms)
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the run was seen to learn nothing, and nothing else was."""
+        return self.detectors == {"stalled"}
+
+    @cached_property
+    def steps(self) -> Steps:
+        """The steps of this optimizer."""
+        return self.recording.steps(self.optimizer)
+
+    @property
+    def first(self) -> Look | None:
+        """The first pass that could be computed again."""
+        return self.looks[0] if self.looks else None
+
+    @property
+    def broken(self) -> Look | None:
+        """The first one that is not finite."""
+        return next((look for look in self.looks if not look.evidence.base.finite), None)
+
+    def before(self, column: str) -> np.ndarray:
+        """The finite values of a column of the steps shortly before the onset."""
+        steps = self.steps
+        chosen = (steps.step < self.onset) & (steps.step >= self.onset - HISTORY)
+        values = getattr(steps, column)[chosen]
+        return values[np.isfinite(values)]
+
+    def at_start(self, rule: Rule, cause: str) -> list[Finding]:
+        """What a rule of the check finds in the first pass."""
+        return [] if self.start is None else self.ask(rule, cause, self.start, FIRST)
+
+    def at_onset(self, rule: Rule, cause: str) -> list[Finding]:
+        """What it finds in the first pass after an alarm, or in the first that is not finite."""
+        for look in (self.first, self.broken):
+            found = [] if look is None else self.ask(rule, cause, look.evidence, ONSET)
+            if found:
+                return found
+        return []
+
+    def static(self, rule: Rule, cause: str) -> Iterator[Finding]:
+        """What a rule finds of a fault that is there from the start."""
+        found = self.at_start(rule, cause)
+        if found:
+            yield from found
+        elif self.start is None:
+            first = self.first
+            certainty = 1.0 if first is not None and first.step <= ALIKE else 2 * SCAR
+            yield from (weighed(each, certainty) for each in self.at_onset(rule, cause))
+        else:
+            yield from (weighed(each, SCAR) for each in self.at_onset(rule, cause))
+
+    def ask(self, rule: Rule, cause: str, evidence: Evidence, seen_in: str) -> list[Finding]:
+        """What a rule of the check finds in one pass, about one cause."""
+        key = rule, id(evidence)
+        if key not in self._found:
+            self._found[key] = [each for each in rule(evidence) if isinstance(each, Finding)]
+        return [
+            replace(each, step=self.onset, evidence={**each.evidence, "seen_in": seen_in})
+            for each in self._found[key]
+            if each.cause == cause
+        ]
+
+
+def weighed(finding: Finding, factor: float) -> Finding:
+    """The same finding, believed more or less."""
+    return replace(finding, confidence=max(0.0, min(0.99, finding.confidence * factor)))
+
+
+def case_of(recording: ProcessRecording, optimizer: int, alarms: Sequence[Alarm]) -> Case:
+    """Put together what a recording has of one optimizer."""
+    seen = [each for each in recording.observations() if each.optimizer == optimizer]
+    starts = [found for each in seen if each.kind == "start" and (found := _evidence(each)) is not None]
+    looks = [(each, found) for each in seen if each.kind == "examination" and (found := _evidence(each)) is not None]
+    looked = tuple(Look(each.step, found, _pair(each.detail.get("batch_before"))) for each, found in looks)
+    if not starts and looked and looked[0].step == 0:
+        starts = [looked[0].evidence]
+    return Case(
+        recording,
+        optimizer,
+        tuple(alarms),
+        starts[0] if starts else None,
+        looked,
+        tuple(each.detail for each in seen if each.kind == "symptoms"),
+        tuple(str(each.detail["problem"]) for each in seen if each.detail.get("problem")),
+    )
+
+
+def _evidence(observation: Observation) -> Evidence | None:
+    values = observation.detail.get("evidence")
+    try:
+        return None if values is None else from_plain(values)
+    except ValueError:
+        return None
+
+
+def _pair(value: Any) -> tuple[float, float] | None:
+    return None if value is None else (float(value[0]), float(value[1]))
+
+
+def usual(values: np.ndarray) -> float | None:
+    """The median; None of nothing."""
+    return float(np.median(values)) if len(values) else None
+
+
+def nats(ratio: float) -> float:
+    """The logarithm of a ratio, finite."""
+    return math.log(min(max(ratio, 1e-300), 1e300)) if not math.isnan(ratio) else 0.0

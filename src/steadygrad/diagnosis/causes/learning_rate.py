@@ -1,0 +1,58 @@
+"""The step is beyond the stability limit.
+
+Along the sharpest direction of the loss a step of length lr overshoots once sharpness times lr exceeds 2 (for Adam, the
+preconditioned form): the loss swings with growing amplitude.
+
+Seen in: sharpness against the limit of the optimizer, and a few real steps on one batch, which make its loss worse at
+this rate and better at a tenth of it; with the first weights, or with those of the onset where it was raised later.
+
+Reference: Cohen et al., "Gradient descent on neural networks typically occurs at the edge of stability", 2021.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ...findings import Finding
+from ...rules.learning_rate import learning_rate as rule
+from ..case import Case, weighed
+
+CAUSE = "learning-rate"
+
+JUMP = 3.0
+"""How far above every harmless rate before it a rate must be to be called a jump."""
+
+
+def learning_rate(case: Case) -> Iterator[Finding]:
+    """By sharpness and steps, at the start and at the onset; by a rate that had just been raised."""
+    at_start = case.at_start(rule, CAUSE)
+    at_onset = case.at_onset(rule, CAUSE)
+    jump = _jump(case)
+    if at_start:
+        yield from at_start
+    elif at_onset:
+        raised = jump is not None and jump[0] > JUMP
+        yield from (weighed(each, 1.0 if raised or case.start is None else 0.8) for each in at_onset)
+    if jump is not None and jump[0] > JUMP and not at_start and not at_onset:
+        factor, rate, before = jump
+        yield Finding(
+            CAUSE,
+            0.7,
+            f"optimizer {case.optimizer}",
+            f"the learning rate had risen to {rate:.3g}, {factor:.3g} times the highest one that had done no harm",
+            {"lr": rate, "highest_before": before},
+            ("lower-learning-rate", "warm-up", "clip-global-norm"),
+            case.onset,
+        )
+
+
+def _jump(case: Case) -> tuple[float, float, float] | None:
+    """By what factor the rate at the onset is above those of the steps before it, but for the last few."""
+    steps = case.steps
+    known = np.isfinite(steps.lr) & (steps.lr > 0)
+    at = steps.lr[known & (steps.step <= case.onset) & (steps.step >= case.onset - 4)]
+    before = steps.lr[known & (steps.step < case.onset - 4)]
+    if not len(at) or len(before) < 8:
+        return None
+    rate, highest = float(at.max()), float(before.max())
+    return rate / highest, rate, highest

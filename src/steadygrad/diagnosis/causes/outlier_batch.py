@@ -1,0 +1,115 @@
+"""A rare batch or sample out of scale in otherwise healthy training.
+
+One broken record among a million gives a gradient thousands of times the usual one. The batches before and after it are
+fine with the same weights.
+
+Seen in: the gradient of the batch against that of the batch before it, computed with the same weights, and against the
+history of the run; which input or target is out of scale.
+
+Reference: Qian et al., "Understanding gradient clipping in incremental gradient methods", 2021.
+"""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from ...evidence import Evidence, TensorProfile
+from ...findings import Finding
+from ..case import Case, nats, usual
+
+CAUSE = "outlier-batch"
+
+APART = math.log(8.0)
+"""Nats between the gradients of two batches with the same weights beyond which they are not of one kind."""
+
+WEIGHTS = 0.5
+"""Share of that which the weights may have brought about since."""
+
+LARGER = 8.0
+"""How many times larger than in the first batch an input or target must be to be named."""
+
+REMEDIES = ("clip-global-norm", "drop-outlier-samples", "winsorise-features")
+
+
+def outlier_batch(case: Case) -> Iterator[Finding]:
+    """By its neighbours."""
+    found = next(_by_the_batch_before(case), None) or next(_by_the_history(case), None)
+    if found is not None:
+        yield found
+
+
+def _by_the_batch_before(case: Case) -> Iterator[Finding]:
+    """The same weights, another batch."""
+    history = usual(case.before("grad_norm"))
+    for look in case.looks:
+        if look.batch_before is None or not math.isfinite(look.batch_before[1]) or look.batch_before[1] <= 0:
+            continue
+        base = look.evidence.base
+        norm = base.grad_norm if base.finite else math.inf
+        batch = nats(norm / look.batch_before[1])
+        drift = nats(look.batch_before[1] / history) if history else 0.0
+        named = _named(case.start, look.evidence)
+        if batch > APART and drift < WEIGHTS * batch and (named is not None or base.finite):
+            where, words = named or ("batch", "")
+            yield Finding(
+                CAUSE,
+                0.95 if named else 0.85,
+                where,
+                f"the gradient of this batch is {_times(norm / look.batch_before[1])} that of the batch before it with "
+                f"the same weights{words}",
+                {"grad_norm": norm, "grad_norm_of_the_batch_before": look.batch_before[1], "usual_grad_norm": history},
+                REMEDIES,
+                case.onset,
+            )
+
+
+def _by_the_history(case: Case) -> Iterator[Finding]:
+    """One step out of scale between others that are not; what the pass itself was is not known any more."""
+    steps = case.steps
+    before = case.before("grad_norm")
+    level = usual(before)
+    if level is None or len(before) < 8 or level <= 0:
+        return
+    near = (steps.step >= case.onset - 2) & (steps.step <= case.onset + 1)
+    norms = np.where(np.isnan(steps.grad_norm), np.inf, steps.grad_norm)
+    if not near.any():
+        return
+    place = int(np.flatnonzero(near)[np.argmax(norms[near])])
+    top = float(norms[place])
+    after = norms[place + 3 : place + 20]
+    batch = nats(top / level)
+    if batch > 2 * APART and len(after) >= 8 and float(np.median(after)) < 4 * level:
+        yield Finding(
+            CAUSE,
+            0.8,
+            "batch",
+            f"the gradient of step {int(steps.step[place])} is {_times(top / level)} the usual one, and those before "
+            "and after it are not",
+            {"grad_norm": top, "usual_grad_norm": level},
+            REMEDIES,
+            case.onset,
+        )
+
+
+def _named(start: Evidence | None, now: Evidence) -> tuple[str, str] | None:
+    """The input or target that is out of scale against the first batch."""
+    if start is None:
+        return None
+    usual_ones = {each.name: each for each in (*start.inputs, *start.targets)}
+    worst: tuple[float, TensorProfile, TensorProfile] | None = None
+    for each in (*now.inputs, *now.targets):
+        other = usual_ones.get(each.name)
+        if other is None or not other.absmax > 0:
+            continue
+        ratio = each.absmax / other.absmax
+        if ratio > LARGER and (worst is None or ratio > worst[0]):
+            worst = ratio, each, other
+    if worst is None:
+        return None
+    ratio, each, other = worst
+    return each.name, f"; the largest number of {each.name} is {each.absmax:.3g}, in the first batch {other.absmax:.3g}"
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.3g} times" if math.isfinite(ratio) else "without bound against"

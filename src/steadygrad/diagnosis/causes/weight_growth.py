@@ -1,0 +1,54 @@
+"""Weights or logits drift up, nothing holds them.
+
+Without decay, normalisation or a penalty on logits, weights may grow for thousands of steps while the loss looks fine,
+until activations leave the range in which anything is stable.
+
+Seen in: the norm of the weights from the first steps to the onset, sample by sample.
+
+Reference: Chowdhery et al., "PaLM: Scaling language modeling with pathways", 2022 (z-loss).
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ...findings import Finding
+from ..case import Case, nats
+
+CAUSE = "weight-growth"
+
+GROWTH = 3.0
+"""Factor by which the weights must have grown."""
+
+STEADY = 0.35
+"""Share of that growth that a single stretch between samples may have: what jumps does not drift."""
+
+
+def weight_growth(case: Case) -> Iterator[Finding]:
+    """By the sampled norms of the weights."""
+    steps, norms = case.recording.vectors("param_norm", case.optimizer, last=case.onset + 1)
+    if len(steps) < 5:
+        return
+    sizes = np.where(norms < 0, 0.0, norms).astype(float)
+    sizes = sizes[:, (norms >= 0).all(0)]
+    if not sizes.shape[1] or not np.isfinite(sizes).all():
+        return
+    total = np.sqrt((sizes**2).sum(1))
+    if not total[0] > 0 or total[-1] / total[0] < GROWTH:
+        return
+    logs = np.log(total)
+    longest = float(np.diff(logs).max() / (logs[-1] - logs[0]))
+    if longest > STEADY:
+        return
+    tensors = case.recording.optimizers()[case.optimizer].tensors
+    place = int(np.argmax(sizes[-1] - sizes[0]))
+    yield Finding(
+        CAUSE,
+        min(0.85, 0.6 + 0.1 * nats(total[-1] / total[0] / GROWTH)),
+        tensors[place].name if place < len(tensors) else "weights",
+        f"the weights have grown {total[-1] / total[0]:.3g} times from step {int(steps[0])} to {int(steps[-1])}, "
+        "little by little: nothing holds them",
+        {"growth": float(total[-1] / total[0]), "largest_share_of_one_stretch": longest},
+        ("decoupled-weight-decay", "z-loss", "normalisation"),
+        case.onset,
+    )

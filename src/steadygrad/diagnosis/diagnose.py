@@ -1,0 +1,79 @@
+"""From a recorded run to its causes, ranked."""
+
+from ..findings import Finding
+from ..store import Run
+from .case import FIRST, ONSET, Case, case_of, weighed
+from .causes import CAUSES
+
+SCALES = frozenset({"init-gain", "input-scale", "loss-scale", "recurrent-gain", "attention-logits", "half-overflow"})
+"""Causes that make any learning rate look too large."""
+
+STRUCTURAL = frozenset({"missing-zero-grad", "nonfinite-data", "corrupt-state", "clip-before-unscale"})
+"""Causes that are seen themselves, not by what they do: what else is seen beside them, they have done."""
+
+VANISHING = frozenset({"vanishing-depth", "vanishing-recurrent", "dead-units", "saturation", "symmetric-init"})
+"""Causes of learning nothing."""
+
+SURE = 0.7
+"""Confidence from which a cause explains others."""
+
+EXPLAINED = 0.5
+"""Factor on the confidence of what another cause explains."""
+
+LEAST = 0.15
+"""Confidence below which nothing is said."""
+
+
+def diagnose(run: Run) -> tuple[Finding, ...]:
+    """The causes of what went wrong in a run, best supported first; none for a run without an alarm.
+
+    Args:
+        run: a recorded run, ended or not.
+    """
+    return ranked([each for case in cases_of(run) for each in of_case(case)])
+
+
+def cases_of(run: Run) -> list[Case]:
+    """One for each optimizer that has raised an alarm."""
+    recording = run.main
+    if recording is None:
+        return []
+    alarms = recording.alarms()
+    optimizers = sorted({alarm.optimizer for alarm in alarms})
+    return [case_of(recording, one, [alarm for alarm in alarms if alarm.optimizer == one]) for one in optimizers]
+
+
+def of_case(case: Case) -> list[Finding]:
+    """What every rule says of one optimizer, weighed against what the others say."""
+    said = [each for cause in CAUSES for each in cause(case)]
+    return _explained(_fitting(case, said))
+
+
+def ranked(findings: list[Finding]) -> tuple[Finding, ...]:
+    """Each cause once, at its best, the most certain first."""
+    best: dict[str, Finding] = {}
+    for each in findings:
+        if each.confidence >= LEAST and (each.cause not in best or best[each.cause].confidence < each.confidence):
+            best[each.cause] = each
+    return tuple(sorted(best.values(), key=lambda each: -each.confidence))
+
+
+def _fitting(case: Case, findings: list[Finding]) -> list[Finding]:
+    """A run that explodes does not do so because gradients vanish, and one that stalls not because they explode."""
+    if case.stalled:
+        return [each if each.cause in VANISHING | STRUCTURAL else weighed(each, 0.8) for each in findings]
+    return [weighed(each, EXPLAINED) if each.cause in VANISHING else each for each in findings]
+
+
+def _explained(findings: list[Finding]) -> list[Finding]:
+    """What is seen itself explains the rest; so does what was there from the start, and scales explain rates."""
+    sure = [each for each in findings if each.confidence >= SURE]
+    structural = any(each.cause in STRUCTURAL for each in sure)
+    from_the_start = {each.cause for each in sure if each.evidence.get("seen_in") == FIRST}
+    kept = []
+    for each in findings:
+        by_structure = structural and each.cause not in STRUCTURAL
+        by_scale = each.cause == "learning-rate" and bool(from_the_start & SCALES)
+        is_scar = each.evidence.get("seen_in") == ONSET and each.cause in SCALES and bool(from_the_start - {each.cause})
+        kept.append(weighed(each, EXPLAINED) if by_structure or by_scale or is_scar else each)
+    return kept
