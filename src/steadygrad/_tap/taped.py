@@ -62,6 +62,10 @@ class TapedPass:
         Raises:
             CannotReplay: it cannot, and why.
         """
+        with torch._C.DisableTorchFunction():
+            self._check()
+
+    def _check(self) -> None:
         if self._place is None:
             raise CannotReplay("the loss was computed by something that torch does not show")
         if any(tensor._version != version for entry in self.entries for tensor, version in entry.versions):

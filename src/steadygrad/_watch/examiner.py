@@ -107,9 +107,20 @@ class Examiner:
             self.passes.wanted = ARMED
 
     def alarmed(
-        self, session: Session, optimizer: Optimizer | None, alarms: Sequence[Raised], loss: float | None, norm: float
+        self,
+        session: Session,
+        optimizer: Optimizer,
+        alarms: Sequence[Raised],
+        loss: float | None,
+        norm: float,
+        *,
+        inside: bool,
     ) -> list[Observation]:
-        """An alarm was raised, before the step is made; returns what was seen, if it was worth a look."""
+        """An alarm was raised, before the step is made (or `inside` it, in its closure).
+
+        Returns:
+            What was seen, if it was worth a look.
+        """
         training = self._trainings.get(session.index)
         if training is None or session.sharded or not session.alone:
             return []
@@ -118,21 +129,24 @@ class Examiner:
             return []
         training.looked_at(session.step, bad)
         late = max((raised.late for raised in alarms), default=0)
-        passes, before = training.suspects.get(session.step - late, (self.passes.passes(), self.passes.before()))
+        now = self.passes.passes(), self.passes.before()
+        passes, before = training.suspects.get(session.step - late, now)
         if not passes and late == 1:
             passes, before = self.passes.before(), []
         self.passes.wanted = ARMED
         began = time.perf_counter()
         seen = [self._observation(session, "symptoms", self._symptoms(session, training))]
         with quiet():
-            found = examine(self._subject(session, optimizer, passes, before))
+            found = examine(
+                self._subject(session, None if inside else optimizer, passes, before, as_then=passes is now[0])
+            )
             detail = _plain(found.evidence, found.problem, found.seconds)
             detail["batch_before"] = found.batch_before
             seen.append(self._observation(session, "examination", detail))
             if session.step and training.first and training.weights is not None and not training.start_examined:
                 training.start_examined = True
                 with _weights(session.params, training.weights), _fresh(optimizer, training.rates):
-                    found = examine(self._subject(session, optimizer, training.first, ()))
+                    found = examine(self._subject(session, optimizer, training.first, (), as_then=True))
                 seen.append(self._observation(session, "start", _plain(found.evidence, found.problem, found.seconds)))
         if (took := time.perf_counter() - began) > WORTH_SAYING:
             self._say(f"step {session.step}: took {took:.0f} s to compute the pass again and see why")
@@ -144,8 +158,10 @@ class Examiner:
         optimizer: Optimizer | None,
         passes: Sequence[TapedPass],
         before: Sequence[TapedPass],
+        *,
+        as_then: bool,
     ) -> Subject:
-        return Subject(passes, before, optimizer, session.params, session.names, self.passes.why_not)
+        return Subject(passes, before, optimizer, session.params, session.names, self.passes.why_not, as_then)
 
     def _symptoms(self, session: Session, training: "_Training") -> dict[str, Any]:
         scaler, optimizer = self._scaler.scaler, session.ref()

@@ -270,8 +270,11 @@ class Watcher:
             stalled = session.stalled(reading.norms, loss)
             ruling = replace(ruling, alarms=(*ruling.alarms, *stalled)) if stalled else ruling
         if ruling.alarms or ruling.lost:
-            stepping = optimizer if closure_loss is None else None
-            self._journal.observations(self._examiner.alarmed(session, stepping, ruling.alarms, loss, reading.norm))
+            self._journal.observations(
+                self._examiner.alarmed(
+                    session, optimizer, ruling.alarms, loss, reading.norm, inside=closure_loss is not None
+                )
+            )
         if ruling.lost:
             session.sampler.drop()
         elif not session.sharded:

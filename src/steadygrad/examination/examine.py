@@ -38,7 +38,10 @@ class Examination:
 
 @dataclass(slots=True)
 class Subject:
-    """What is examined: passes, and the optimizer that trains on them."""
+    """What is examined: passes, and the optimizer that trains on them.
+
+    `weights_as_then` says that the weights are those of the passes: then the loss must come out again.
+    """
 
     passes: Sequence[TapedPass]
     before: Sequence[TapedPass]
@@ -46,6 +49,7 @@ class Subject:
     params: Sequence[Tensor]
     names: Sequence[str]
     why_not: str = ""
+    weights_as_then: bool = True
     say: Callable[[str], None] = field(default=lambda line: None)
 
 
@@ -64,8 +68,9 @@ def examine(subject: Subject) -> Examination:
             raise CannotReplay(subject.why_not or "no pass was kept")
         with torch.enable_grad():
             taped, objective = _worst(subject)
+            if subject.weights_as_then:
+                objective.verify()
             found.evidence = gather(objective, subject.optimizer, subject.say)
-            objective.verify(found.evidence.base.loss)
             if not found.evidence.base.finite:
                 found.evidence.origin = _origin(taped, objective) or found.evidence.origin
             found.batch_before = _before(subject)
@@ -103,7 +108,7 @@ def _before(subject: Subject) -> tuple[float, float] | None:
 def _origin(taped: TapedPass, objective: TapedObjective) -> Origin | None:
     """The first operation that went wrong, with the user's line: of functions behind the model it is on the tape."""
     current: list[Any] = []
-    with undisturbed(objective.model), OriginTrace(objective.model, lambda: current[-1]) as trace:
+    with undisturbed(objective.model), OriginTrace(objective.model, lambda: current[-1] if current else None) as trace:
         loss, _ = taped.replay(on_entry=lambda entry: current.append(entry.line))
         trace.follow(loss)
         if torch.isfinite(loss.detach()):

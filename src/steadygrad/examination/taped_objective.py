@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from .._readback import read_tensor_scalar
 from .._tap import CannotReplay, TapedPass
 from ..measure.objective import Objective
+from ..measure.undisturbed import undisturbed
 
 SAME = 1e-3
 """By how much, of its size, a loss may differ when it is computed again: kernels may add in another order."""
@@ -53,14 +54,16 @@ class TapedObjective(Objective):
         """A batch of these."""
         return inputs, target
 
-    def verify(self, loss: float) -> None:
-        """See that the loss of the pass came out again.
+    def verify(self) -> None:
+        """See that the loss of the pass comes out again.
 
         Raises:
-            CannotReplay: it did not.
+            CannotReplay: it does not.
         """
+        with undisturbed(self.model):
+            loss = read_tensor_scalar(self().detach())
         was = read_tensor_scalar(self._taped.loss)
-        if was is None or math.isfinite(was) != math.isfinite(loss):
+        if was is None or loss is None or math.isfinite(was) != math.isfinite(loss):
             raise CannotReplay(f"computed again the loss is {loss:.4g}, it was {was}")
         if math.isfinite(loss) and abs(loss - was) > SAME * max(abs(loss), abs(was)):
             raise CannotReplay(f"computed again the loss is {loss:.6g}, it was {was:.6g}: the pass is not repeatable")

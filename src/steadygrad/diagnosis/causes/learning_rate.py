@@ -19,6 +19,12 @@ from ..case import Case, weighed
 
 CAUSE = "learning-rate"
 
+FAR = 4.0
+"""Ratio of sharpness to its limit that no training at the edge of stability reaches by itself."""
+
+RAISED = 2.0
+"""Factor from which a rate is called raised."""
+
 JUMP = 3.0
 """How far above every harmless rate before it a rate must be to be called a jump."""
 
@@ -28,12 +34,15 @@ def learning_rate(case: Case) -> Iterator[Finding]:
     at_start = case.at_start(rule, CAUSE)
     at_onset = case.at_onset(rule, CAUSE)
     jump = _jump(case)
+    crossed = _crossed(case)
     if at_start:
         yield from at_start
     elif at_onset:
         raised = jump is not None and jump[0] > JUMP
         yield from (weighed(each, 1.0 if raised or case.start is None else 0.8) for each in at_onset)
-    if jump is not None and jump[0] > JUMP and not at_start and not at_onset:
+    elif crossed is not None:
+        yield crossed
+    if jump is not None and jump[0] > JUMP and not (at_start or at_onset or crossed):
         factor, rate, before = jump
         yield Finding(
             CAUSE,
@@ -44,6 +53,27 @@ def learning_rate(case: Case) -> Iterator[Finding]:
             ("lower-learning-rate", "warm-up", "clip-global-norm"),
             case.onset,
         )
+
+
+def _crossed(case: Case) -> Finding | None:
+    """Sharpness that was bearable at the first rate, and is far beyond the limit at the one of the onset."""
+    first, look = case.start, case.first
+    if first is None or first.edge is None or look is None or look.evidence.edge is None:
+        return None
+    before, now = first.edge, look.evidence.edge
+    if not now.ratio > FAR or not before.ratio < 1.0:
+        return None
+    raised = now.lr / before.lr if before.lr else 1.0
+    return Finding(
+        CAUSE,
+        0.85 if raised > RAISED else 0.55,
+        f"optimizer {case.optimizer}",
+        f"sharpness is {now.ratio:.3g} times what {now.formula} bears at a rate of {now.lr:.3g}; with the first "
+        f"weights and rate of {before.lr:.3g} it was {before.ratio:.3g} times",
+        {"sharpness_ratio": now.ratio, "lr": now.lr, "first_lr": before.lr, "first_sharpness_ratio": before.ratio},
+        ("lower-learning-rate", "warm-up", "clip-global-norm"),
+        case.onset,
+    )
 
 
 def _jump(case: Case) -> tuple[float, float, float] | None:
