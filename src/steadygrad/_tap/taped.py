@@ -25,6 +25,7 @@ class TapedPass:
 
     def __init__(self, entries: Sequence[Entry], loss: Tensor, place: Ref | None, random: Tensor | None) -> None:
         self.loss = loss.detach()
+        self._has_graph = loss.requires_grad
         self.entries = entries
         self._place = place
         self._random = random
@@ -118,7 +119,10 @@ class TapedPass:
             if entry.is_model:
                 output = result
         assert self._place is not None
-        return made[self._place.entry][self._place.place], output
+        loss = made[self._place.entry][self._place.place]
+        if self._has_graph and not loss.requires_grad and torch.is_grad_enabled():
+            raise CannotReplay("the loss was differentiated by a function of the user's own")
+        return loss, output
 
     def _outside(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         if self._parts is None:

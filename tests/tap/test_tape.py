@@ -1,0 +1,355 @@
+"""A pass is kept by reference and computed again: the same loss, bit for bit, and the same gradients."""
+
+import copy
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
+
+from steadygrad._tap import CannotReplay, PassTap
+from steadygrad.measure.undisturbed import undisturbed
+
+
+def raising(error):
+    raise error
+
+
+@pytest.fixture
+def tap():
+    tap = PassTap(raising)
+    yield tap
+    tap.remove()
+    assert not _get_current_function_mode_stack()
+
+
+class Classifier(nn.Module):
+    def __init__(self, returns=lambda logits: logits):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.5))
+        self.head = nn.Linear(16, 3)
+        self.returns = returns
+
+    def forward(self, x):
+        return self.returns(self.head(self.body(x)))
+
+
+class Output:
+    def __init__(self, logits):
+        self.logits = logits
+
+
+class Tagger(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.LSTM(6, 8, batch_first=True)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x, state=None, lengths=None):
+        if lengths is not None:
+            x = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        out, state = self.rnn(x, state)
+        if lengths is not None:
+            out, _ = pad_packed_sequence(out, batch_first=True)
+        return self.head(out), state
+
+
+X, Y = torch.randn(8, 6), torch.randint(0, 3, (8,))
+SEQUENCE, TAGS = torch.randn(4, 5, 6), torch.randint(0, 3, (4, 5))
+
+
+def plain(model):
+    return F.cross_entropy(model(X), Y)
+
+
+def by_hand(model):
+    logits = model(X)
+    shares = logits.log_softmax(-1)
+    return -shares[torch.arange(8), Y].mean() + 1e-3 * sum(p.square().sum() for p in model.parameters())
+
+
+def in_place(model):
+    logits = model(X)
+    scores = logits * 1.0
+    scores.masked_fill_(torch.eye(8, 3) > 0, -1e9)
+    scores[0] = 0.0
+    scores += 1.0
+    return F.cross_entropy(scores, Y)
+
+
+def noisy(model):
+    logits = model(X)
+    return F.mse_loss(logits + torch.randn_like(logits), F.one_hot(Y, 3).float())
+
+
+def carried(model):
+    state, total = None, 0.0
+    for part in SEQUENCE.split(2, dim=1):
+        logits, state = model(part, state)
+        state = tuple(each.detach() for each in state)
+        total = total + logits.square().mean()
+    return total
+
+
+def packed(model):
+    logits, _ = model(SEQUENCE, lengths=torch.tensor([5, 3, 4, 2]))
+    return F.cross_entropy(logits.transpose(1, 2), TAGS)
+
+
+def reduced(model):
+    with torch.autocast("cpu", torch.bfloat16):
+        return F.cross_entropy(model(X), Y)
+
+
+def without_gradient(model):
+    logits = model(X)
+    with torch.no_grad():
+        weight = logits.softmax(-1).max(-1).values
+    return (weight * F.cross_entropy(logits, Y, reduction="none")).mean()
+
+
+PASSES = {
+    "plain": (Classifier, plain),
+    "by hand": (Classifier, by_hand),
+    "in place": (Classifier, in_place),
+    "noise behind the model": (Classifier, noisy),
+    "dict": (lambda: Classifier(lambda logits: {"logits": logits}), lambda m: F.cross_entropy(m(X)["logits"], Y)),
+    "object": (lambda: Classifier(Output), lambda m: F.cross_entropy(m(X).logits, Y)),
+    "tuple": (lambda: Classifier(lambda logits: (None, [logits])), lambda m: F.cross_entropy(m(X)[1][0], Y)),
+    "state": (Tagger, carried),
+    "packed": (Tagger, packed),
+    "autocast": (Classifier, reduced),
+    "no_grad inside": (Classifier, without_gradient),
+}
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_the_same_loss_and_the_same_gradients(name, tap):
+    torch.manual_seed(0)
+    make, compute = PASSES[name]
+    model = make()
+    tap.follow([model])
+    for _ in range(3):
+        loss = compute(model)
+        tap.conclude(loss)
+        model.zero_grad()
+        loss.backward()
+        grads = [param.grad.clone() for param in model.parameters()]
+        (taped,) = tap.passes()
+        with undisturbed(model):
+            again, _ = taped.replay()
+            again.backward()
+            assert torch.equal(again, loss)
+            assert all(torch.equal(param.grad, grad) for param, grad in zip(model.parameters(), grads, strict=True))
+        tap.stepped()
+
+
+def test_taping_changes_no_bit_of_the_training(tap):
+    def train(follow):
+        torch.manual_seed(0)
+        model = Classifier()
+        follow(model)
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        losses = []
+        for _ in range(20):
+            loss = by_hand(model)
+            tap.conclude(loss)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            tap.stepped()
+            losses.append(loss.detach())
+        return torch.stack(losses), torch.get_rng_state()
+
+    bare, watched = train(lambda model: None), train(lambda model: tap.follow([model]))
+    assert all(torch.equal(one, other) for one, other in zip(bare, watched, strict=True))
+
+
+def test_several_models_and_what_comes_from_outside(tap):
+    torch.manual_seed(0)
+    encoder, decoder = nn.Linear(6, 4), nn.Linear(4, 6)
+    tap.follow([encoder, decoder])
+    target = X.clone()
+    loss = F.mse_loss(decoder(torch.tanh(encoder(X))), target)
+    tap.conclude(loss)
+    (taped,) = tap.passes()
+    assert taped.roots == [encoder, decoder]
+    assert [tensor is X for tensor in taped.inputs.values()] == [True]
+    assert [tensor is target for tensor in taped.others.values()] == [True]
+    name, other = next(iter(taped.inputs)), next(iter(taped.others))
+    with undisturbed(encoder):
+        changed, _ = taped.replay({name: 2 * X, other: torch.zeros_like(X)})
+    assert torch.equal(changed, F.mse_loss(decoder(torch.tanh(encoder(2 * X))), torch.zeros_like(X)))
+
+
+class Square(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, grad):
+        return 2 * ctx.saved_tensors[0] * grad
+
+
+ELSEWHERE = nn.Linear(6, 3)(X).sum()
+
+
+@pytest.mark.parametrize(
+    ("compute", "words"),
+    [
+        (lambda model: Square.apply(model(X)).mean(), "a function of the user's own"),
+        (lambda model: torch.func.vmap(lambda row: row.square())(model(X)).mean(), "torch does not show|torch.func"),
+        (lambda model: model(X).sum() * 0 + ELSEWHERE, "torch does not show how it was computed"),
+        (lambda model: (model(X).sum(), ELSEWHERE)[1], "torch does not show"),
+    ],
+)
+def test_what_cannot_be_computed_again_says_why(compute, words, tap):
+    model = nn.Linear(6, 3)
+    tap.follow([model])
+    tap.conclude(compute(model))
+    passes = tap.passes()
+    if not passes:
+        assert re.search(words, tap.why_not)
+        return
+    with pytest.raises(CannotReplay, match=words):
+        passes[0].replay()
+
+
+def test_a_batch_that_was_edited_since_is_not_taken_for_the_one_that_was(tap):
+    model = nn.Linear(6, 3)
+    tap.follow([model])
+    x = X.clone()
+    loss = F.cross_entropy(model(x), Y)
+    tap.conclude(loss)
+    x.zero_()
+    with pytest.raises(CannotReplay, match="changed in place"):
+        tap.passes()[0].replay()
+
+
+def test_evaluation_is_not_taped_and_no_mode_stays(tap):
+    model = nn.Linear(6, 3)
+    tap.follow([model])
+    with torch.no_grad():
+        model(X)
+    assert not _get_current_function_mode_stack()
+    loss = model(X).sum()
+    assert len(_get_current_function_mode_stack()) == 1
+    tap.conclude(loss)
+    assert not _get_current_function_mode_stack()
+
+
+class Counting(TorchFunctionMode):
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        self.calls += 1
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_mode_of_the_users_own_stays_on_top_and_leaves_as_it_came(tap):
+    model = nn.Linear(6, 3)
+    tap.follow([model])
+    with Counting() as mode:
+        out = model(X)  # not taped: ours would be taken off in place of the user's
+        assert _get_current_function_mode_stack() == [mode]
+    assert not _get_current_function_mode_stack()
+    tap.conclude(out.sum())
+    out = model(X)
+    with Counting() as mode:
+        loss = out.sum()
+        assert _get_current_function_mode_stack()[-1] is mode
+    assert mode.calls == 1
+    tap.conclude(loss)
+    assert tap.passes()[-1].replay()[0].shape == ()
+
+
+def test_a_copy_of_a_followed_model_is_followed_by_nobody(tap):
+    model = nn.Linear(6, 3)
+    tap.follow([model])
+    copy.deepcopy(model)(X)
+    assert not _get_current_function_mode_stack()
+
+
+def test_a_model_that_raises_leaves_nothing_behind(tap):
+    class Refuses(nn.Linear):
+        def forward(self, x):
+            if x.shape[0] == 1:
+                raise ValueError("one sample")
+            return super().forward(x)
+
+    model = Refuses(6, 3)
+    tap.follow([model])
+    with pytest.raises(ValueError, match="one sample"):
+        model(X[:1])
+    loss = model(X).sum()
+    tap.conclude(loss)
+    assert torch.equal(tap.passes()[0].replay()[0], loss)
+
+
+def test_memory_of_what_was_computed_on_the_way_is_not_kept(tap):
+    import weakref
+
+    model = nn.Linear(6, 3)
+    tap.follow([model])
+    logits = model(X)
+    loss = logits.square().mean()
+    seen = weakref.ref(logits)
+    tap.conclude(loss)
+    loss.backward()
+    del logits, loss
+    assert seen() is None
+
+
+def test_what_a_loss_reads_of_numpy_is_a_constant(tap):
+    model = nn.Linear(6, 3)
+    tap.follow([model])
+    out = model(X)
+    scale = float(np.abs(out.detach().numpy()).max())
+    loss = (out / scale).square().mean()
+    tap.conclude(loss)
+    assert torch.equal(tap.passes()[0].replay()[0], loss)
+
+
+COMPILED = """
+import torch
+from torch import nn
+from steadygrad._tap import PassTap
+
+graphs = []
+
+def backend(module, inputs):
+    graphs.append(module)
+    return module.forward
+
+def raising(error):
+    raise error
+
+tap, x = PassTap(raising), torch.randn(8, 6)
+compiled, eager = torch.compile(nn.Linear(6, 3), backend=backend), nn.Linear(6, 3)
+measure = torch.compile(lambda out: out.square().mean(), backend=backend)
+tap.follow([compiled, eager])
+for model, reduce in ((compiled, torch.mean), (eager, measure)):
+    for _ in range(3):
+        loss = reduce(model(x))
+        tap.conclude(loss)
+        loss.backward()
+    tap.stepped()
+    print(len(graphs), len(tap.passes()), len(tap.before()))
+"""
+
+
+def test_what_is_compiled_is_not_followed_and_not_compiled_again():
+    """In a process of its own: what it has compiled once, a process remembers."""
+    ran = subprocess.run([sys.executable, "-W", "ignore", "-c", COMPILED], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.split() == ["1", "0", "0", "2", "0", "0"]
