@@ -61,6 +61,7 @@ class PassTap:
         self._spent = 0.0
         self._began = time.perf_counter()
         self.wanted = 0
+        self._modules_own_all = True
         self.why_not = "no pass was seen"
 
     def follow(self, roots: Sequence[nn.Module]) -> None:
@@ -72,6 +73,11 @@ class PassTap:
                     root.register_forward_pre_hook(InertHook(self._enter), with_kwargs=True),
                     root.register_forward_hook(InertHook(self._leave), always_call=True),
                 ]
+
+    def follow_functions(self) -> None:
+        """There are parameters that no module owns: the functions that use them are looked at from step to step."""
+        self._modules_own_all = False
+        self._begin_functions()
 
     def remove(self) -> None:
         """Let go of the modules and of everything kept."""
@@ -114,6 +120,15 @@ class PassTap:
         if self._passes:
             self._before = list(self._passes)
         self._passes.clear()
+        if not self._modules_own_all:
+            self._begin_functions()
+
+    def _begin_functions(self) -> None:
+        if not self._affordable() or not _may_push():
+            self.why_not = "taping every pass would have cost too much"
+            return
+        self._tape, self._random = Tape(MOST), torch.get_rng_state()
+        _push_mode(self._tape)
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if is_quiet() or torch.compiler.is_compiling():
@@ -122,8 +137,11 @@ class PassTap:
         if self._depth > 1 or not torch.is_grad_enabled():
             return
         try:
-            self._leave_modes()
+            if self._modules_own_all:
+                self._leave_modes()
             self._given = None
+            if not self._modules_own_all:
+                return  # the functions inside are on the tape
             if not self._tape.entries and not self._affordable():
                 self.why_not = "taping every pass would have cost too much"
                 return

@@ -71,8 +71,9 @@ class TapedPass:
             raise CannotReplay("the loss was computed by something that torch does not show")
         if any(tensor._version != version for entry in self.entries for tensor, version in entry.versions):
             raise CannotReplay("the batch was changed in place after the model had seen it")
+        used = {id(tensor) for entry in self.entries if not _changes_outside(entry) for tensor in _given(entry)}
         for entry in self.entries:
-            if changes_in_place(entry.call) and isinstance(entry.args[0], Tensor):
+            if _changes_outside(entry) and id(entry.args[0]) in used:
                 raise CannotReplay(f"{entry.name} changes a tensor in place that was there before")
             if not entry.is_model and any(tensor.grad_fn is not None for tensor in _given(entry)):
                 raise CannotReplay(f"{entry.name} was given something that torch does not show how it was computed")
@@ -112,6 +113,9 @@ class TapedPass:
             args, kwargs = swapped(entry.args, value), swapped(entry.kwargs, value)
             if on_entry is not None:
                 on_entry(entry)
+            if _changes_outside(entry):  # of no use to the loss: gradients that are set to zero
+                made.append([])
+                continue
             result = entry.again(args, kwargs)
             if changes_in_place(entry.call) and not isinstance(result, Tensor):
                 result = args[0]
@@ -125,16 +129,50 @@ class TapedPass:
         return loss, output
 
     def _outside(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        if self._parts is None:
-            self._parts = {}, {}
-            seen: set[int] = set()
-            for entry in self.entries:
-                part = self._parts[0 if entry.is_model else 1]
-                for tensor in _given(entry):
-                    if id(tensor) not in seen and not (tensor.is_leaf and tensor.requires_grad):
-                        seen.add(id(tensor))
-                        part[_free(f"{entry.name}.{len(part)}" if entry.is_model else entry.name, part)] = tensor
+        """Inputs meet parameters, or a model; what meets results of those is a target, a mask or a constant."""
+        if self._parts is not None:
+            return self._parts
+        self._parts = {}, {}
+        seen: set[int] = set()
+        feeding: list[list[tuple[str, Tensor]]] = []  # of each entry that no parameter has had a part in
+        computed: list[bool] = []
+        for entry in self.entries:
+            given = [(entry.name, each) for each in _given(entry) if not _is_parameter(each)]
+            refs = _references(entry)
+            waiting = given + [pair for ref in refs for pair in feeding[ref.entry]]
+            meets = any(_is_parameter(each) for each in _given(entry))
+            computed.append(entry.is_model or meets or any(computed[ref.entry] for ref in refs))
+            feeding.append([] if computed[-1] else waiting)
+            if not computed[-1]:
+                continue
+            part = self._parts[0 if entry.is_model or meets else 1]
+            for name, tensor in waiting:
+                if id(tensor) not in seen:
+                    seen.add(id(tensor))
+                    part[_free(f"{name}.{len(part)}" if entry.is_model else name, part)] = tensor
         return self._parts
+
+
+def _is_parameter(tensor: Tensor) -> bool:
+    return tensor.is_leaf and tensor.requires_grad
+
+
+def _references(entry: Entry) -> list[Ref]:
+    """What an entry was given of the results of others."""
+    found: list[Ref] = []
+
+    def keep(thing: Any) -> Any:
+        if isinstance(thing, Ref):
+            found.append(thing)
+        return thing
+
+    swapped((entry.args, entry.kwargs), keep, 5)
+    return found
+
+
+def _changes_outside(entry: Entry) -> bool:
+    """Whether a call changes a tensor in place that was there before the pass."""
+    return changes_in_place(entry.call) and isinstance(entry.args[0], Tensor)
 
 
 def _given(entry: Entry) -> list[Tensor]:

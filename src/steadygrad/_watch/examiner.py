@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from .._readback import read_tensor_scalar
@@ -64,6 +64,13 @@ class Examiner:
         self._scaler = scaler
         self._say = say
         self._trainings: dict[int, _Training] = {}
+
+    def built(self, params: Sequence[Tensor], roots: Sequence[nn.Module]) -> None:
+        """An optimizer was made: lie in wait for the first pass."""
+        self.passes.follow(roots)
+        owned = {id(param) for root in roots for param in root.parameters()}
+        if not any(id(param) in owned for param in params):
+            self.passes.follow_functions()
 
     def begin(self, session: Session, optimizer: Optimizer, room: Room) -> None:
         """An optimizer is about to make its first step: keep the first pass and the first weights, if there is room."""

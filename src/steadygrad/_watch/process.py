@@ -208,7 +208,7 @@ class Watcher:
             return
         params = [param for group in optimizer.param_groups for param in group["params"]]
         roots = self._roots(params)
-        self._examiner.passes.follow(roots)
+        self._examiner.built(params, roots)
         if not self.acts:
             return
         buffers = BufferSnapshot(roots)

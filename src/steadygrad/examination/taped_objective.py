@@ -70,30 +70,34 @@ class TapedObjective(Objective):
 
 
 class _Several(nn.Module):
-    """Models of one training side by side, under the names that the script has for them."""
+    """Models and loose parameters of one training side by side, under the names that the script has for them."""
 
-    def __init__(self, parts: Mapping[str, nn.Module]) -> None:
+    def __init__(self, parts: Mapping[str, nn.Module], loose: Mapping[str, Tensor]) -> None:
         super().__init__()
         for name, part in parts.items():
             self.add_module(name, part)
+        for name, param in loose.items():
+            self._parameters[name] = param  # type: ignore[assignment]  (names such as "weights[2]")
 
 
 def as_one(roots: Sequence[nn.Module], params: Sequence[Tensor], names: Sequence[str]) -> nn.Module:
-    """One module that owns all of the roots' parameters, by the names that they have.
+    """One module that owns all parameters of a training, by the names that they have.
 
     Args:
         roots: the models.
-        params: parameters with known names.
-        names: of the parameters, such as "encoder.rnn.weight".
+        params: the parameters that the optimizer trains.
+        names: theirs, such as "encoder.rnn.weight".
     """
-    if len(roots) == 1:
+    owned = {id(param) for root in roots for param in root.parameters()}
+    loose = {name: param for name, param in zip(names, params, strict=True) if id(param) not in owned}
+    if len(roots) == 1 and not loose:
         return roots[0]
     known = {id(param): name for param, name in zip(params, names, strict=True)}
     parts: dict[str, nn.Module] = {}
     for place, root in enumerate(roots):
         name = _prefix(root, known) or f"{type(root).__name__}{place}"
         parts[name if name not in parts else f"{name}{place}"] = root
-    return _Several(parts)
+    return _Several(parts, loose)
 
 
 def _prefix(root: nn.Module, known: Mapping[int, str]) -> str:
