@@ -19,6 +19,10 @@ GRADIENT_WITHIN = (1e-4, 100.0)
 layers with ReLU, which learn, shrink it to a hundredth."""
 
 
+VANISHING = frozenset({"vanishing-depth", "vanishing-recurrent", "dead-units", "saturation", "symmetric-init"})
+"""Causes of learning nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A cause with what speaks for it. `cause` is a permanent kebab-case id; `confidence` lies between 0 and 1.

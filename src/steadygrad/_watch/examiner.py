@@ -15,8 +15,13 @@ from .._snapshot import Room
 from .._tap import ClipTap, PassTap, ScalerTap, TapedPass, quiet
 from ..evidence import Evidence, to_plain
 from ..examination import Subject, examine
+from ..findings import VANISHING, Finding
 from ..guard import Raised
 from ..records import Observation
+from ..rules.depth import depth
+from ..rules.recurrent import recurrent
+from ..rules.symmetric import symmetric
+from ..rules.units import units
 from . import symptoms
 from .session import Reading, Session
 
@@ -159,6 +164,39 @@ class Examiner:
             self._say(f"step {session.step}: took {took:.0f} s to compute the pass again and see why")
         return seen
 
+    def idle(self, session: Session, optimizer: Optimizer, *, inside: bool) -> tuple[list[Observation], list[Raised]]:
+        """The loss does not fall: see whether a gradient that does not arrive is why.
+
+        Returns:
+            What was seen and the alarm, if it is; else nothing.
+        """
+        training = self._trainings.get(session.index)
+        if training is None or session.sharded or not session.alone or training.idle_looks >= MOST:
+            return [], []
+        training.idle_looks += 1
+        symptoms_seen = self._observation(session, "symptoms", self._symptoms(session, training))
+        if self._clips.scaled and self._clips.scaled >= self._clips.calls / 2:
+            training.looked_at(session.step, False)
+            return [symptoms_seen], [Raised("stalled", {"unreached": [], "clipped_before_unscale": self._clips.scaled})]
+        with quiet():
+            now = examine(self._subject(session, None if inside else optimizer, self.passes.passes(), [], as_then=True))
+            found, start = vanishing(now.evidence), None
+            if training.first and training.weights is not None:
+                with _weights(session.params, training.weights), _fresh(optimizer, training.rates):
+                    start = examine(self._subject(session, optimizer, training.first, (), as_then=True))
+                found = vanishing(start.evidence) or found
+        if found is None:
+            return [], []
+        seen = [
+            symptoms_seen,
+            self._observation(session, "examination", _plain(now.evidence, now.problem, now.seconds)),
+        ]
+        if start is not None:
+            training.start_examined = True
+            seen.append(self._observation(session, "start", _plain(start.evidence, start.problem, start.seconds)))
+        training.looked_at(session.step, False)
+        return seen, [Raised("stalled", {"unreached": [found.where], "cause": found.cause, "why": found.summary})]
+
     def _subject(
         self,
         session: Session,
@@ -203,6 +241,7 @@ class _Training:
         self.weights: list[Tensor] | None = None
         self.rates: list[Any] = []
         self.start_examined = False
+        self.idle_looks = 0
         self.suspects: dict[int, tuple[Sequence[TapedPass], Sequence[TapedPass]]] = {}
         self.step = 0
         self.backwards = 0
@@ -273,6 +312,15 @@ def _set_rates(optimizer: Optimizer, rates: Sequence[Any]) -> None:
     for group, rate in zip(optimizer.param_groups, rates, strict=False):
         if "lr" in group:
             group["lr"] = rate
+
+
+def vanishing(evidence: Evidence | None) -> Finding | None:
+    """What keeps the gradient from arriving, by the rules of the check."""
+    if evidence is None:
+        return None
+    said = (each for rule in (units, depth, recurrent, symmetric) for each in rule(evidence))
+    found = [each for each in said if isinstance(each, Finding) and each.cause in VANISHING]
+    return max(found, key=lambda each: each.confidence, default=None)
 
 
 def _plain(evidence: Evidence | None, problem: str, seconds: float) -> dict[str, Any]:

@@ -49,6 +49,9 @@ BURST = 0.03
 SCHEMA = "steadygrad.watch/1"
 """Of the watcher's state in a checkpoint."""
 
+SLOWLY = 0.25
+"""The part of a loss that a training has to have lost where its clips cut gradients of a scaled loss."""
+
 FACTS_EVERY = 16
 """Steps between two updates of the recorded overhead."""
 
@@ -268,6 +271,13 @@ class Watcher:
         if not reading.left_out and not session.sharded and session.guard.use_loss:
             # Nothing is done about it: no snapshot and no rate would make it learn.
             stalled = session.stalled(reading.norms, loss)
+            least = SLOWLY if self._clips.scaled else None
+            if not stalled and not ruling.alarms and session.idle(least):
+                seen, idle = self._examiner.idle(session, optimizer, inside=closure_loss is not None)
+                self._journal.observations(seen)
+                stalled = tuple(idle)
+                if idle:
+                    session.stall.told()
             ruling = replace(ruling, alarms=(*ruling.alarms, *stalled)) if stalled else ruling
         if ruling.alarms or ruling.lost:
             self._journal.observations(

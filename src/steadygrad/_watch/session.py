@@ -176,6 +176,10 @@ class Session:
         tensors = [self.info.tensors[place].name for place in unreached[:5]]
         return (Raised("stalled", {"loss": loss, "best": self.guard.level.best, "unreached": tensors}),)
 
+    def idle(self, least: float | None) -> bool:
+        """Whether the loss does not fall, at one of the steps at which that is asked."""
+        return self.stall.idle(self.guard.level) if least is None else self.stall.idle(self.guard.level, least=least)
+
     def look_at_move(self) -> None:
         """After a made step: how far it has gone; known at the next step."""
         for ratio in self.probe.after():

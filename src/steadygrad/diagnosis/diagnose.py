@@ -1,6 +1,6 @@
 """From a recorded run to its causes, ranked."""
 
-from ..findings import Finding
+from ..findings import VANISHING, Finding
 from ..store import Run
 from .case import FIRST, ONSET, Case, case_of, weighed
 from .causes import CAUSES
@@ -10,9 +10,6 @@ SCALES = frozenset({"init-gain", "input-scale", "loss-scale", "recurrent-gain", 
 
 STRUCTURAL = frozenset({"missing-zero-grad", "nonfinite-data", "corrupt-state", "clip-before-unscale"})
 """Causes that are seen themselves, not by what they do: what else is seen beside them, they have done."""
-
-VANISHING = frozenset({"vanishing-depth", "vanishing-recurrent", "dead-units", "saturation", "symmetric-init"})
-"""Causes of learning nothing."""
 
 SURE = 0.7
 """Confidence from which a cause explains others."""

@@ -61,7 +61,10 @@ def judge(run: Run) -> Judgement:
         return Judgement("healthy", f"{VERDICTS['healthy']} in {_steps(recording)}", None)
     if all(alarm.detector == "stalled" for alarm in alarms):
         tensors = ", ".join(alarms[0].detail.get("unreached", [])[:3])
-        return Judgement("stalled", f"{VERDICTS['stalled']}: no gradient reaches {tensors}", first)
+        why = alarms[0].detail.get("why") or (
+            f"no gradient reaches {tensors}" if tensors else "its steps are next to none"
+        )
+        return Judgement("stalled", f"{VERDICTS['stalled']}: {why}", first)
     alarms = [alarm for alarm in alarms if alarm.detector != "stalled"]
     for each in run.recordings:
         reason = _why_unstable(each)

@@ -24,6 +24,12 @@ UNREACHED = 1e-5
 LEARNED = 0.02
 """The part of itself by which a loss must have fallen, beside twice its noise, to have learned anything."""
 
+IDLE_FROM, IDLE_OVER = 48, 96
+"""A loss that has not fallen between these steps is worth a look; then again at every doubling."""
+
+IDLE_FELL = 0.35
+"""The part of the first loss that it may have lost by then, and still be called idle: what biases alone explain."""
+
 BIASES = 128
 """Steps after which the last bias has learned what it can without the rest: how often each answer is right."""
 
@@ -43,10 +49,12 @@ class Stall(Stateful):
         352
     """
 
-    KEPT: ClassVar[tuple[str, ...]] = ("_first", "_count", "_agreeing", "_told")
+    KEPT: ClassVar[tuple[str, ...]] = ("_start", "_first", "_early", "_count", "_agreeing", "_told")
 
     def __init__(self) -> None:
         self._first: deque[float] = deque(maxlen=8)
+        self._early: deque[float] = deque(maxlen=8)
+        self._start: list[float] = []
         self._count = 0
         self._agreeing = 0
         self._told = False
@@ -60,6 +68,27 @@ class Stall(Stateful):
         self._count += 1
         if loss is not None and BIASES - 8 < self._count <= BIASES:
             self._first.append(loss)
+        if loss is not None and len(self._start) < 8:
+            self._start.append(loss)
+        if loss is not None and IDLE_FROM - 8 < self._count <= IDLE_FROM:
+            self._early.append(loss)
+
+    def idle(self, level: LossLevel, *, least: float = LEARNED) -> bool:
+        """Whether, at one of a few steps, the loss has not fallen since the first ones by `least` of itself.
+
+        That alone is no fault: it is worth a look at what the gradient does.
+        """
+        looks = {IDLE_OVER << times for times in range(12)} | {(IDLE_OVER << times) * 4 // 3 for times in range(12)}
+        if self._told or self._count not in looks or not self._early or not self._start or not level.known:
+            return False
+        start, early, now = median(self._start), median(self._early), level.level()
+        now = level.best if now is None else now
+        fell = max(2.0 * level.noise(), least * abs(early))
+        return early - now <= fell and start - now <= IDLE_FELL * abs(start) and start != 0.0
+
+    def told(self) -> None:
+        """It has been said; once is enough."""
+        self._told = True
 
     def look(self, level: LossLevel, norms: np.ndarray, matrices: np.ndarray) -> list[int]:
         """Look at the gradients' norms.

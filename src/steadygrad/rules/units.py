@@ -27,7 +27,9 @@ ARRIVES = 1e-4
 def units(evidence: Evidence) -> Iterator[Finding | Measurement]:
     """`dead-units` and `saturation`, named by the layer before them."""
     counted = [each for each in evidence.base.activity if each.entries >= ENTRIES and not _is_prior(evidence, each)]
-    dead = max((each for each in counted if each.units > 1), key=lambda each: each.dead, default=None)
+    # A single unit that is zero in one batch says little, unless it is why no gradient arrives anywhere.
+    nothing = evidence.base.grad_norm == 0.0 and evidence.base.loss != 0.0
+    dead = max((each for each in counted if each.units > 1 or nothing), key=lambda each: each.dead, default=None)
     pinned = max(counted, key=lambda each: each.saturated, default=None)
     for worst, share, limit, words in (
         (dead, dead.dead if dead else 0.0, DEAD, "dead units"),
