@@ -19,6 +19,9 @@ GRADIENT_WITHIN = (1e-4, 100.0)
 layers with ReLU, which learn, shrink it to a hundredth."""
 
 
+SCALES = frozenset({"init-gain", "input-scale", "loss-scale", "recurrent-gain", "attention-logits", "half-overflow"})
+"""Causes that make any learning rate look too large."""
+
 VANISHING = frozenset({"vanishing-depth", "vanishing-recurrent", "dead-units", "saturation", "symmetric-init"})
 """Causes of learning nothing."""
 

@@ -3,7 +3,7 @@
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,11 +14,15 @@ from .._readback import read_tensor_scalar
 from .._snapshot import Room
 from .._tap import ClipTap, PassTap, ScalerTap, TapedPass, quiet
 from ..evidence import Evidence, to_plain
-from ..examination import Subject, examine
-from ..findings import VANISHING, Finding
+from ..examination import Examination, Subject, examine
+from ..findings import SCALES, VANISHING, Finding
 from ..guard import Raised
 from ..records import Observation
+from ..rules import Rule
+from ..rules.data import data
 from ..rules.depth import depth
+from ..rules.head import head
+from ..rules.loss_scale import loss_scale
 from ..rules.recurrent import recurrent
 from ..rules.symmetric import symmetric
 from ..rules.units import units
@@ -152,14 +156,14 @@ class Examiner:
             found = examine(
                 self._subject(session, None if inside else optimizer, passes, before, as_then=passes is now[0])
             )
-            detail = _plain(found.evidence, found.problem, found.seconds)
+            detail = _plain(found)
             detail["batch_before"] = found.batch_before
             seen.append(self._observation(session, "examination", detail))
             if session.step and training.first and training.weights is not None and not training.start_examined:
                 training.start_examined = True
                 with _weights(session.params, training.weights), _fresh(optimizer, training.rates):
                     found = examine(self._subject(session, optimizer, training.first, (), as_then=True))
-                seen.append(self._observation(session, "start", _plain(found.evidence, found.problem, found.seconds)))
+                seen.append(self._observation(session, "start", _plain(found)))
         if (took := time.perf_counter() - began) > WORTH_SAYING:
             self._say(f"step {session.step}: took {took:.0f} s to compute the pass again and see why")
         return seen
@@ -170,32 +174,60 @@ class Examiner:
         Returns:
             What was seen and the alarm, if it is; else nothing.
         """
-        training = self._trainings.get(session.index)
-        if training is None or session.sharded or not session.alone or training.idle_looks >= MOST:
+        training = self._may_look(session)
+        if training is None:
             return [], []
-        training.idle_looks += 1
-        symptoms_seen = self._observation(session, "symptoms", self._symptoms(session, training))
         if self._clips.scaled and self._clips.scaled >= self._clips.calls / 2:
             training.looked_at(session.step, False)
-            return [symptoms_seen], [Raised("stalled", {"unreached": [], "clipped_before_unscale": self._clips.scaled})]
+            seen = [self._observation(session, "symptoms", self._symptoms(session, training))]
+            return seen, [Raised("stalled", {"unreached": [], "clipped_before_unscale": self._clips.scaled})]
+        return self._look_for(session, optimizer, training, "stalled", vanishing, inside=inside)
+
+    def out_of_scale(
+        self, session: Session, optimizer: Optimizer, *, inside: bool
+    ) -> tuple[list[Observation], list[Raised]]:
+        """Gradients are far larger than weights: see whether the first pass was unsound. Returns as `idle` does."""
+        training = self._may_look(session)
+        if training is None:
+            return [], []
+        return self._look_for(session, optimizer, training, "out-of-scale", amplifying, inside=inside)
+
+    def _may_look(self, session: Session) -> "_Training | None":
+        training = self._trainings.get(session.index)
+        if training is None or session.sharded or not session.alone or training.idle_looks >= MOST:
+            return None
+        training.idle_looks += 1
+        return training
+
+    def _look_for(
+        self,
+        session: Session,
+        optimizer: Optimizer,
+        training: "_Training",
+        detector: str,
+        judge: Callable[[Evidence | None], Finding | None],
+        *,
+        inside: bool,
+    ) -> tuple[list[Observation], list[Raised]]:
+        """Examine the pass of now and the first one; an alarm only if a rule says why."""
+        start = None
         with quiet():
             now = examine(self._subject(session, None if inside else optimizer, self.passes.passes(), [], as_then=True))
-            found, start = vanishing(now.evidence), None
             if training.first and training.weights is not None:
                 with _weights(session.params, training.weights), _fresh(optimizer, training.rates):
                     start = examine(self._subject(session, optimizer, training.first, (), as_then=True))
-                found = vanishing(start.evidence) or found
+        found = (None if start is None else judge(start.evidence)) or judge(now.evidence)
         if found is None:
             return [], []
         seen = [
-            symptoms_seen,
-            self._observation(session, "examination", _plain(now.evidence, now.problem, now.seconds)),
+            self._observation(session, "symptoms", self._symptoms(session, training)),
+            self._observation(session, "examination", _plain(now)),
         ]
         if start is not None:
             training.start_examined = True
-            seen.append(self._observation(session, "start", _plain(start.evidence, start.problem, start.seconds)))
+            seen.append(self._observation(session, "start", _plain(start)))
         training.looked_at(session.step, False)
-        return seen, [Raised("stalled", {"unreached": [found.where], "cause": found.cause, "why": found.summary})]
+        return seen, [Raised(detector, {"unreached": [found.where], "cause": found.cause, "why": found.summary})]
 
     def _subject(
         self,
@@ -215,6 +247,7 @@ class Examiner:
             "groups": symptoms.rates(optimizer),
             "second_moment_ratio": symptoms.lag(optimizer),
             "moments": symptoms.moments(optimizer),
+            "variances": symptoms.variances(session.roots),
             "carried": training.carried,
             "clips": {"calls": self._clips.calls, "scaled": self._clips.scaled, "last": self._clips.last},
             "scale": None if scaler is None else read_tensor_scalar(getattr(scaler, "_scale", None)),
@@ -316,12 +349,20 @@ def _set_rates(optimizer: Optimizer, rates: Sequence[Any]) -> None:
 
 def vanishing(evidence: Evidence | None) -> Finding | None:
     """What keeps the gradient from arriving, by the rules of the check."""
-    if evidence is None:
-        return None
-    said = (each for rule in (units, depth, recurrent, symmetric) for each in rule(evidence))
-    found = [each for each in said if isinstance(each, Finding) and each.cause in VANISHING]
+    return _surest(evidence, (units, depth, recurrent, symmetric), VANISHING)
+
+
+def amplifying(evidence: Evidence | None) -> Finding | None:
+    """What makes the first gradients as large as they are, by the rules of the check."""
+    return _surest(evidence, (head, depth, recurrent, data, loss_scale), SCALES)
+
+
+def _surest(evidence: Evidence | None, rules: Sequence[Rule], causes: Set[str]) -> Finding | None:
+    said = (each for rule in rules if evidence is not None for each in rule(evidence))
+    found = [each for each in said if isinstance(each, Finding) and each.cause in causes]
     return max(found, key=lambda each: each.confidence, default=None)
 
 
-def _plain(evidence: Evidence | None, problem: str, seconds: float) -> dict[str, Any]:
-    return {"evidence": None if evidence is None else to_plain(evidence), "problem": problem, "seconds": seconds}
+def _plain(found: Examination) -> dict[str, Any]:
+    evidence = None if found.evidence is None else to_plain(found.evidence)
+    return {"evidence": evidence, "numbers": found.numbers, "problem": found.problem, "seconds": found.seconds}

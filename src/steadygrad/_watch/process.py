@@ -272,11 +272,13 @@ class Watcher:
             # Nothing is done about it: no snapshot and no rate would make it learn.
             stalled = session.stalled(reading.norms, loss)
             least = SLOWLY if self._clips.scaled else None
-            if not stalled and not ruling.alarms and session.idle(least):
-                seen, idle = self._examiner.idle(session, optimizer, inside=closure_loss is not None)
+            scale = session.out_of_scale(reading.norm)
+            if not stalled and not ruling.alarms and (scale or session.idle(least)):
+                look = self._examiner.out_of_scale if scale else self._examiner.idle
+                seen, raised = look(session, optimizer, inside=closure_loss is not None)
                 self._journal.observations(seen)
-                stalled = tuple(idle)
-                if idle:
+                stalled = tuple(raised)
+                if raised:
                     session.stall.told()
             ruling = replace(ruling, alarms=(*ruling.alarms, *stalled)) if stalled else ruling
         if ruling.alarms or ruling.lost:

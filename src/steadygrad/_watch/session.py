@@ -28,6 +28,9 @@ from .sampler import Sampler
 PROPORTIONAL = (torch.optim.SGD, torch.optim.ASGD)
 """Optimizers of torch whose update grows with the gradient."""
 
+OUT_OF_SCALE = 1e3
+"""Ratio of gradient to weights from which it is worth asking whether the first pass was sound."""
+
 PROPORTIONAL_SAMPLES = 3
 """Samples in which |dw| = lr |g| before an optimizer that torch does not ship counts as one of them."""
 
@@ -179,6 +182,11 @@ class Session:
     def idle(self, least: float | None) -> bool:
         """Whether the loss does not fall, at one of the steps at which that is asked."""
         return self.stall.idle(self.guard.level) if least is None else self.stall.idle(self.guard.level, least=least)
+
+    def out_of_scale(self, norm: float) -> bool:
+        """Whether, at one of a few steps, the gradient is still thousands of times larger than the weights."""
+        weights = self.sampler.weight_norm
+        return self.stall.is_time_to_look() and weights > 0 and norm > OUT_OF_SCALE * max(1.0, weights)
 
     def look_at_move(self) -> None:
         """After a made step: how far it has gone; known at the next step."""

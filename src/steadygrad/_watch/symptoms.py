@@ -1,11 +1,11 @@
 """What lies there at an alarm without computing anything again: rates, moments, clips, gradients of the step before."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from .._readback import read_step
@@ -23,6 +23,19 @@ def moments(optimizer: Optimizer) -> dict[str, dict[str, float]]:
             if isinstance(value, Tensor) and value.shape == param.shape and _is_measurable(value):
                 kinds.setdefault(name, []).append(value.detach())
     return {name: _profile(values) for name, values in kinds.items()}
+
+
+def variances(roots: Sequence[nn.Module]) -> dict[str, float]:
+    """The largest value of each running variance that is zero or less everywhere and is used as it is."""
+    found = {}
+    for root in roots:
+        for path, module in root.named_modules():
+            variance = getattr(module, "running_var", None)
+            if isinstance(variance, Tensor) and variance.numel() and not module.training:
+                largest = read_step([], 0, 0.0, [variance.detach().max().double()])[1][0]
+                if largest <= 0.0:
+                    found[f"{path}.running_var".lstrip(".")] = largest
+    return found
 
 
 def lag(optimizer: Optimizer) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """A recorded run as the rules of diagnosis see it: what was measured before, at and after its onset."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..evidence import Evidence, from_plain
-from ..findings import Finding, Measurement
+from ..findings import Finding
 from ..records import Alarm, Observation
+from ..rules import Rule
 from ..store import ProcessRecording
 from ..store.reader import Steps
 
@@ -26,16 +27,16 @@ HISTORY = 64
 FIRST, ONSET = "first pass", "onset"
 """Where a finding was made."""
 
-Rule = Callable[[Evidence], Iterator[Finding | Measurement]]
-
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One pass that was computed again. `batch_before` is loss and gradient norm of the batch before, same weights."""
+    """One pass that was computed again. `batch_before` is loss and gradient norm of the batch before, same weights;
+    `numbers` are the plain ones in its loss."""
 
     step: int
     evidence: Evidence
     batch_before: tuple[float, float] | None = None
+    numbers: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def case_of(recording: ProcessRecording, optimizer: int, alarms: Sequence[Alarm]
     seen = [each for each in recording.observations() if each.optimizer == optimizer]
     starts = [found for each in seen if each.kind == "start" and (found := _evidence(each)) is not None]
     looks = [(each, found) for each in seen if each.kind == "examination" and (found := _evidence(each)) is not None]
-    looked = tuple(Look(each.step, found, _pair(each.detail.get("batch_before"))) for each, found in looks)
+    looked = tuple(_look(each, found) for each, found in looks)
     if not starts and looked and looked[0].step == 0:
         starts = [looked[0].evidence]
     return Case(
@@ -154,6 +155,11 @@ def case_of(recording: ProcessRecording, optimizer: int, alarms: Sequence[Alarm]
         tuple(each.detail for each in seen if each.kind == "symptoms"),
         tuple(str(each.detail["problem"]) for each in seen if each.detail.get("problem")),
     )
+
+
+def _look(observation: Observation, evidence: Evidence) -> Look:
+    numbers = tuple(float(each) for each in observation.detail.get("numbers") or ())
+    return Look(observation.step, evidence, _pair(observation.detail.get("batch_before")), numbers)
 
 
 def _evidence(observation: Observation) -> Evidence | None:

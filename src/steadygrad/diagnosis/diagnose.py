@@ -1,12 +1,9 @@
 """From a recorded run to its causes, ranked."""
 
-from ..findings import VANISHING, Finding
+from ..findings import SCALES, VANISHING, Finding
 from ..store import Run
 from .case import FIRST, ONSET, Case, case_of, weighed
 from .causes import CAUSES
-
-SCALES = frozenset({"init-gain", "input-scale", "loss-scale", "recurrent-gain", "attention-logits", "half-overflow"})
-"""Causes that make any learning rate look too large."""
 
 STRUCTURAL = frozenset({"missing-zero-grad", "nonfinite-data", "corrupt-state", "clip-before-unscale"})
 """Causes that are seen themselves, not by what they do: what else is seen beside them, they have done."""
@@ -31,13 +28,14 @@ def diagnose(run: Run) -> tuple[Finding, ...]:
 
 
 def cases_of(run: Run) -> list[Case]:
-    """One for each optimizer that has raised an alarm."""
-    recording = run.main
-    if recording is None:
-        return []
-    alarms = recording.alarms()
-    optimizers = sorted({alarm.optimizer for alarm in alarms})
-    return [case_of(recording, one, [alarm for alarm in alarms if alarm.optimizer == one]) for one in optimizers]
+    """One for each optimizer that has raised an alarm, in any recording of the main rank."""
+    found = []
+    for recording in run.recordings:
+        if run.main is not None and recording.rank == run.main.rank:
+            alarms = recording.alarms()
+            for one in sorted({alarm.optimizer for alarm in alarms}):
+                found.append(case_of(recording, one, [alarm for alarm in alarms if alarm.optimizer == one]))
+    return found
 
 
 def of_case(case: Case) -> list[Finding]:

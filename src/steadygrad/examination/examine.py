@@ -18,6 +18,9 @@ from ..preflight.gather import gather
 from ..preflight.observed import observe
 from .taped_objective import TapedObjective
 
+MOST_NUMBERS = 32
+"""Numbers of a loss that are kept."""
+
 
 @dataclass(slots=True)
 class Examination:
@@ -26,12 +29,14 @@ class Examination:
     Attributes:
         evidence: everything that the check would measure; None where the pass cannot be computed again.
         batch_before: loss and gradient norm of the batch before, with the same weights; None if it is not there.
+        numbers: the plain numbers in the functions behind the models.
         problem: why something is missing, "" if nothing is.
         seconds: what it took.
     """
 
     evidence: Evidence | None = None
     batch_before: tuple[float, float] | None = None
+    numbers: tuple[float, ...] = ()
     problem: str = ""
     seconds: float = 0.0
 
@@ -74,6 +79,7 @@ def examine(subject: Subject) -> Examination:
             if not found.evidence.base.finite:
                 found.evidence.origin = _origin(taped, objective) or found.evidence.origin
             found.batch_before = _before(subject)
+            found.numbers = tuple(sorted(taped.numbers))[:MOST_NUMBERS]
     except CannotReplay as error:
         found.evidence, found.problem = None, str(error)
     except Exception as error:  # whatever a user's model does when it is called again

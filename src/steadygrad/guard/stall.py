@@ -30,6 +30,9 @@ IDLE_FROM, IDLE_OVER = 48, 96
 IDLE_FELL = 0.35
 """The part of the first loss that it may have lost by then, and still be called idle: what biases alone explain."""
 
+LOOK_AT = frozenset(start << times for start in (96, 128) for times in range(16))
+"""Steps at which a closer look may be taken."""
+
 BIASES = 128
 """Steps after which the last bias has learned what it can without the rest: how often each answer is right."""
 
@@ -73,13 +76,16 @@ class Stall(Stateful):
         if loss is not None and IDLE_FROM - 8 < self._count <= IDLE_FROM:
             self._early.append(loss)
 
+    def is_time_to_look(self) -> bool:
+        """Whether this is one of the few steps at which a closer look may be taken."""
+        return not self._told and self._count in LOOK_AT
+
     def idle(self, level: LossLevel, *, least: float = LEARNED) -> bool:
         """Whether, at one of a few steps, the loss has not fallen since the first ones by `least` of itself.
 
         That alone is no fault: it is worth a look at what the gradient does.
         """
-        looks = {IDLE_OVER << times for times in range(12)} | {(IDLE_OVER << times) * 4 // 3 for times in range(12)}
-        if self._told or self._count not in looks or not self._early or not self._start or not level.known:
+        if not self.is_time_to_look() or not self._early or not self._start or not level.known:
             return False
         start, early, now = median(self._start), median(self._early), level.level()
         now = level.best if now is None else now

@@ -261,7 +261,7 @@ class ForwardTrace(OpeningMode):
         self.activations.append(ActivationCall(name, source, units, entries, dead=dead_fraction(output, dim)))
 
     def _keep_saturated(self, name: str, source: int | None, output: Tensor) -> None:
-        units = output.shape[-1] if output.ndim else 1
+        units = output.shape[-1] if output.ndim > 1 else 1  # of one dimension are samples
         saturated = saturated_fraction(output, *BOUNDED[name], MARGIN)
         self.activations.append(
             ActivationCall(name, source, units, output.numel() // max(1, units), saturated=saturated)

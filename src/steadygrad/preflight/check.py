@@ -11,13 +11,10 @@ from torch.optim import Optimizer
 
 from ..evidence import Evidence
 from ..evidence.chain import profiles
-from ..findings import CheckResult, Finding, Measurement
+from ..findings import SCALES, CheckResult, Finding, Measurement
 from ..measure.objective import Objective
 from ..rules import RULES
 from .gather import gather
-
-SCALES = frozenset({"init-gain", "input-scale", "loss-scale", "recurrent-gain", "attention-logits", "half-overflow"})
-"""Causes that make any learning rate look too large."""
 
 
 def check(

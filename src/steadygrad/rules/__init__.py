@@ -1,5 +1,10 @@
 """The rules of the check, a file each: from evidence to measurements beside their limits, and to findings."""
 
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+from ..evidence import Evidence
+from ..findings import Finding, Measurement
 from .attention import attention
 from .data import data
 from .depth import depth
@@ -13,7 +18,22 @@ from .symmetric import symmetric
 from .units import units
 from .weights import weights
 
-RULES = (nonfinite, data, loss_scale, half, head, depth, weights, symmetric, units, attention, recurrent, learning_rate)
+Rule: TypeAlias = Callable[[Evidence], Iterator[Finding | Measurement]]
+
+RULES: tuple[Rule, ...] = (
+    nonfinite,
+    data,
+    loss_scale,
+    half,
+    head,
+    depth,
+    weights,
+    symmetric,
+    units,
+    attention,
+    recurrent,
+    learning_rate,
+)
 """Every rule, in the order in which their measurements are shown."""
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "Rule"]

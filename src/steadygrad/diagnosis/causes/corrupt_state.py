@@ -10,17 +10,19 @@ Reference: torch documentation, `torch.optim.Optimizer.load_state_dict`.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from ...findings import Finding
-from ..case import Case, usual
+from ..case import Case
 
 CAUSE = "corrupt-state"
 
-FAR = 100.0
-"""How many times the usual gradient a first moment is from which no gradient has made it."""
+FAR = 20.0
+"""How many times all gradients before it together a first moment is from which they have not made it."""
 
-FIRST_MOMENTS = ("exp_avg", "momentum_buffer")
+OVERFLOWS = 1e15
+"""Gradients whose squares leave float32: then it is they that have broken the moments."""
 
 SQUARES = ("exp_avg_sq", "square_avg", "sum", "max_exp_avg_sq")
 
@@ -31,31 +33,55 @@ def corrupt_state(case: Case) -> Iterator[Finding]:
     """By the state at the first alarm."""
     remedies = ("reset-moments", "reload-checkpoint")
     sound = case.first is None or case.first.evidence.base.finite
-    for name, each in case.symptoms[0].get("moments", {}).items() if case.symptoms else ():
+    seen = case.symptoms[0] if case.symptoms else {}
+    largest = _largest_gradient(case)
+    plain = not any(name in SQUARES for name in seen.get("moments", {}))  # else a momentum of what was divided by them
+    for name, each in seen.get("moments", {}).items():
         norm, least, bad = float(each["norm"]), float(each["smallest"]), float(each["nonfinite"])
-        history = usual(case.before("grad_norm"))
-        level = float(case.before("grad_norm").max()) if history else None
         words = ""
-        if bad or math.isnan(norm):
-            words = f"{name} holds {bad:.0f} numbers that are not finite"
-        elif name in SQUARES and least < 0:
+        if name in SQUARES and least < 0:
             words = f"{name} is a mean of squares and holds {least:.3g}"
-        elif name in FIRST_MOMENTS and level and norm > FAR * level:
-            words = f"{name} has norm {norm:.3g}, the largest gradient before it {level:.3g}"
-        if words and sound:
-            yield Finding(
-                CAUSE,
-                0.93,
-                name,
-                f"{words}, while the batch and its gradient are sound",
-                dict(each),
-                remedies,
-                case.onset,
-            )
+        elif sound and (bad or math.isnan(norm)) and largest < OVERFLOWS:
+            words = f"{name} holds {bad:.0f} numbers that are not finite, while the batch and its gradient are sound"
+        elif _is_first(name, plain) and 0 < largest < OVERFLOWS and norm > FAR * _longest(seen, name) * largest:
+            words = f"{name} has norm {norm:.3g}, and no gradient before it was larger than {largest:.3g}"
+        if words:
+            yield Finding(CAUSE, 0.93, name, words, dict(each), remedies, case.onset)
             return
+    for name, least in seen.get("variances", {}).items():
+        yield Finding(
+            CAUSE,
+            0.93,
+            name,
+            f"{name}, a running variance that is used, is {least:.3g} everywhere: what it divides is out of scale",
+            {"largest_variance": least},
+            ("reset-running-stats", "reload-checkpoint"),
+            case.onset,
+        )
+        return
     hit = next((alarm for alarm in case.alarms if alarm.detector in BUFFERS), None)
     if hit is not None and hit.step <= case.onset + 1 and sound:
         where = ", ".join(hit.detail.get("buffers", ())) or "buffers"
         yield Finding(
             CAUSE, 0.8, where, f"{where} are damaged while gradients are sound", dict(hit.detail), remedies, hit.step
         )
+
+
+def _is_first(name: str, plain: bool) -> bool:
+    """Whether a kind of state is made of gradients as they were."""
+    return name == "exp_avg" or (name == "momentum_buffer" and plain)
+
+
+def _largest_gradient(case: Case) -> float:
+    """The largest gradient that the moments at the first alarm can have seen."""
+    seen = case.before("grad_norm")
+    first = case.start.base.grad_norm if case.start is not None else 0.0
+    return max(float(seen.max(initial=0.0)), first if math.isfinite(first) else 0.0)
+
+
+def _longest(seen: Mapping[str, Any], name: str) -> float:
+    """What a moment may be, in gradients of the largest size: torch's momentum sums, a mean does not."""
+    if name != "momentum_buffer":
+        return 1.0
+    momentum = max((float(group.get("momentum") or 0.0) for group in seen.get("groups", ())), default=0.0)
+    return 1.0 / max(1e-3, 1.0 - momentum)

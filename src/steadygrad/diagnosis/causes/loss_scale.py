@@ -21,3 +21,24 @@ CAUSE = "loss-scale"
 def loss_scale(case: Case) -> Iterator[Finding]:
     """By the first pass with twice the samples, or with other targets."""
     yield from case.static(rule, CAUSE)
+    yield from _accumulated(case)
+
+
+def _accumulated(case: Case) -> Iterator[Finding]:
+    """Several passes a step whose losses are not divided by their number: one of them would be within the limit."""
+    passes = max((int(each.get("backward_passes", 1)) for each in case.symptoms), default=1)
+    edge = None if case.start is None else case.start.edge
+    numbers = {number for look in case.looks for number in look.numbers}
+    divided = any(abs(number * factor - 1.0) < 1e-6 for number in numbers for factor in (passes, 1 / passes))
+    if passes < 2 or edge is None or divided or not edge.ratio < 1.0 < passes * edge.ratio:
+        return
+    yield Finding(
+        CAUSE,
+        0.85,
+        "loss",
+        f"the gradients of {passes} passes are summed for each step, and their losses are not divided by {passes}: "
+        f"sharpness is {edge.ratio:.2g} of the limit for one pass, {passes * edge.ratio:.2g} for all",
+        {"passes": passes, "sharpness_ratio": edge.ratio},
+        ("divide-loss-by-accumulation-steps", "lower-learning-rate"),
+        case.onset,
+    )

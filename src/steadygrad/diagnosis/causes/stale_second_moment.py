@@ -8,7 +8,11 @@ Seen in: the root of the mean of g^2 / v, over several steps and before the loss
 Reference: Wortsman et al., "Stable and low-precision training for large-scale vision-language models", 2023.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
 
 from ...findings import Finding
 from ..case import Case, nats, usual
@@ -18,25 +22,68 @@ CAUSE = "stale-second-moment"
 LAGS = 3.0
 """Ratio from which updates are out of proportion; in sound training it is about 1."""
 
+LONG = 12.0
+"""Root mean square of an update against lr that no gradient makes of moments that keep up with it: Adam's largest is
+the root of 10 after an outlier, RMSprop's 10 at its first step."""
+
+STEPS = 10
+"""Steps after the onset in which updates still say what they were at it: every one of them is sampled."""
+
 
 def stale_second_moment(case: Case) -> Iterator[Finding]:
-    """By the second moment at the first alarm, where the gradients had been growing for some steps."""
+    """By the length of the updates, where something divides by squares; by the second moment at the first alarm."""
     if not case.symptoms:
         return
     ratio = float(case.symptoms[0].get("second_moment_ratio", {}).get("largest", 0.0) or 0.0)
+    divides = [name for name, each in case.symptoms[0].get("moments", {}).items() if _is_square(name, each)]
+    long = _longest_update(case) if divides else 0.0
     norms = case.before("grad_norm")
-    if not ratio > LAGS or len(norms) < 16:
-        return
     level, last = usual(norms[:-6]), usual(norms[-3:])
     rising = nats(last / level) if level and last else 0.0
-    betas = [group.get("betas") for group in case.symptoms[0].get("groups", ()) if group.get("betas")]
-    slow = max((float(beta[1]) for beta in betas), default=0.0)
-    yield Finding(
-        CAUSE,
-        min(0.9, 0.45 + 0.15 * max(0.0, rising) + (0.2 if slow > 0.9995 else 0.0)),
-        f"optimizer {case.optimizer}",
-        f"the gradient is {ratio:.3g} times what Adam's second moment expects: steps are that many times the rate",
-        {"second_moment_ratio": ratio, "beta2": slow, "rise_of_the_gradient": rising},
-        ("lower-beta2", "stable-adamw", "clip-global-norm"),
-        case.onset,
-    )
+    if long > LONG:
+        yield Finding(
+            CAUSE,
+            min(0.93, 0.75 + 0.05 * nats(long / LONG)),
+            divides[0],
+            f"updates have a root mean square of {long:.3g} times the learning rate: {divides[0]} does not know how "
+            "large gradients are",
+            {"update_rms_over_lr": long, "second_moment_ratio": ratio},
+            ("lower-beta2", "stable-adamw", "warm-up"),
+            case.onset,
+        )
+    elif ratio > LAGS and len(norms) >= 16:
+        yield Finding(
+            CAUSE,
+            min(0.9, 0.45 + 0.15 * max(0.0, rising)),
+            divides[0] if divides else f"optimizer {case.optimizer}",
+            f"the gradient is {ratio:.3g} times what Adam's second moment expects: steps are that many times the rate",
+            {"second_moment_ratio": ratio, "rise_of_the_gradient": rising},
+            ("lower-beta2", "stable-adamw", "clip-global-norm"),
+            case.onset,
+        )
+
+
+def _is_square(name: str, moments: Mapping[str, Any]) -> bool:
+    """Whether a kind of state is a mean of squares: never negative, and somewhere not zero."""
+    return float(moments["smallest"]) >= 0.0 and float(moments["norm"]) > 0.0 and "buffer" not in name
+
+
+def _longest_update(case: Case) -> float:
+    """The largest root mean square of a matrix' update over the learning rate, around the onset."""
+    until = case.onset + STEPS
+    steps, ratios = case.recording.vectors("update_ratio", case.optimizer, last=until)
+    before, norms = case.recording.vectors("param_norm", case.optimizer, last=until)
+    rates = dict(zip(case.steps.step.tolist(), case.steps.lr.tolist(), strict=True))
+    sizes = dict(zip(before.tolist(), norms, strict=True))
+    tensors = next(each for each in case.recording.optimizers() if each.index == case.optimizer).tensors
+    roots = np.sqrt([max(1, math.prod(each.shape)) for each in tensors])
+    matrices = np.array([len(each.shape) > 1 for each in tensors])
+    longest = 0.0
+    for step, ratio in zip(steps.tolist(), ratios, strict=True):
+        rate, size = rates.get(step), sizes.get(step)
+        if not rate or not math.isfinite(rate) or size is None or len(size) != len(roots) or len(ratio) != len(roots):
+            continue
+        known = matrices & (ratio >= 0) & (size > 0) & np.isfinite(ratio) & np.isfinite(size)
+        if known.any():
+            longest = max(longest, float((ratio[known] * size[known] / roots[known]).max()) / rate)
+    return longest
