@@ -22,6 +22,7 @@ from ..rules import Rule
 from ..rules.data import data
 from ..rules.depth import depth
 from ..rules.head import head
+from ..rules.learning_rate import learning_rate
 from ..rules.loss_scale import loss_scale
 from ..rules.recurrent import recurrent
 from ..rules.symmetric import symmetric
@@ -192,6 +193,15 @@ class Examiner:
             return [], []
         return self._look_for(session, optimizer, training, "out-of-scale", amplifying, inside=inside)
 
+    def above_start(
+        self, session: Session, optimizer: Optimizer, *, inside: bool
+    ) -> tuple[list[Observation], list[Raised]]:
+        """The loss is far above where it began: see whether rate or scale is why. Returns as `idle` does."""
+        training = self._may_look(session)
+        if training is None:
+            return [], []
+        return self._look_for(session, optimizer, training, "loss-divergence", destabilising, inside=inside)
+
     def _may_look(self, session: Session) -> "_Training | None":
         training = self._trainings.get(session.index)
         if training is None or session.sharded or not session.alone or training.idle_looks >= MOST:
@@ -355,6 +365,11 @@ def vanishing(evidence: Evidence | None) -> Finding | None:
 def amplifying(evidence: Evidence | None) -> Finding | None:
     """What makes the first gradients as large as they are, by the rules of the check."""
     return _surest(evidence, (head, depth, recurrent, data, loss_scale), SCALES)
+
+
+def destabilising(evidence: Evidence | None) -> Finding | None:
+    """What makes a loss rise, by the rules of the check."""
+    return _surest(evidence, (head, depth, recurrent, data, loss_scale, learning_rate), SCALES | {"learning-rate"})
 
 
 def _surest(evidence: Evidence | None, rules: Sequence[Rule], causes: Set[str]) -> Finding | None:

@@ -273,8 +273,15 @@ class Watcher:
             stalled = session.stalled(reading.norms, loss)
             least = SLOWLY if self._clips.scaled else None
             scale = session.out_of_scale(reading.norm)
-            if not stalled and not ruling.alarms and (scale or session.idle(least)):
-                look = self._examiner.out_of_scale if scale else self._examiner.idle
+            above = session.above_start()
+            if not stalled and not ruling.alarms and (scale or above or session.idle(least)):
+                look = (
+                    self._examiner.out_of_scale
+                    if scale
+                    else self._examiner.above_start
+                    if above
+                    else self._examiner.idle
+                )
                 seen, raised = look(session, optimizer, inside=closure_loss is not None)
                 self._journal.observations(seen)
                 stalled = tuple(raised)

@@ -1,6 +1,7 @@
 """From a recorded run to its causes, ranked."""
 
 from ..findings import SCALES, VANISHING, Finding
+from ..rules.data import idle_share
 from ..store import Run
 from .case import FIRST, ONSET, Case, case_of, weighed
 from .causes import CAUSES
@@ -10,6 +11,9 @@ STRUCTURAL = frozenset({"missing-zero-grad", "nonfinite-data", "corrupt-state", 
 
 SURE = 0.7
 """Confidence from which a cause explains others."""
+
+IDLE_WITHOUT = 0.5
+"""Share of idle units below which a net is awake."""
 
 EXPLAINED = 0.5
 """Factor on the confidence of what another cause explains."""
@@ -56,8 +60,24 @@ def ranked(findings: list[Finding]) -> tuple[Finding, ...]:
 def _fitting(case: Case, findings: list[Finding]) -> list[Finding]:
     """A run that explodes does not do so because gradients vanish, and one that stalls not because they explode."""
     if case.stalled:
-        return [each if each.cause in VANISHING | STRUCTURAL else weighed(each, 0.8) for each in findings]
+        by_inputs = _wakes(case)
+        return [
+            weighed(each, EXPLAINED)
+            if by_inputs and each.cause in ("saturation", "dead-units")
+            else each
+            if each.cause in VANISHING | STRUCTURAL or (by_inputs and each.cause == "input-scale")
+            else weighed(each, 0.8)
+            for each in findings
+        ]
     return [weighed(each, EXPLAINED) if each.cause in VANISHING else each for each in findings]
+
+
+def _wakes(case: Case) -> bool:
+    """Whether units that are idle in the first pass are not with standardised inputs."""
+    after = None if case.start is None else case.start.standard_inputs
+    if case.start is None or after is None:
+        return False
+    return idle_share(after) < IDLE_WITHOUT < idle_share(case.start.base)
 
 
 def _explained(findings: list[Finding]) -> list[Finding]:

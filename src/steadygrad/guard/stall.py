@@ -33,6 +33,9 @@ IDLE_FELL = 0.35
 LOOK_AT = frozenset(start << times for start in (96, 128) for times in range(16))
 """Steps at which a closer look may be taken."""
 
+ABOVE = 1.0
+"""The part of the first loss by which a loss must lie above it to be looked at."""
+
 BIASES = 128
 """Steps after which the last bias has learned what it can without the rest: how often each answer is right."""
 
@@ -91,6 +94,14 @@ class Stall(Stateful):
         now = level.best if now is None else now
         fell = max(2.0 * level.noise(), least * abs(early))
         return early - now <= fell and start - now <= IDLE_FELL * abs(start) and start != 0.0
+
+    def above_start(self, level: LossLevel) -> bool:
+        """Whether, at one of a few steps, the loss lies far above where it began."""
+        if not self.is_time_to_look() or len(self._start) < 2 or not level.known:
+            return False
+        now, first = level.level(), self._start[0]
+        rise = 0.0 if now is None else now - first
+        return rise > max(4.0 * level.noise(), ABOVE * abs(first))
 
     def told(self) -> None:
         """It has been said; once is enough."""

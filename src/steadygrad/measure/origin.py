@@ -1,5 +1,6 @@
 """Where a number that is not finite comes from: the first operation that makes one of finite ones."""
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -200,9 +201,8 @@ def _origin(op: str, place: _Place, phase: str, bad: Tensor) -> Origin:
         share = read_tensor_scalar(wrong.double().mean())
         samples = tuple(int(read_tensor_scalar(each) or 0) for each in rows.flatten()[:SAMPLES].unbind())
     largest = 0.0 if place.largest_input is None else read_tensor_scalar(place.largest_input) or 0.0
-    return Origin(
-        op, place.where, phase, tuple(bad.shape), largest, share, "nan" if is_nan else "inf", samples, place.line
-    )
+    line = None if place.line is None else (os.path.abspath(place.line[0]), place.line[1])
+    return Origin(op, place.where, phase, tuple(bad.shape), largest, share, "nan" if is_nan else "inf", samples, line)
 
 
 def _largest(tensors: list[Tensor]) -> Tensor | None:

@@ -94,9 +94,12 @@ def effect(before: Pass, after: Pass) -> tuple[float, str]:
         return 0.0, "nothing is gained"
     best, words = math.log(max(before.grad_norm, 1e-300) / max(after.grad_norm, 1e-300)), ""
     words = f"the gradient norm is {after.grad_norm:.3g} in place of {before.grad_norm:.3g}"
-    pinned = _idle(before) - _idle(after)
+    pinned = idle_share(before) - idle_share(after)
     if pinned > 0.5:
-        best, words = max(best, 5 * pinned), f"{_idle(after):.0%} of the units are idle in place of {_idle(before):.0%}"
+        best, words = (
+            max(best, 5 * pinned),
+            f"{idle_share(after):.0%} of the units are idle in place of {idle_share(before):.0%}",
+        )
     slower, name = _slowed(before, after)
     if slower > SLOWED:
         best, words = max(best, math.log(slower)), f"{name} gets {slower:.3g} times the gradient that it has now"
@@ -119,6 +122,6 @@ def _slowed(before: Pass, after: Pass) -> tuple[float, str]:
     return max(ratios, default=(0.0, ""))
 
 
-def _idle(one: Pass) -> float:
+def idle_share(one: Pass) -> float:
     """The largest share of dead units or pinned entries in any layer."""
     return max((max(each.dead, each.saturated) for each in one.activity if each.entries > 7), default=0.0)

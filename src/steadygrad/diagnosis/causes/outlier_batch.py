@@ -29,6 +29,9 @@ WEIGHTS = 0.5
 LARGER = 8.0
 """How many times larger than in the first batch an input or target must be to be named."""
 
+LATE = 8
+"""Steps by which an alarm about a batch may be late; the batch is kept for so long."""
+
 REMEDIES = ("clip-global-norm", "drop-outlier-samples", "winsorise-features")
 
 
@@ -79,13 +82,16 @@ def _by_the_history(case: Case) -> Iterator[Finding]:
     top = float(norms[place])
     after = norms[place + 3 : place + 20]
     batch = nats(top / level)
-    if batch > 2 * APART and len(after) >= 8 and float(np.median(after)) < 4 * level:
+    first = case.first
+    named = None if first is None or first.step > case.onset + LATE else _named(case.start, first.evidence)
+    calm = len(after) >= 8 and float(np.median(after)) < 4 * level
+    if batch > 2 * APART and (calm or named is not None):
+        where, words = named or ("batch", ", and those before and after it are not")
         yield Finding(
             CAUSE,
-            0.8,
-            "batch",
-            f"the gradient of step {int(steps.step[place])} is {_times(top / level)} the usual one, and those before "
-            "and after it are not",
+            0.92 if named else 0.8,
+            where,
+            f"the gradient of step {int(steps.step[place])} is {_times(top / level)} the usual one{words}",
             {"grad_norm": top, "usual_grad_norm": level},
             REMEDIES,
             case.onset,

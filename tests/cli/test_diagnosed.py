@@ -1,0 +1,155 @@
+"""Unmodified scripts with one fault: the cause is named, and so is the first number that is not finite."""
+
+import textwrap
+
+import pytest
+
+import steadygrad as sg
+
+HEAD = """
+import torch, torch.nn.functional as F
+from torch import nn
+torch.manual_seed(0)
+net = nn.Sequential(nn.Linear(6, 32), nn.Tanh(), nn.Linear(32, 3))
+optimizer = torch.optim.{optimizer}
+X = torch.randn(600, 6)
+Y = (X[:, 0] > 0).long() + (X[:, 1] > 0).long()
+"""
+
+
+def script(body: str, optimizer: str = "SGD(net.parameters(), lr=0.1)", epochs: int = 4) -> str:
+    loop = f"""
+for epoch in range({epochs}):
+    for step in range(30):
+        rows = slice(20 * step, 20 * step + 20)
+        x, y = X[rows], Y[rows]
+"""
+    return HEAD.format(optimizer=optimizer) + loop + textwrap.indent(textwrap.dedent(body), " " * 8)
+
+
+PLAIN = """
+loss = F.cross_entropy(net(x), y)
+optimizer.zero_grad()
+loss.backward()
+optimizer.step()
+"""
+
+SCRIPTS = {
+    "logarithm of zero": (
+        script(
+            """
+            shares = net(x).softmax(1)
+            hit = shares[range(20), y]
+            hit = torch.where(torch.arange(20) == 7, hit - hit.detach(), hit) if (epoch, step) == (1, 5) else hit
+            loss = -hit.log().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            """
+        ),
+        "unsafe-op",
+        {"step": 35, "phase": "loss", "op": "log", "samples": [7], "shape": [20]},
+        ".log()",
+    ),
+    "root at zero": (
+        script(
+            """
+            spread = (net(x).mean(1) - net(x).mean(1).detach()).square()
+            loss = F.cross_entropy(net(x), y) + 1e-3 * (spread + (1.0 if (epoch, step) != (1, 5) else 0.0)).sqrt().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            """
+        ),
+        "unsafe-op",
+        {"step": 35, "phase": "backward", "op": "sqrt", "shape": [20]},
+        ".sqrt()",
+    ),
+    "an empty cell": (
+        "\n".join([script(PLAIN).replace("for epoch", "X[333, 2] = float('nan')\nfor epoch", 1)]),
+        "nonfinite-data",
+        {"step": 16, "phase": "data", "shape": [20, 6]},
+        None,
+    ),
+    "no zero_grad": (
+        script(PLAIN.replace("optimizer.zero_grad()\n", ""), "SGD(net.parameters(), lr=0.3)", epochs=20),
+        "missing-zero-grad",
+        None,
+        None,
+    ),
+    "a rate of 60": (script(PLAIN, "SGD(net.parameters(), lr=60.0)"), "learning-rate", None, None),
+    "raw features": (
+        script(PLAIN.replace("net(x)", "net(x * 5000 + 20000)"), "SGD(net.parameters(), lr=0.5)"),
+        "input-scale",
+        None,
+        None,
+    ),
+    "a broken record": (
+        script(
+            PLAIN.replace(
+                "net(x)", "net(torch.where((torch.arange(20) == 3)[:, None] & (step == 11), 1e6 * x, x))"
+            ).replace("Tanh", "ReLU")
+        ).replace("nn.Tanh()", "nn.ReLU()"),
+        "outlier-batch",
+        None,
+        None,
+    ),
+    "weights from elsewhere": (
+        script(PLAIN).replace(
+            "X = torch", "with torch.no_grad():\n    for p in net.parameters():\n        p.mul_(40)\nX = torch", 1
+        ),
+        "init-gain",
+        None,
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("mode", ["protect", "observe"])
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_the_cause_is_named(name, mode, runner):
+    text, cause, where, line = SCRIPTS[name]
+    path = runner.write(text)
+    ran = runner.watched("--mode", mode, "train.py")
+    assert ran.status == 0, ran.stderr
+    findings = ran.summary["findings"]
+    assert findings, ran.stderr
+    assert findings[0]["cause"] == cause
+    if where is not None:
+        found = ran.summary["first_nonfinite"]
+        assert {key: found[key] for key in where} == where
+        if line is not None:
+            file, number = found["line"].rsplit(":", 1)
+            assert file == str(path)
+            assert line in text.splitlines()[int(number) - 1]
+
+
+def test_a_healthy_run_has_no_finding_and_nothing_was_looked_at(runner):
+    runner.write(script(PLAIN))
+    ran = runner.watched("train.py")
+    assert (ran.summary["verdict"], ran.summary["findings"]) == ("healthy", [])
+    assert sg.open_run(ran.folder).main.observations() == []
+
+
+def test_a_pass_that_cannot_be_computed_again_is_diagnosed_from_the_records(runner):
+    body = """
+    class Own(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+        @staticmethod
+        def backward(ctx, grad):
+            return grad
+    loss = F.cross_entropy(Own.apply(net(x)), y) * (1e6 if (epoch, step) == (2, 3) else 1.0)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    """
+    runner.write(script(body))
+    ran = runner.watched("train.py")
+    seen = sg.open_run(ran.folder).main.observations()
+    assert any(
+        "torch does not show" in str(each.detail.get("problem")) or "own" in str(each.detail.get("problem"))
+        for each in seen
+    )
+    assert ran.summary["findings"][0]["cause"] == "outlier-batch"

@@ -1,0 +1,126 @@
+"""A pass that went wrong is measured again, and the training does not notice."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from steadygrad._tap import PassTap, quiet
+from steadygrad.examination import Subject, TapedObjective, examine
+
+
+def raising(error):
+    raise error
+
+
+class Tagger(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(11, 8)
+        self.rnn = nn.GRU(8, 12, batch_first=True, dropout=0.3, num_layers=2)
+        self.head = nn.Linear(12, 3)
+
+    def forward(self, tokens):
+        return self.head(self.rnn(self.embedding(tokens))[0][:, -1])
+
+
+def conv():
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.4), nn.Flatten(), nn.Linear(144, 3)
+    )
+
+
+KINDS = {
+    "tagger": (Tagger, lambda: torch.randint(0, 11, (6, 7))),
+    "conv": (conv, lambda: torch.randn(6, 1, 8, 8)),
+}
+OPTIMIZERS = {
+    "sgd": lambda params: torch.optim.SGD(params, lr=0.1, momentum=0.9),
+    "adamw": lambda params: torch.optim.AdamW(params, lr=0.01),
+    "fused": lambda params: torch.optim.Adam(params, lr=0.01, fused=True),
+    "rmsprop": lambda params: torch.optim.RMSprop(params, lr=0.001),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_training_goes_on_as_if_nobody_had_looked(kind, optimizer):
+    def train(look):
+        torch.manual_seed(0)
+        make, batch = KINDS[kind]
+        model = make()
+        steps = OPTIMIZERS[optimizer](model.parameters())
+        names = [name for name, _ in model.named_parameters()]
+        tap = PassTap(raising)
+        tap.follow([model])
+        found = []
+        for _ in range(6):
+            loss = F.cross_entropy(model(batch()), torch.randint(0, 3, (6,)))
+            tap.conclude(loss)
+            steps.zero_grad()
+            loss.backward()
+            if look:
+                with quiet():
+                    subject = Subject(tap.passes(), tap.before(), steps, list(model.parameters()), names)
+                    found.append(examine(subject))
+            steps.step()
+            tap.stepped()
+        tap.remove()
+        return [*model.state_dict().values(), torch.get_rng_state()], found
+
+    bare, _ = train(look=False)
+    watched, found = train(look=True)
+    assert all(torch.equal(one, other) for one, other in zip(bare, watched, strict=True))
+    assert [each.problem for each in found] == [""] * 6
+    assert all(each.evidence.base.finite and each.evidence.rehearsals for each in found)
+    assert found[0].batch_before is None
+    assert all(map(math.isfinite, found[1].batch_before))
+
+
+def test_several_models_have_the_names_that_the_script_has_for_them():
+    encoder, decoder, scale = nn.Linear(4, 3), nn.Linear(3, 4), nn.Parameter(torch.ones(()))
+    params = [*encoder.parameters(), *decoder.parameters(), scale]
+    names = ["enc.weight", "enc.bias", "dec.weight", "dec.bias", "temperature"]
+    tap = PassTap(raising)
+    tap.follow([encoder, decoder])
+    x = torch.randn(5, 4)
+    loss = F.mse_loss(scale * decoder(torch.tanh(encoder(x))), x)
+    tap.conclude(loss)
+    objective = TapedObjective(tap.passes()[0], params, names)
+    assert sorted(name for name, _ in objective.model.named_parameters()) == sorted(names)
+    assert torch.equal(objective(), loss)
+    found = examine(Subject(tap.passes(), [], None, params, names))
+    assert {call.layer for call in found.evidence.base.calls} >= {"enc", "dec"}
+    tap.remove()
+
+
+def test_a_loss_divided_by_a_number_is_not_asked_for_other_batch_sizes():
+    model = nn.Linear(4, 3)
+    tap = PassTap(raising)
+    tap.follow([model])
+    x = torch.randn(5, 4)
+    for loss, other_sizes in ((model(x).square().sum() / 5, False), (model(x).square().mean(), True)):
+        tap.conclude(loss)
+        assert TapedObjective(tap.passes()[-1], [], []).other_sizes == other_sizes
+    tap.remove()
+
+
+def test_a_pass_that_does_not_come_out_again_is_said_and_not_judged():
+    class Drifting(nn.Linear):
+        calls = 0
+
+        def forward(self, x):
+            Drifting.calls += 1
+            return super().forward(x) * Drifting.calls
+
+    model = Drifting(4, 3)
+    tap = PassTap(raising)
+    tap.follow([model])
+    loss = model(torch.randn(5, 4)).square().mean()
+    tap.conclude(loss)
+    found = examine(Subject(tap.passes(), [], None, list(model.parameters()), ["weight", "bias"]))
+    assert found.evidence is None
+    assert "not repeatable" in found.problem
+    tap.remove()
