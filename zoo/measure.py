@@ -23,8 +23,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from scripts import find
+
 ZOO = Path(__file__).resolve().parent
-KINDS = ("healthy", "exploding")
+KINDS = ("healthy", "failing")
 TIMEOUT = 300.0
 
 MOST_CLIPPED = 0.01
@@ -83,13 +85,11 @@ class Result:
 
 def find_cases(words: list[str]) -> list[Case]:
     """The cases whose name contains one of the words; all of them without words."""
-    cases = []
-    for kind in KINDS:
-        for path in sorted((ZOO / kind).glob("*.py")):
-            line = re.search(r"^Variants: (.+)$", path.read_text(), re.MULTILINE)
-            for variant in line[1].split("|") if line else [""]:
-                cases.append(Case(kind, path, tuple(variant.split())))
-    return [case for case in cases if not words or any(word in case.name for word in words)]
+    return [
+        Case("failing" if script.causes else "healthy", script.path, script.args)
+        for script in find(words)
+        if not script.stalls
+    ]
 
 
 def measure(case: Case) -> Result:
@@ -304,11 +304,11 @@ def confusion(results: list[Result]) -> str:
         for result in results:
             counts[result.kind, getattr(result, mode).first_alarm is not None] += 1
         lines.append(
-            f"{mode}: exploding {counts['exploding', True]} alarmed, {counts['exploding', False]} missed; "
+            f"{mode}: failing {counts['failing', True]} alarmed, {counts['failing', False]} missed; "
             f"healthy {counts['healthy', False]} quiet, {counts['healthy', True]} false alarms"
         )
     clean = sum(not any(not fault.startswith("(") for fault in result.faults) for result in results)
-    rescued = sum(r.kind == "exploding" and r.protect.verdict == "recovered" for r in results)
+    rescued = sum(r.kind == "failing" and r.protect.verdict == "recovered" for r in results)
     lines.append(f"{clean} of {len(results)} cases without a fault; {rescued} exploding runs recovered")
     return "\n".join(lines)
 

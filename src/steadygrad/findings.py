@@ -27,11 +27,25 @@ VANISHING = frozenset({"vanishing-depth", "vanishing-recurrent", "dead-units", "
 
 
 @dataclass(frozen=True, slots=True)
+class Measurement:
+    """One number beside its limit. `beyond` marks a deviation: without an effect it is no finding."""
+
+    quantity: str
+    where: str
+    value: float
+    limit: str
+    reason: str
+    beyond: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A cause with what speaks for it. `cause` is a permanent kebab-case id; `confidence` lies between 0 and 1.
 
-    `where` is a layer, a parameter or a part of the batch; `evidence` holds the numbers; `remedies` names changes to
-    try; `step` is None before step 0; `proven` says whether a trial has confirmed it, None if none was made.
+    `where` is a layer, a parameter or a part of the batch; `evidence` holds the numbers, `measured` those beside their
+    limits; `remedies` names changes to try; `step` is None before step 0; `line` is the line of the user's code that
+    it is about ("train.py:12"), None where it is not known; `proven` says whether a trial has confirmed it, None if
+    none was made.
     """
 
     cause: str
@@ -42,18 +56,14 @@ class Finding:
     remedies: tuple[str, ...] = ()
     step: int | None = None
     proven: bool | None = None
+    measured: tuple[Measurement, ...] = ()
+    line: str | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """One number beside its limit. `beyond` marks a deviation: without an effect it is no finding."""
-
-    quantity: str
-    where: str
-    value: float
-    limit: str
-    reason: str
-    beyond: bool = False
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Finding":
+        """The inverse of `dataclasses.asdict`."""
+        measured = tuple(Measurement(**each) for each in values.get("measured", ()))
+        return cls(**{**values, "remedies": tuple(values.get("remedies", ())), "measured": measured})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +123,7 @@ class CheckResult:
     def from_dict(cls, values: Mapping[str, Any]) -> "CheckResult":
         """The inverse of `to_dict`."""
         found = lenient({key: value for key, value in values.items() if key not in ("schema", "verdict")})
-        findings = tuple(Finding(**{**each, "remedies": tuple(each["remedies"])}) for each in found["findings"])
+        findings = tuple(map(Finding.from_dict, found["findings"]))
         return cls(
             **{
                 **found,

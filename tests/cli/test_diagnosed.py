@@ -95,9 +95,11 @@ SCRIPTS = {
         None,
     ),
     "weights from elsewhere": (
-        script(PLAIN).replace(
-            "X = torch", "with torch.no_grad():\n    for p in net.parameters():\n        p.mul_(40)\nX = torch", 1
-        ),
+        script(PLAIN)
+        .replace(
+            "nn.Linear(32, 3)", "*(nn.Sequential(nn.Linear(32, 32), nn.ReLU()) for _ in range(8)), nn.Linear(32, 3)"
+        )
+        .replace("X = torch", "with torch.no_grad():\n    for p in net.parameters():\n        p.mul_(6)\nX = torch", 1),
         "init-gain",
         None,
         None,

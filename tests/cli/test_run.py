@@ -70,7 +70,9 @@ def test_the_json_has_the_schema(runner):
     assert summary["schema"] == "steadygrad.run/1"
     assert summary["verdict"] == "recovered"
     assert summary["first_alarm_step"] == 12
-    assert summary["first_nonfinite"] == {"step": 12, "phase": "forward", "where": "loss", "op": None, "shape": []}
+    found = summary["first_nonfinite"]
+    assert (found["step"], found["phase"], found["op"], found["shape"]) == (12, "data", "mul", [])
+    assert found["line"].startswith(f"{runner.folder / 'train.py'}:")
     assert [(action["step"], action["action"]) for action in summary["actions"]] == [(12, "skip")]
     assert summary["actions"][0]["detail"]["loss"] == "nan"
     assert set(summary["loss"]) == {"first", "best", "last"}
@@ -136,7 +138,7 @@ def test_a_run_knows_its_command(runner):
     ran = runner.watched("train.py", "12")
     manifest = json.loads((ran.folder / "run.json").read_text())
     assert manifest["command"][1:] == ["train.py", "12"]
-    assert sg.open_run(ran.folder).findings() == ()
+    assert sg.open_run(ran.folder).findings()[0].cause == "nonfinite-data"
 
 
 def test_watch_inside_a_script_that_is_run_is_one_watcher(runner):

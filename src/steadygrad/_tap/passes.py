@@ -87,6 +87,8 @@ class PassTap:
         self._handles.clear()
         self._followed.clear()
         self._leave_modes()
+        self._tape = self._ended = Tape(MOST)
+        self._given = None
         self._passes.clear()
         self._before.clear()
 

@@ -37,6 +37,12 @@ class TapedPass:
         return list({id(call): call for entry in self.entries if isinstance(call := entry.call, nn.Module)}.values())
 
     @property
+    def lines(self) -> dict[str, tuple[str, int] | None]:
+        """Where the user's code calls the first "model", and where it computes the "loss"."""
+        model = next((entry.line for entry in self.entries if entry.is_model), None)
+        return {"model": model, "loss": None if self._place is None else self.entries[self._place.entry].line}
+
+    @property
     def inputs(self) -> dict[str, Tensor]:
         """The tensors from outside that the models were given, by a name that says where."""
         return self._outside()[0]

@@ -1,11 +1,14 @@
 """Looks closely when an alarm is raised: that pass is computed again, and the first one, with the first weights."""
 
 import math
+import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -17,6 +20,7 @@ from ..evidence import Evidence, to_plain
 from ..examination import Examination, Subject, examine
 from ..findings import SCALES, VANISHING, Finding
 from ..guard import Raised
+from ..measure.source_line import source_line
 from ..records import Observation
 from ..rules import Rule
 from ..rules.data import data
@@ -74,18 +78,21 @@ class Examiner:
         self._scaler = scaler
         self._say = say
         self._trainings: dict[int, _Training] = {}
+        self._made_at: WeakKeyDictionary[Optimizer, tuple[str, int] | None] = WeakKeyDictionary()
 
-    def built(self, params: Sequence[Tensor], roots: Sequence[nn.Module]) -> None:
+    def built(self, optimizer: Optimizer, params: Sequence[Tensor], roots: Sequence[nn.Module]) -> None:
         """An optimizer was made: lie in wait for the first pass."""
+        self._made_at[optimizer] = source_line()
         self.passes.follow(roots)
         owned = {id(param) for root in roots for param in root.parameters()}
         if not any(id(param) in owned for param in params):
             self.passes.follow_functions()
 
-    def begin(self, session: Session, optimizer: Optimizer, room: Room) -> None:
+    def begin(self, session: Session, optimizer: Optimizer, room: Room, frame: FrameType | None) -> None:
         """An optimizer is about to make its first step: keep the first pass and the first weights, if there is room."""
         self.passes.follow(session.roots)
         training = self._trainings[session.index] = _Training(symptoms.largest(session.params))
+        training.lines = {"optimizer": self._made_at.get(optimizer), "step": frame and source_line(frame)}
         if session.sharded or not session.alone or session.step:
             return
         size = sum(param.numel() * param.element_size() for param in session.params)
@@ -253,6 +260,8 @@ class Examiner:
     def _symptoms(self, session: Session, training: "_Training") -> dict[str, Any]:
         scaler, optimizer = self._scaler.scaler, session.ref()
         assert optimizer is not None
+        passes = self.passes.passes() or training.first
+        lines = {**training.lines, **(passes[-1].lines if passes else {})}
         return {
             "groups": symptoms.rates(optimizer),
             "second_moment_ratio": symptoms.lag(optimizer),
@@ -263,6 +272,7 @@ class Examiner:
             "scale": None if scaler is None else read_tensor_scalar(getattr(scaler, "_scale", None)),
             "backward_passes": training.backwards,
             "weight_norm": session.sampler.weight_norm,
+            "lines": {name: _said(line) for name, line in lines.items()},
         }
 
     def _observation(self, session: Session, kind: str, detail: dict[str, Any]) -> Observation:
@@ -283,6 +293,7 @@ class _Training:
         self.first: list[TapedPass] = []
         self.weights: list[Tensor] | None = None
         self.rates: list[Any] = []
+        self.lines: dict[str, tuple[str, int] | None] = {}
         self.start_examined = False
         self.idle_looks = 0
         self.suspects: dict[int, tuple[Sequence[TapedPass], Sequence[TapedPass]]] = {}
@@ -376,6 +387,10 @@ def _surest(evidence: Evidence | None, rules: Sequence[Rule], causes: Set[str]) 
     said = (each for rule in rules if evidence is not None for each in rule(evidence))
     found = [each for each in said if isinstance(each, Finding) and each.cause in causes]
     return max(found, key=lambda each: each.confidence, default=None)
+
+
+def _said(line: tuple[str, int] | None) -> str | None:
+    return None if line is None else f"{os.path.abspath(line[0])}:{line[1]}"
 
 
 def _plain(found: Examination) -> dict[str, Any]:

@@ -211,7 +211,7 @@ class Watcher:
             return
         params = [param for group in optimizer.param_groups for param in group["params"]]
         roots = self._roots(params)
-        self._examiner.built(params, roots)
+        self._examiner.built(optimizer, params, roots)
         if not self.acts:
             return
         buffers = BufferSnapshot(roots)
@@ -384,7 +384,7 @@ class Watcher:
         weakref.finalize(optimizer, self._release, id(optimizer)).atexit = False
         self._count += 1
         self._journal.optimizer(session.info)
-        self._examiner.begin(session, optimizer, self._room)
+        self._examiner.begin(session, optimizer, self._room, frame)
         if self._count == MAX_OPTIMIZERS + 1:
             self._home.say(f"more than {MAX_OPTIMIZERS} optimizers: the others are watched, but not recorded")
         if self._count == 1:

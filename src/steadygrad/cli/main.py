@@ -8,7 +8,7 @@ import click
 from .. import __version__
 from ..errors import SteadygradError
 
-COMMANDS = ("run", "check", "demo", "report", "runs")
+COMMANDS = ("run", "check", "diagnose", "explain", "report", "runs", "demo")
 """Each is a module of this package and the command in it; only the one that is called is loaded."""
 
 
@@ -30,6 +30,8 @@ def steadygrad() -> None:
     \b
       steadygrad run train.py --epochs 3      watch and protect an unmodified script
       steadygrad check train.py               what is wrong before the first step
+      steadygrad diagnose runs/NAME           why a recorded run went wrong
+      steadygrad explain CAUSE                what a cause means, and what to change
       steadygrad runs                         list recorded runs
       steadygrad report runs/NAME             write the HTML report of one
       steadygrad demo                         see an explosion, and the same run held together

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..evidence import Evidence, from_plain
-from ..findings import Finding
+from ..findings import Finding, Measurement
 from ..records import Alarm, Observation
 from ..rules import Rule
 from ..store import ProcessRecording
@@ -49,6 +49,8 @@ class Case:
         looks: passes at alarms, the first one first.
         symptoms: what lay there at alarms, the first one first.
         problems: why a pass could not be computed again.
+        lines: of the user's code, such as "train.py:12": where the "optimizer" was made, a "step" was called, the
+            "loss" was computed and a "model" was called.
     """
 
     recording: ProcessRecording
@@ -58,6 +60,7 @@ class Case:
     looks: tuple[Look, ...] = ()
     symptoms: tuple[Mapping[str, Any], ...] = ()
     problems: tuple[str, ...] = ()
+    lines: Mapping[str, str] = field(default_factory=dict)
     _found: dict[Any, list[Finding]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -125,7 +128,9 @@ class Case:
         """What a rule of the check finds in one pass, about one cause."""
         key = rule, id(evidence)
         if key not in self._found:
-            self._found[key] = [each for each in rule(evidence) if isinstance(each, Finding)]
+            said = list(rule(evidence))
+            beyond = tuple(each for each in said if isinstance(each, Measurement) and each.beyond)
+            self._found[key] = [replace(each, measured=beyond) for each in said if isinstance(each, Finding)]
         return [
             replace(each, step=self.onset, evidence={**each.evidence, "seen_in": seen_in})
             for each in self._found[key]
@@ -154,6 +159,7 @@ def case_of(recording: ProcessRecording, optimizer: int, alarms: Sequence[Alarm]
         looked,
         tuple(each.detail for each in seen if each.kind == "symptoms"),
         tuple(str(each.detail["problem"]) for each in seen if each.detail.get("problem")),
+        {name: line for each in reversed(seen) for name, line in (each.detail.get("lines") or {}).items() if line},
     )
 
 

@@ -1,10 +1,19 @@
 """From a recorded run to its causes, ranked."""
 
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TypeAlias
+
 from ..findings import SCALES, VANISHING, Finding
 from ..rules.data import idle_share
 from ..store import Run
 from .case import FIRST, ONSET, Case, case_of, weighed
 from .causes import CAUSES
+
+Cause: TypeAlias = Callable[[Case], Iterator[Finding]]
+
+LOG = logging.getLogger(__name__)
 
 STRUCTURAL = frozenset({"missing-zero-grad", "nonfinite-data", "corrupt-state", "clip-before-unscale"})
 """Causes that are seen themselves, not by what they do: what else is seen beside them, they have done."""
@@ -14,6 +23,18 @@ SURE = 0.7
 
 IDLE_WITHOUT = 0.5
 """Share of idle units below which a net is awake."""
+
+LINES = {
+    "learning-rate": "optimizer",
+    "stale-second-moment": "optimizer",
+    "weight-growth": "optimizer",
+    "missing-zero-grad": "step",
+    "loss-scale": "loss",
+    "input-scale": "model",
+    "outlier-batch": "model",
+    "nonfinite-data": "model",
+}
+"""Which line of the user's code a cause is about."""
 
 EXPLAINED = 0.5
 """Factor on the confidence of what another cause explains."""
@@ -44,8 +65,26 @@ def cases_of(run: Run) -> list[Case]:
 
 def of_case(case: Case) -> list[Finding]:
     """What every rule says of one optimizer, weighed against what the others say."""
-    said = [each for cause in CAUSES for each in cause(case)]
-    return _explained(_fitting(case, said))
+    said = [each for cause in CAUSES for each in _asked(cause, case)]
+    return [_placed(case, each) for each in _explained(_fitting(case, said))]
+
+
+def _asked(cause: Cause, case: Case) -> list[Finding]:
+    """What one rule says. One that stumbles over a recording (torn, or of another version) says nothing."""
+    try:
+        return list(cause(case))
+    except Exception:
+        LOG.warning("%s cannot judge this recording", cause.__name__, exc_info=True)
+        return []
+
+
+def _placed(case: Case, finding: Finding) -> Finding:
+    """With the line of the user's code that it is about, and why nothing was computed again if nothing was."""
+    line = finding.evidence.get("line") or case.lines.get(LINES.get(finding.cause, ""))
+    evidence = {name: value for name, value in finding.evidence.items() if name != "line"}
+    if not case.looks and case.problems:
+        evidence["no_replay"] = case.problems[0]
+    return replace(finding, line=line, evidence=evidence)
 
 
 def ranked(findings: list[Finding]) -> tuple[Finding, ...]:

@@ -1,7 +1,7 @@
 """One forward and backward pass of a model, as plain numbers. No tensors."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,9 @@ class Pass:
     """Everything measured in one pass. `grad_norms` and `weight_norms` are by parameter; `reduction` is "sum", "mean"
     or "" as torch's own loss functions note it in the graph. `output_spread` is the share of the output that
     differs from sample to sample; `overflows` are float16 operations with an infinite result of finite numbers, and
-    where; `second_order` says that the loss holds a gradient itself, so that gradients by layer are of two passes."""
+    where; `second_order` says that the loss holds a gradient itself, so that gradients by layer are of two passes;
+    `scalings` has, for each weight that multiplies its own results element by element, the gradient's root mean square
+    at each time."""
 
     loss: float
     calls: tuple[Call, ...]
@@ -91,6 +93,7 @@ class Pass:
     weight_norms: dict[str, float]
     reduction: str
     second_order: bool = False
+    scalings: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def grad_norm(self) -> float:

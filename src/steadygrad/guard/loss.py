@@ -62,6 +62,10 @@ class LossLevel(Stateful):
         """The best level so far: the lowest median of eight losses in a row."""
         return self._best
 
+    def lowest_recent(self) -> float:
+        """The lowest of the last eight losses."""
+        return min(list(self._losses)[-RECENT:])
+
     @property
     def first(self) -> float | None:
         """The very first loss; None before it."""

@@ -33,6 +33,9 @@ IDLE_FELL = 0.35
 LOOK_AT = frozenset(start << times for start in (96, 128) for times in range(16))
 """Steps at which a closer look may be taken."""
 
+LOOK_EARLY = frozenset({16, 32, 64})
+"""Steps at which one may be taken too, where the loss is far above its start: a few are enough to see that."""
+
 ABOVE = 1.0
 """The part of the first loss by which a loss must lie above it to be looked at."""
 
@@ -97,11 +100,13 @@ class Stall(Stateful):
 
     def above_start(self, level: LossLevel) -> bool:
         """Whether, at one of a few steps, the loss lies far above where it began."""
-        if not self.is_time_to_look() or len(self._start) < 2 or not level.known:
+        if self._told or self._count not in LOOK_AT | LOOK_EARLY or len(self._start) < 2 or not level.known:
             return False
         now, first = level.level(), self._start[0]
         rise = 0.0 if now is None else now - first
-        return rise > max(4.0 * level.noise(), ABOVE * abs(first))
+        # The noise of a run that has broken out is as large as its losses: then none of them is near the start.
+        apart = rise > 4.0 * level.noise() or level.lowest_recent() > first + 0.5 * abs(first)
+        return rise > ABOVE * abs(first) and apart
 
     def told(self) -> None:
         """It has been said; once is enough."""

@@ -1,7 +1,7 @@
 """One forward pass, seen at every multiplication by a weight, whoever makes it: a module or a line of the user's."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -24,6 +24,9 @@ MULTIPLICATIONS = {
     **dict.fromkeys(("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"), "recurrent"),
 }
 """torch's functions that multiply by a weight, and the kind of layer that each makes."""
+
+SCALINGS = frozenset({"mul", "mul_", "multiply", "__mul__", "__rmul__", "__imul__"})
+"""Functions that multiply element by element."""
 
 RECTIFIERS = frozenset({"relu", "relu_", "relu6", "hardswish"})
 BOUNDED = {"sigmoid": (0.0, 1.0), "sigmoid_": (0.0, 1.0), "tanh": (-1.0, 1.0), "tanh_": (-1.0, 1.0)}
@@ -78,6 +81,15 @@ class ActivationCall:
 
 
 @dataclass
+class Scaling:
+    """An element-wise multiplication by a weight, of what that weight has multiplied `times - 1` times before."""
+
+    weight: str
+    times: int
+    grad_rms: Tensor | None = None
+
+
+@dataclass
 class LossCall:
     """A call of one of torch's classification losses; `mean_loss` is the mean, without weights of classes."""
 
@@ -94,9 +106,14 @@ class _Past:
     depth: int = 0
     sources: frozenset[int] = frozenset()
     normalised: bool = False
+    scaled: Mapping[str, int] = field(default_factory=dict)
 
     def with_(self, other: "_Past") -> "_Past":
-        return _Past(max(self.depth, other.depth), self.sources | other.sources, self.normalised and other.normalised)
+        scaled = {
+            name: max(self.scaled.get(name, 0), other.scaled.get(name, 0)) for name in {*self.scaled, *other.scaled}
+        }
+        sources = self.sources | other.sources
+        return _Past(max(self.depth, other.depth), sources, self.normalised and other.normalised, scaled)
 
 
 @dataclass
@@ -125,6 +142,7 @@ class ForwardTrace(OpeningMode):
     activations: list[ActivationCall] = field(default_factory=list)
     attentions: list[tuple[str, Focus]] = field(default_factory=list)
     losses: list[LossCall] = field(default_factory=list)
+    scalings: list[Scaling] = field(default_factory=list)
     overflows: list[tuple[str, str]] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
 
@@ -182,8 +200,10 @@ class ForwardTrace(OpeningMode):
         past = self._past(others)
         if weights and name in MULTIPLICATIONS:
             past = self._multiplication(MULTIPLICATIONS[name], name, weights, others, past, made)
+        elif weights and name in SCALINGS:
+            past = self._scaling(weights[0], past, made[0])
         elif name in NORMALISATIONS:
-            past = _Past(past.depth, past.sources, True)
+            past = replace(past, normalised=True)
         elif name in RECTIFIERS or name in BOUNDED:
             self._activation(name, past, made[0])
         if name in CLASSIFICATION:
@@ -245,7 +265,14 @@ class ForwardTrace(OpeningMode):
             result.register_hook(_keep_grad(call))
         if function in TANH_STATES:
             self._keep_saturated("tanh", len(self.calls) - 1, result)
-        return _Past(call.depth, frozenset({len(self.calls) - 1}))
+        return _Past(call.depth, frozenset({len(self.calls) - 1}), scaled=past.scaled)
+
+    def _scaling(self, weight: str, past: _Past, output: Tensor) -> _Past:
+        scaling = Scaling(weight, past.scaled.get(weight, 0) + 1)
+        self.scalings.append(scaling)
+        if output.requires_grad:
+            output.register_hook(_keep_grad(scaling))
+        return replace(past, scaled={**past.scaled, weight: scaling.times})
 
     def _activation(self, name: str, past: _Past, output: Tensor) -> None:
         source = max(past.sources, default=None)
@@ -333,7 +360,7 @@ def _absmax(tensor: Tensor) -> Tensor:
     return tensor.detach().abs().max() if tensor.numel() else torch.zeros((), device=tensor.device)
 
 
-def _keep_grad(call: WeightCall) -> Any:
+def _keep_grad(call: WeightCall | Scaling) -> Any:
     def keep(grad: Tensor | None) -> None:
         if grad is not None:
             call.grad_rms = rms(grad)

@@ -1,5 +1,6 @@
 """Where a number that is not finite comes from: the first operation that makes one of finite ones."""
 
+import math
 import os
 import re
 from collections.abc import Callable
@@ -122,7 +123,8 @@ class OriginTrace(OpeningMode):
                 bad = any_nan([tensor]) if name in MASKING or any_nonfinite(given) else any_nonfinite([tensor])
                 if bad:
                     op = _inside(func, args, kwargs) or name.strip("_")
-                    self._first = _origin(op, place, "loss" if place.behind else "forward", tensor)
+                    phase = "data" if _is_given(name, args, kwargs) else "loss" if place.behind else "forward"
+                    self._first = _origin(op, place, phase, tensor)
             if tensor.grad_fn is not None:
                 self._places.setdefault(tensor.grad_fn, place)
         return output
@@ -178,6 +180,12 @@ class _Inside(TorchDispatchMode):
         if sound and made and any_nonfinite(made):
             self.found = func.overloadpacket.__name__.strip("_")
         return output
+
+
+def _is_given(name: str, args: Any, kwargs: dict[str, Any]) -> bool:
+    """Whether a plain number that is not finite was handed to a function, and it is no mask."""
+    numbers = [each for each in (*args, *kwargs.values()) if isinstance(each, float)]
+    return name not in MASKING and not all(map(math.isfinite, numbers))
 
 
 def _inside(func: Any, args: Any, kwargs: dict[str, Any]) -> str:

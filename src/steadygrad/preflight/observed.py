@@ -1,7 +1,7 @@
 """One forward and backward pass of a user's model, measured: plain numbers from here on."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .._readback import read_step
 from ..evidence import Activity, Attention, Call, Classification, Pass
 from ..measure import norm_vector
-from ..measure.forward_trace import ForwardTrace, rms
+from ..measure.forward_trace import ForwardTrace, Scaling, rms
 from ..measure.objective import Objective
 from ..measure.undisturbed import undisturbed
 from .units import units_of
@@ -59,6 +59,7 @@ def to_pass(trace: ForwardTrace, loss: Tensor, output: Any, params: Mapping[str,
         activity = [numbers.add_all([each.dead, each.saturated]) for each in trace.activations]
         focus = [numbers.add_all([each.relative_entropy, each.spread]) for _, each in trace.attentions]
         losses = [numbers.add_all([each.logits_rms, each.mean_loss]) for each in trace.losses]
+        scaled = [numbers.add_all([each.grad_rms]) for each in trace.scalings]
         read = numbers.read()
     multiplying = {name for call in trace.calls for name in call.weights}
     return Pass(
@@ -92,7 +93,17 @@ def to_pass(trace: ForwardTrace, loss: Tensor, output: Any, params: Mapping[str,
         grad_norms={name: read[place] for (name, _), place in zip(graded, grads, strict=True)},
         weight_norms={name: read[place] for (name, _), place in zip(named, weights, strict=True)},
         reduction=reduction,
+        scalings=_curves(trace.scalings, [_at(read, places[0]) for places in scaled]),
     )
+
+
+def _curves(scalings: Sequence[Scaling], grads: Sequence[float | None]) -> dict[str, tuple[float, ...]]:
+    """The gradient at each time that a weight multiplies its own results; of several at once the largest."""
+    found: dict[str, dict[int, float]] = {}
+    for each, grad in zip(scalings, grads, strict=True):
+        curve = found.setdefault(each.weight, {})
+        curve[each.times] = max(curve.get(each.times, 0.0), grad or 0.0)
+    return {name: tuple(curve[time] for time in sorted(curve)) for name, curve in found.items() if len(curve) > 1}
 
 
 def main_output(output: Any) -> Tensor | None:

@@ -80,12 +80,18 @@ class RecurrenceProbe:
                 if slope is not None:
                     curves.setdefault(name, curve)
                     found.append(Recurrence(name, len(calls), math.nan, (slope,)))
+        for name, curve in base.scalings.items():
+            slope = _slope(curve)
+            if slope is not None and name not in curves:
+                curves[name] = curve
+                found.append(Recurrence(name, len(curve), math.nan, (slope,)))
         return tuple(found), curves
 
 
 def may_recur(model: nn.Module, base: Pass) -> bool:
     """Whether a model has recurrent layers, or weights that multiply what they have made themselves."""
-    return bool(_repeated(base)) or any(isinstance(m, (nn.RNNBase, nn.RNNCellBase)) for m in model.modules())
+    scaled = any(len(curve) >= FEWEST for curve in base.scalings.values())
+    return scaled or bool(_repeated(base)) or any(isinstance(m, (nn.RNNBase, nn.RNNCellBase)) for m in model.modules())
 
 
 class _Seen:

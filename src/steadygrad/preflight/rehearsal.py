@@ -64,13 +64,23 @@ def rehearse(
     return Rehearsal(factor, tuple(losses))
 
 
-def _replica(optimizer: Optimizer) -> Optimizer:
-    """An optimizer of its own that steps the same parameters: what it counts, and where, only its author knows."""
-    params = [param for group in optimizer.param_groups for param in group["params"]]
+def _replica(optimizer: Optimizer, known: dict[int, Any] | None = None) -> Optimizer:
+    """An optimizer of its own that steps the same parameters: what it counts, and where, only its author knows.
+
+    Raises:
+        TypeError: it holds functions, which may belong to the original, or to others that are told of its steps.
+    """
+    if known is None:
+        known = {id(param): param for group in optimizer.param_groups for param in group["params"]}
     # Not by deepcopy of the whole: what torch lets an optimizer take along is its groups and its state.
-    replica = object.__new__(type(optimizer))
-    known = {id(param): param for param in params}
-    replica.__dict__.update(copy.deepcopy(optimizer.__dict__, {**known, id(optimizer): replica}))
+    known[id(optimizer)] = replica = object.__new__(type(optimizer))
+    held = {name: value for name, value in vars(optimizer).items() if name != "step"}  # a scheduler's, of the original
+    for name, value in held.items():
+        if isinstance(value, Optimizer) and id(value) not in known:
+            _replica(value, known)
+        elif callable(value) and not isinstance(value, type):
+            raise TypeError(f"{type(optimizer).__name__}.{name} is a function: a copy might not step by itself")
+    vars(replica).update(copy.deepcopy(held, known))
     for hooks in ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks"):
         getattr(replica, hooks, {}).clear()
     return replica

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from .._i18n import say
 from ..evidence import Evidence
 from ..findings import Finding, Measurement
 
@@ -20,11 +21,11 @@ def attention(evidence: Evidence) -> Iterator[Finding | Measurement]:
     worst = min(seen, key=lambda each: each.relative_entropy)
     sharp = not worst.relative_entropy >= SHARP and not worst.spread <= SPREAD
     yield Measurement(
-        "relative entropy of attention",
+        say("relative entropy of attention"),
         worst.layer,
         worst.relative_entropy,
-        f"at least {SHARP:g}",
-        "a softmax that is one-hot has no derivative",
+        say("at least {limit:g}", limit=SHARP),
+        say("a softmax that is one-hot has no derivative"),
         sharp,
     )
     if sharp:
@@ -32,8 +33,13 @@ def attention(evidence: Evidence) -> Iterator[Finding | Measurement]:
             "attention-logits",
             0.9,
             worst.layer,
-            f"attention after {worst.layer} is nearly one-hot at the start: logits of one query lie up to "
-            f"{worst.spread:.3g} apart, entropy {worst.relative_entropy:.0%} of uniform",
+            say(
+                "attention after {layer} is nearly one-hot: logits of one query lie up to {spread:.3g} apart, the "
+                "entropy is {entropy:.0%} of that of looking everywhere alike",
+                layer=worst.layer,
+                spread=worst.spread,
+                entropy=worst.relative_entropy,
+            ),
             {"relative_entropy": worst.relative_entropy, "logit_spread": worst.spread},
             ("divide-logits-by-sqrt-d", "qk-norm", "rescale-query-key-weights"),
         )

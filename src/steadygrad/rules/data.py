@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from .._i18n import say
 from ..evidence import Evidence, Pass, TensorProfile
 from ..findings import Finding, Measurement
 
@@ -31,11 +32,16 @@ def data(evidence: Evidence) -> Iterator[Finding | Measurement]:
     for each in evidence.inputs:
         beyond = each.rms > LARGEST or 0 < each.rms < SMALLEST or each.feature_ratio > UNEVEN
         yield Measurement(
-            "input rms",
+            say("input rms"),
             each.name,
             each.rms,
-            f"{SMALLEST:g} to {LARGEST:g}, features within {UNEVEN:g} times each other",
-            "initial weights are made for inputs of about unit size",
+            say(
+                "{low:g} to {high:g}, features within {ratio:g} times each other",
+                low=SMALLEST,
+                high=LARGEST,
+                ratio=UNEVEN,
+            ),
+            say("initial weights are made for inputs of about unit size"),
             beyond,
         )
         deviation = max(abs(math.log(max(each.rms, 1e-300))), math.log(max(1.0, each.feature_ratio))) if beyond else 0.0
@@ -49,14 +55,14 @@ def data(evidence: Evidence) -> Iterator[Finding | Measurement]:
     nats, words = effect(evidence.base, evidence.standard_inputs)
     if nats < EFFECT:
         return
-    what = f"root mean square {worst.rms:.3g}"
+    what = say("{input} has root mean square {rms:.3g}", input=worst.name, rms=worst.rms)
     if worst.feature_ratio > UNEVEN:
-        what += f", one feature {worst.feature_ratio:.3g} times the usual one"
+        what += say(", one feature {ratio:.3g} times the usual one", ratio=worst.feature_ratio)
     yield Finding(
         "input-scale",
         min(0.98, 0.8 + nats / 50),
         worst.name,
-        f"{worst.name} has {what}: with standardised inputs {words}",
+        say("{what}: with standardised inputs {effect}", what=what, effect=words),
         {
             "rms": worst.rms,
             "feature_ratio": worst.feature_ratio,
@@ -80,7 +86,13 @@ def _by_the_first_layer(evidence: Evidence, worst: TensorProfile) -> Iterator[Fi
         "input-scale",
         0.75,
         worst.name,
-        f"{worst.name} has root mean square {worst.rms:.3g}, and {loud.name} hands on {loud.output_rms:.3g}",
+        say(
+            "{input} has root mean square {rms:.3g}, and {layer} hands on {out:.3g}",
+            input=worst.name,
+            rms=worst.rms,
+            layer=loud.name,
+            out=loud.output_rms,
+        ),
         {"rms": worst.rms, "feature_ratio": worst.feature_ratio, "first_output_rms": loud.output_rms},
         ("standardise-inputs", "input-batchnorm"),
     )
@@ -89,24 +101,35 @@ def _by_the_first_layer(evidence: Evidence, worst: TensorProfile) -> Iterator[Fi
 def effect(before: Pass, after: Pass) -> tuple[float, str]:
     """How much calmer a pass is with one thing changed, in nats of what changed most, and in words."""
     if after.finite and not before.finite:
-        return 20.0, f"the gradient is finite (norm {after.grad_norm:.3g})"
+        return 20.0, say("the gradient is finite (norm {norm:.3g})", norm=after.grad_norm)
     if not after.finite:
-        return 0.0, "nothing is gained"
+        return 0.0, say("nothing is gained")
     best, words = math.log(max(before.grad_norm, 1e-300) / max(after.grad_norm, 1e-300)), ""
-    words = f"the gradient norm is {after.grad_norm:.3g} in place of {before.grad_norm:.3g}"
+    words = say(
+        "the gradient norm is {after:.3g} in place of {before:.3g}", after=after.grad_norm, before=before.grad_norm
+    )
     pinned = idle_share(before) - idle_share(after)
     if pinned > 0.5:
         best, words = (
             max(best, 5 * pinned),
-            f"{idle_share(after):.0%} of the units are idle in place of {idle_share(before):.0%}",
+            say(
+                "{after:.0%} of the units are idle in place of {before:.0%}",
+                after=idle_share(after),
+                before=idle_share(before),
+            ),
         )
     slower, name = _slowed(before, after)
     if slower > SLOWED:
-        best, words = max(best, math.log(slower)), f"{name} gets {slower:.3g} times the gradient that it has now"
+        best, words = (
+            max(best, math.log(slower)),
+            say("{parameter} gets {ratio:.3g} times the gradient that it has now", parameter=name, ratio=slower),
+        )
     if before.output_spread < BLIND and after.output_spread > 10 * before.output_spread:
         best = max(best, math.log(after.output_spread / max(before.output_spread, 1e-12)))
-        words = (
-            f"outputs differ between samples by {after.output_spread:.2g} of their size, not {before.output_spread:.2g}"
+        words = say(
+            "outputs differ between samples by {after:.2g} of their size, not {before:.2g}",
+            after=after.output_spread,
+            before=before.output_spread,
         )
     return best, words
 

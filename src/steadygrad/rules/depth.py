@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from .._i18n import say
 from ..evidence import Evidence
 from ..evidence.chain import Layer, gain_per_level, gradient, inner, signal
 from ..findings import GRADIENT_WITHIN, SIGNAL_WITHIN, Finding, Measurement
@@ -20,17 +21,17 @@ def depth(evidence: Evidence) -> Iterator[Finding | Measurement]:
     signals, grads = signal(chain), gradient(chain)
     last = chain[-1].name if chain else ""
     for words, gain in (
-        ("signal gain per layer", gain_per_level(inner(signals, without_first=True))),
-        ("gradient gain per layer", _backward(inner(grads, without_first=False))),
+        (say("signal gain per layer"), gain_per_level(inner(signals, without_first=True))),
+        (say("gradient gain per layer"), _backward(inner(grads, without_first=False))),
     ):
         if gain is not None:
             nats = max(1, len(signals) - 1) * (math.log(gain) if gain else -math.inf)
             yield Measurement(
                 words,
-                f"{len(chain)} layers",
+                say("{count} layers", count=len(chain)),
                 gain,
-                "end to end within 1/30 and 30",
-                "what grows or shrinks by a factor a layer does so exponentially with depth",
+                say("end to end within 1/30 and 30"),
+                say("what grows or shrinks by a factor a layer does so exponentially with depth"),
                 not math.log(SIGNAL_WITHIN[0]) < nats < math.log(SIGNAL_WITHIN[1]),
             )
     if not evidence.base.finite:
@@ -40,11 +41,11 @@ def depth(evidence: Evidence) -> Iterator[Finding | Measurement]:
     if ratio is None or evidence.base.second_order:
         return
     yield Measurement(
-        "gradient of the first layers",
-        f"against {last}",
+        say("gradient of the first layers"),
+        say("against {layer}", layer=last),
         ratio,
-        f"{VANISHES:g} to {EXPLODES:g}",
-        "early layers are to learn with the late ones",
+        say("{low:g} to {high:g}", low=VANISHES, high=EXPLODES),
+        say("early layers are to learn with the late ones"),
         not VANISHES <= ratio <= EXPLODES,
     )
     # Where norms follow, the size of what a layer puts out is free, and the gradient with respect to it.
@@ -56,7 +57,7 @@ def depth(evidence: Evidence) -> Iterator[Finding | Measurement]:
             "init-gain",
             min(0.95, 0.7 + math.log(grown / EXPLODES) / 20),
             place.name if place else last,
-            f"the gradient grows by {ratio:.3g} on its way from the last layers to the first ones",
+            say("the gradient grows by {ratio:.3g} on its way from the last layers to the first ones", ratio=ratio),
             {"grad_gain": ratio, "grad_gain_per_layer": _backward(grads), "layers": len(chain)},
             ("auto-initialisation", "lsuv", "fixup", "clip-global-norm"),
         )
@@ -65,7 +66,7 @@ def depth(evidence: Evidence) -> Iterator[Finding | Measurement]:
             "vanishing-depth",
             min(0.95, 0.7 + math.log(VANISHES / ratio) / 40),
             chain[0].name,
-            f"of the gradient {ratio:.2g} arrives at the first layers: they do not learn",
+            say("of the gradient {ratio:.2g} arrives at the first layers: they do not learn", ratio=ratio),
             {"grad_gain": ratio, "grad_gain_per_layer": _backward(grads), "layers": len(chain)},
             ("auto-initialisation", "residual-connections", "normalisation"),
         )
@@ -119,7 +120,9 @@ def _overflown(evidence: Evidence, signals: dict[int, float]) -> Iterator[Findin
             "init-gain",
             0.9,
             place.name if place else "",
-            f"the signal grows by {grown:.3g} before {origin.op if origin else 'it'} overflows",
+            say("the signal grows by {grown:.3g} before {op} overflows", grown=grown, op=origin.op)
+            if origin
+            else say("the signal grows by {grown:.3g} before it overflows", grown=grown),
             {"gain": grown, "op": origin.op if origin else "", "phase": origin.phase if origin else ""},
             ("auto-initialisation", "lsuv"),
         )

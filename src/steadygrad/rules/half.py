@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from .._i18n import say
 from ..evidence import Evidence
 from ..findings import Finding, Measurement
 
@@ -19,11 +20,11 @@ def half(evidence: Evidence) -> Iterator[Finding | Measurement]:
     # NaN counts as the largest: it comes of an overflow.
     top = max(calls, key=lambda call: float("inf") if call.output_absmax != call.output_absmax else call.output_absmax)
     yield Measurement(
-        "largest activation",
+        say("largest activation"),
         top.layer,
         top.output_absmax,
-        f"{LARGEST['float16'] / ROOM:.0f} in float16, whose range ends at 65504",
-        "what overflows is infinite, and then NaN",
+        say("{limit:.0f} in float16, whose range ends at 65504", limit=LARGEST["float16"] / ROOM),
+        say("what overflows is infinite, and then NaN"),
         not top.output_absmax <= LARGEST["float16"] / ROOM,
     )
     if evidence.base.overflows:
@@ -32,7 +33,7 @@ def half(evidence: Evidence) -> Iterator[Finding | Measurement]:
             "half-overflow",
             0.95,
             place or op,
-            f"{op} overflows in float16, whose range ends at 65504, though what it is given is finite",
+            say("{op} overflows in float16, whose range ends at 65504, though what it is given is finite", op=op),
             {"op": op, "operations": len(evidence.base.overflows), "range": LARGEST["float16"]},
             ("bfloat16", "float32-for-this-operation"),
         )
@@ -44,7 +45,11 @@ def half(evidence: Evidence) -> Iterator[Finding | Measurement]:
             "half-overflow",
             0.95 if not evidence.base.finite else 0.8,
             first.layer,
-            f"{first.layer} puts out {first.output_absmax:.3g} in float16, whose range ends at 65504",
+            say(
+                "{layer} puts out {absmax:.3g} in float16, whose range ends at 65504",
+                layer=first.layer,
+                absmax=first.output_absmax,
+            ),
             {"absmax": first.output_absmax, "range": LARGEST["float16"], "dtype": first.dtype},
             ("bfloat16", "float32-for-this-layer", "rescale-initialisation"),
         )
@@ -54,11 +59,13 @@ def half(evidence: Evidence) -> Iterator[Finding | Measurement]:
             "half-overflow",
             0.8,
             "loss" if origin is None else origin.where or origin.op,
-            "a float16 pass is not finite"
-            + (
-                ""
-                if origin is None
-                else f": {origin.op} in the {origin.phase} pass, from numbers up to {origin.largest_input:.3g}"
+            say("a float16 pass is not finite")
+            if origin is None
+            else say(
+                "a float16 pass is not finite: {op} in the {phase} pass, from numbers up to {largest:.3g}",
+                op=origin.op,
+                phase=say(origin.phase),
+                largest=origin.largest_input,
             ),
             {"range": LARGEST["float16"], "op": "" if origin is None else origin.op},
             ("bfloat16", "loss-scaling", "float32-for-this-layer"),

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from .._i18n import say
 from ..evidence import Evidence, Pass
 from ..evidence.chain import Layer
 from ..findings import Finding, Measurement
@@ -21,11 +22,11 @@ def head(evidence: Evidence) -> Iterator[Finding | Measurement]:
     for each in base.losses:
         expected = math.log(each.classes) if each.classes > 1 else 0.0
         yield Measurement(
-            "initial loss",
+            say("initial loss"),
             each.function,
             each.mean_loss,
-            f"about log {each.classes} = {expected:.3g}",
-            "before it has learned anything a model should guess, not be sure",
+            say("about log {classes} = {expected:.3g}", classes=each.classes, expected=expected),
+            say("before it has learned anything a model should guess, not be sure"),
             excess(base) > 0,
         )
         break
@@ -35,7 +36,12 @@ def head(evidence: Evidence) -> Iterator[Finding | Measurement]:
     noise = loudness(evidence)
     if noise is not None:
         yield Measurement(
-            "output rms", "output", base.output_rms or 0.0, f"at most {LOUD:g} times the target's", "", noise > LOUD
+            say("output rms"),
+            "output",
+            base.output_rms or 0.0,
+            say("at most {limit:g} times the target's", limit=LOUD),
+            "",
+            noise > LOUD,
         )
     if not over and not (noise or 0.0) > LOUD:
         return
@@ -46,16 +52,26 @@ def head(evidence: Evidence) -> Iterator[Finding | Measurement]:
     if place is None:
         return
     words = (
-        f"the first loss is {base.losses[0].mean_loss:.3g} where a guess has {math.log(base.losses[0].classes):.3g}: "
-        f"logits have root mean square {base.losses[0].logits_rms:.3g}"
+        say(
+            "the loss is {loss:.3g} where a guess has {guess:.3g}: logits have root mean square {rms:.3g}; {layer} "
+            "amplifies most",
+            loss=base.losses[0].mean_loss,
+            guess=math.log(base.losses[0].classes),
+            rms=base.losses[0].logits_rms,
+            layer=place.name,
+        )
         if over
-        else f"the first outputs have root mean square {base.output_rms:.3g}, far above the targets'"
+        else say(
+            "outputs have root mean square {rms:.3g}, far above the targets'; {layer} amplifies most",
+            rms=base.output_rms,
+            layer=place.name,
+        )
     )
     yield Finding(
         "init-gain",
         0.9,
         place.name,
-        f"{words}; {place.name} amplifies most",
+        words,
         {
             "loss": base.loss,
             "output_rms": base.output_rms,

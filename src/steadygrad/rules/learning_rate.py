@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from .._i18n import say
 from ..evidence import Evidence, best
 from ..findings import Finding, Measurement
 
@@ -20,11 +21,11 @@ def learning_rate(evidence: Evidence) -> Iterator[Finding | Measurement]:
     edge = evidence.edge
     if edge is not None:
         yield Measurement(
-            "sharpness over its limit",
+            say("sharpness over its limit"),
             f"{edge.optimizer}, lr {edge.lr:g}",
             edge.ratio,
             "1",
-            f"beyond {edge.formula} a step overshoots along the sharpest direction",
+            say("beyond {formula} a step overshoots along the sharpest direction", formula=edge.formula),
             edge.ratio > 1,
         )
     if not evidence.rehearsals:
@@ -33,18 +34,22 @@ def learning_rate(evidence: Evidence) -> Iterator[Finding | Measurement]:
                 "learning-rate",
                 min(0.85, 0.6 + math.log(edge.ratio / FAR) / 10),
                 evidence.optimizer,
-                f"sharpness is {edge.ratio:.3g} times what {edge.formula} bears: the first steps overshoot",
+                say(
+                    "sharpness is {ratio:.3g} times what {formula} bears: steps overshoot",
+                    ratio=edge.ratio,
+                    formula=edge.formula,
+                ),
                 {"sharpness_ratio": edge.ratio, "sharpness": edge.sharpness, "limit": edge.limit, "lr": edge.lr},
                 ("lower-learning-rate", "warm-up", "clip-global-norm"),
             )
         return
     first, rest = evidence.rehearsals[0], evidence.rehearsals[1:]
     yield Measurement(
-        f"loss after {len(first.losses) - 1} steps",
+        say("loss after {steps} steps", steps=len(first.losses) - 1),
         evidence.optimizer,
         first.end,
-        f"below {first.losses[0]:.4g}, where it began",
-        "one batch is easy to learn",
+        say("below {first:.4g}, where it began", first=first.losses[0]),
+        say("one batch is easy to learn"),
         first.diverged,
     )
     good = best(rest)
@@ -55,8 +60,15 @@ def learning_rate(evidence: Evidence) -> Iterator[Finding | Measurement]:
             "learning-rate",
             0.9 if beyond else 0.75,
             evidence.optimizer,
-            f"{len(first.losses) - 1} steps on one batch take its loss from {first.losses[0]:.3g} to "
-            f"{first.end:.3g}; at {good.factor:g} times the learning rate to {good.end:.3g}",
+            say(
+                "{steps} steps on one batch take its loss from {first:.3g} to {last:.3g}; at {factor:g} times the "
+                "learning rate to {better:.3g}",
+                steps=len(first.losses) - 1,
+                first=first.losses[0],
+                last=first.end,
+                factor=good.factor,
+                better=good.end,
+            ),
             {
                 "sharpness_ratio": None if edge is None else edge.ratio,
                 "losses": [value if math.isfinite(value) else str(value) for value in first.losses],

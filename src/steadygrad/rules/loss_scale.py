@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from .._i18n import say
 from ..evidence import Evidence
 from ..findings import Finding, Measurement
 from .data import EFFECT, LARGEST, effect
@@ -25,7 +26,9 @@ def _summed(evidence: Evidence) -> Iterator[Finding | Measurement]:
     ratio = math.nan if evidence.doubled is None else evidence.doubled
     if math.isfinite(ratio):
         summed = GROWTH[0] < ratio < GROWTH[1]
-        yield Measurement("loss of the batch twice", "loss", ratio, "1", "a mean does not grow with the batch", summed)
+        yield Measurement(
+            say("loss of the batch twice"), "loss", ratio, "1", say("a mean does not grow with the batch"), summed
+        )
     else:
         summed = evidence.base.reduction == "sum"
     edge, tried = evidence.edge, evidence.rehearsals
@@ -33,12 +36,17 @@ def _summed(evidence: Evidence) -> Iterator[Finding | Measurement]:
     if not summed or ((edge is not None or tried) and not harmful):
         return  # a rate that was chosen for it, or an optimizer that no factor moves
     rows = evidence.rows
-    larger = f"are {rows} times as large as those of the mean, and " if rows else ""
     yield Finding(
         "loss-scale",
         0.95 if math.isfinite(ratio) else 0.85,
         "loss",
-        f"the loss is summed over the batch, not averaged: gradients {larger}grow with the batch size",
+        say(
+            "the loss is summed over the batch, not averaged: gradients are {rows} times as large as those of the "
+            "mean, and grow with the batch size",
+            rows=rows,
+        )
+        if rows
+        else say("the loss is summed over the batch, not averaged: gradients grow with the batch size"),
         {"doubled_ratio": ratio, "samples": rows, "grad_norm": evidence.base.grad_norm, "reduction": "sum"},
         ("mean-reduction", "divide-learning-rate-by-batch-size"),
     )
@@ -48,11 +56,11 @@ def _targets(evidence: Evidence) -> Iterator[Finding | Measurement]:
     for each in evidence.targets:
         size = max(each.rms, abs(each.mean))
         yield Measurement(
-            "target rms",
+            say("target rms"),
             each.name,
             size,
-            f"at most {LARGEST:g}",
-            "a network's first outputs are of about unit size",
+            say("at most {limit:g}", limit=LARGEST),
+            say("a network's first outputs are of about unit size"),
             size > LARGEST,
         )
         if size <= LARGEST or evidence.standard_target is None:
@@ -60,13 +68,19 @@ def _targets(evidence: Evidence) -> Iterator[Finding | Measurement]:
         nats, words = effect(evidence.base, evidence.standard_target)
         reach = size / max(evidence.base.output_rms or 0.0, 1e-12)
         if nats < EFFECT and reach > FAR:
-            nats, words = math.log(reach), f"outputs need not grow {reach:.3g} times first"
+            nats, words = math.log(reach), say("outputs need not grow {reach:.3g} times first", reach=reach)
         if nats >= EFFECT:
             yield Finding(
                 "loss-scale",
                 min(0.97, 0.8 + nats / 50),
                 each.name,
-                f"{each.name} has mean {each.mean:.3g} and standard deviation {each.std:.3g}: standardised, {words}",
+                say(
+                    "{target} has mean {mean:.3g} and standard deviation {std:.3g}: standardised, {effect}",
+                    target=each.name,
+                    mean=each.mean,
+                    std=each.std,
+                    effect=words,
+                ),
                 {
                     "rms": each.rms,
                     "mean": each.mean,

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from .._i18n import say
 from ..evidence import Evidence
 from ..findings import Finding, Measurement
 
@@ -15,7 +16,12 @@ def nonfinite(evidence: Evidence) -> Iterator[Finding | Measurement]:
     bad = [each for each in (*evidence.inputs, *evidence.targets) if each.nonfinite]
     count = sum(each.nonfinite for each in bad)
     yield Measurement(
-        "non-finite numbers", "batch", float(count), "0", "one NaN in a batch reaches every weight", bool(count)
+        say("non-finite numbers"),
+        "batch",
+        float(count),
+        "0",
+        say("one NaN in a batch reaches every weight"),
+        bool(count),
     )
     if evidence.base.finite:
         return  # what the model masks on purpose has no effect
@@ -24,21 +30,44 @@ def nonfinite(evidence: Evidence) -> Iterator[Finding | Measurement]:
             "nonfinite-data",
             0.97,
             bad[0].name,
-            f"{bad[0].name} holds NaN or infinity ({bad[0].nonfinite} of its numbers), and so does the loss or its "
-            "gradient",
+            say(
+                "{tensor} holds NaN or infinity ({count} of its numbers), and so does the loss or its gradient",
+                tensor=bad[0].name,
+                count=bad[0].nonfinite,
+            ),
             {"nonfinite_count": count, "loss": evidence.base.loss, "grad_norm": evidence.base.grad_norm},
             ("drop-or-impute-nonfinite-samples",),
         )
         return
     origin = evidence.origin
+    if origin is not None and origin.phase == "data":
+        yield Finding(
+            "nonfinite-data",
+            0.9,
+            origin.where or origin.op,
+            say("{op} is given a plain number that is not finite", op=origin.op),
+            {"op": origin.op},
+            ("drop-or-impute-nonfinite-samples",),
+        )
+        return
     if origin is None or origin.largest_input > OVERFLOWS or _is_half(evidence):
         return  # the rules of scale and of half precision say why it became so large
     yield Finding(
         "unsafe-op",
         0.9,
         origin.where or origin.op,
-        f"{origin.op} makes {'its derivative' if origin.phase == 'backward' else 'a result'} non-finite of finite "
-        f"numbers, in the {origin.phase} pass, shape {origin.shape}",
+        say(
+            "the derivative of {op} is not finite where its inputs are, in the backward pass, shape {shape}",
+            op=origin.op,
+            shape=origin.shape,
+        )
+        if origin.phase == "backward"
+        else say(
+            "{op} makes a result that is not finite of finite numbers, in the {phase} pass, shape {shape}",
+            op=origin.op,
+            phase=say(origin.phase),
+            shape=origin.shape,
+        ),
         {
             "op": origin.op,
             "phase": origin.phase,

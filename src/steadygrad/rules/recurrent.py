@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
+from .._i18n import say
 from ..evidence import Evidence
 from ..findings import Finding, Measurement
 
@@ -27,11 +28,11 @@ def recurrent(evidence: Evidence) -> Iterator[Finding | Measurement]:
         total = leading * each.steps
         curve = evidence.time_gradients.get(each.name, ())
         yield Measurement(
-            "leading Lyapunov exponent",
+            say("leading Lyapunov exponent"),
             each.name,
             leading,
-            f"{FORGETS:g} to {EXPANDS / max(1, each.steps):.2g} nats a step",
-            "the gradient changes by exp of it a step",
+            say("{low:g} to {high:.2g} nats a step", low=FORGETS, high=EXPANDS / max(1, each.steps)),
+            say("the gradient changes by exp of it a step"),
             total > EXPANDS or leading < FORGETS,
         )
         grown = _growth(curve)
@@ -40,8 +41,12 @@ def recurrent(evidence: Evidence) -> Iterator[Finding | Measurement]:
                 "recurrent-gain",
                 min(0.97, 0.8 + total / 100),
                 each.name,
-                f"a perturbation of the state grows by exp({leading:.2g}) a step, over {each.steps} steps by "
-                f"{math.exp(min(700.0, total)):.2g}",
+                say(
+                    "a perturbation of the state grows by exp({leading:.2g}) a step, over {steps} steps by {total:.2g}",
+                    leading=leading,
+                    steps=each.steps,
+                    total=math.exp(min(700.0, total)),
+                ),
                 {"lyapunov_exponent": leading, "steps": each.steps, "spectral_radius": each.radius, "growth": grown},
                 ("orthogonal-recurrent-init", "clip-global-norm", "gradient-flossing"),
             )
@@ -50,8 +55,13 @@ def recurrent(evidence: Evidence) -> Iterator[Finding | Measurement]:
                 "vanishing-recurrent",
                 0.85,
                 each.name,
-                f"of the gradient exp({leading:.2g}) is left a step back, after {each.steps} steps "
-                f"{math.exp(max(-700.0, total)):.2g}: nothing is learned across time",
+                say(
+                    "of the gradient exp({leading:.2g}) is left a step back, after {steps} steps {total:.2g}: "
+                    "nothing is learned across time",
+                    leading=leading,
+                    steps=each.steps,
+                    total=math.exp(max(-700.0, total)),
+                ),
                 {"lyapunov_exponent": leading, "steps": each.steps, "spectral_radius": each.radius},
                 ("orthogonal-recurrent-init", "chrono-init", "gradient-flossing"),
             )

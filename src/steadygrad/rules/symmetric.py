@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from .._i18n import say
 from ..evidence import Evidence
 from ..findings import Finding, Measurement
 
@@ -11,11 +12,11 @@ def symmetric(evidence: Evidence) -> Iterator[Finding | Measurement]:
     alike = [each for each in evidence.weights if each.alike]
     stuck = [each for each in alike if each.stays_alike]
     yield Measurement(
-        "layers whose units are alike",
+        say("layers whose units are alike"),
         alike[0].layer if alike else "weights",
         float(len(alike)),
-        "0 after some steps",
-        "units with the same weights get the same gradient and stay one unit; zeros at the end of a branch do not",
+        say("0 after some steps"),
+        say("units with the same weights get the same gradient and stay one unit; zeros at the end of a branch do not"),
         bool(stuck),
     )
     if stuck and evidence.base.finite:
@@ -24,8 +25,13 @@ def symmetric(evidence: Evidence) -> Iterator[Finding | Measurement]:
             "symmetric-init",
             0.95,
             first.layer,
-            f"the {first.shape[0]} units of {first.layer} start with the same weights ({first.rms:.3g}) and get the "
-            "same gradient: they stay one unit",
+            say(
+                "the {units} units of {layer} start with the same weights ({rms:.3g}) and get the same gradient: "
+                "they stay one unit",
+                units=first.shape[0],
+                layer=first.layer,
+                rms=first.rms,
+            ),
             {"layers": len(stuck), "units": first.shape[0], "weight_rms": first.rms},
             ("random-initialisation", "auto-initialisation"),
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from .._i18n import say
 from ..evidence import Activity, Evidence
 from ..findings import Finding, Measurement
 from .head import excess
@@ -32,20 +33,29 @@ def units(evidence: Evidence) -> Iterator[Finding | Measurement]:
     dead = max((each for each in counted if each.units > 1 or nothing), key=lambda each: each.dead, default=None)
     pinned = max(counted, key=lambda each: each.saturated, default=None)
     for worst, share, limit, words in (
-        (dead, dead.dead if dead else 0.0, DEAD, "dead units"),
-        (pinned, pinned.saturated if pinned else 0.0, SATURATED, "saturated entries"),
+        (dead, dead.dead if dead else 0.0, DEAD, say("dead units")),
+        (pinned, pinned.saturated if pinned else 0.0, SATURATED, say("saturated entries")),
     ):
         if worst is not None:
             yield Measurement(
-                words, worst.layer, share, f"at most {limit:g}", "no gradient goes through them", share > limit
+                words,
+                worst.layer,
+                share,
+                say("at most {limit:g}", limit=limit),
+                say("no gradient goes through them"),
+                share > limit,
             )
     if dead is not None and dead.dead > DEAD and not _is_silent(evidence, dead.layer):
         yield Finding(
             "dead-units",
             0.9,
             dead.layer,
-            f"{dead.dead:.0%} of the {dead.units} units after {dead.layer} are zero for the whole batch: they get no "
-            "gradient",
+            say(
+                "{share:.0%} of the {units} units after {layer} are zero for the whole batch: they get no gradient",
+                share=dead.dead,
+                units=dead.units,
+                layer=dead.layer,
+            ),
             {"dead_fraction": dead.dead, "units": dead.units, "entries": dead.entries},
             ("zero-bias", "leaky-relu", "auto-initialisation"),
         )
@@ -54,7 +64,12 @@ def units(evidence: Evidence) -> Iterator[Finding | Measurement]:
             "saturation",
             0.85,
             pinned.layer,
-            f"{pinned.saturated:.0%} of the {pinned.function} outputs after {pinned.layer} are pinned at an end",
+            say(
+                "{share:.0%} of the {function} outputs after {layer} are pinned at an end",
+                share=pinned.saturated,
+                function=pinned.function,
+                layer=pinned.layer,
+            ),
             {"saturated_fraction": pinned.saturated, "function": pinned.function},
             ("rescale-initialisation", "standardise-inputs"),
         )

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from .._i18n import say
 from ..evidence import Evidence
 from ..evidence.chain import rule_rms
 from ..findings import Measurement
@@ -22,10 +23,10 @@ def weights(evidence: Evidence) -> Iterator[Measurement]:
                 worst, most, rule = layer, deviation, rule_rms(layer)
     if worst is not None:
         yield Measurement(
-            "weight rms",
+            say("weight rms"),
             worst.name,
             evidence.weight_rms[worst.name],
-            f"{rule:.3g} for its fan-in, times or over {FACTOR:g}",
-            "the rule of its activation keeps the size of the signal",
+            say("{rule:.3g} for its fan-in, times or over {factor:g}", rule=rule, factor=FACTOR),
+            say("the rule of its activation keeps the size of the signal"),
             most > math.log(FACTOR),
         )

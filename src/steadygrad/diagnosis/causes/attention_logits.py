@@ -5,6 +5,8 @@ queries and keys go on growing.
 
 Seen in: entropy and spread of the attention logits, at the start and at the onset.
 
+Remedies: qk-norm, divide-logits-by-sqrt-d, rescale-query-key-weights.
+
 Reference: Wortsman et al., "Small-scale proxies for large-scale Transformer training instabilities", 2023.
 """
 

@@ -5,11 +5,14 @@ all cut to the limit and then divided: the limit that was meant to be 1 is 1/655
 
 Seen in: a call of torch's clipping functions while gradients are still scaled.
 
+Remedies: unscale-before-clip.
+
 Reference: torch documentation, "Automatic mixed precision examples: gradient clipping".
 """
 
 from collections.abc import Iterator
 
+from ..._i18n import say
 from ...findings import Finding
 from ..case import Case
 
@@ -25,10 +28,19 @@ def clip_before_unscale(case: Case) -> Iterator[Finding]:
             yield Finding(
                 CAUSE,
                 0.93,
-                "clip_grad_norm_" if line is None else f"{line[0]}:{line[1]}",
-                f"gradients are clipped while they are still multiplied by the loss scale ({each.get('scale')}): "
-                f"the limit of {limit} holds for the scaled ones",
-                {"limit": limit, "scale": each.get("scale"), "calls": clips["calls"]},
+                "clip_grad_norm_",
+                say(
+                    "gradients are clipped while they are still multiplied by the loss scale ({scale}): the limit of "
+                    "{limit} holds for the scaled ones",
+                    scale=each.get("scale"),
+                    limit=limit,
+                ),
+                {
+                    "limit": limit,
+                    "scale": each.get("scale"),
+                    "calls": clips["calls"],
+                    "line": line and f"{line[0]}:{line[1]}",
+                },
                 ("unscale-before-clip",),
                 case.onset,
             )

@@ -6,6 +6,8 @@ gradient are fine, and the step is not.
 Seen in: moments that are not finite, negative squares, moments far above any gradient there was, buffers that are not
 finite.
 
+Remedies: reset-moments, reset-running-stats, reload-checkpoint.
+
 Reference: torch documentation, `torch.optim.Optimizer.load_state_dict`.
 """
 
@@ -13,6 +15,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..._i18n import say
 from ...findings import Finding
 from ..case import Case
 
@@ -40,11 +43,20 @@ def corrupt_state(case: Case) -> Iterator[Finding]:
         norm, least, bad = float(each["norm"]), float(each["smallest"]), float(each["nonfinite"])
         words = ""
         if name in SQUARES and least < 0:
-            words = f"{name} is a mean of squares and holds {least:.3g}"
+            words = say("{name} is a mean of squares and holds {least:.3g}", name=name, least=least)
         elif sound and (bad or math.isnan(norm)) and largest < OVERFLOWS:
-            words = f"{name} holds {bad:.0f} numbers that are not finite, while the batch and its gradient are sound"
+            words = say(
+                "{name} holds {bad:.0f} numbers that are not finite, while the batch and its gradient are sound",
+                name=name,
+                bad=bad,
+            )
         elif _is_first(name, plain) and 0 < largest < OVERFLOWS and norm > FAR * _longest(seen, name) * largest:
-            words = f"{name} has norm {norm:.3g}, and no gradient before it was larger than {largest:.3g}"
+            words = say(
+                "{name} has norm {norm:.3g}, and no gradient before it was larger than {largest:.3g}",
+                name=name,
+                norm=norm,
+                largest=largest,
+            )
         if words:
             yield Finding(CAUSE, 0.93, name, words, dict(each), remedies, case.onset)
             return
@@ -53,7 +65,11 @@ def corrupt_state(case: Case) -> Iterator[Finding]:
             CAUSE,
             0.93,
             name,
-            f"{name}, a running variance that is used, is {least:.3g} everywhere: what it divides is out of scale",
+            say(
+                "{name}, a running variance that is used, is {least:.3g} everywhere: what it divides is out of scale",
+                name=name,
+                least=least,
+            ),
             {"largest_variance": least},
             ("reset-running-stats", "reload-checkpoint"),
             case.onset,
@@ -63,7 +79,13 @@ def corrupt_state(case: Case) -> Iterator[Finding]:
     if hit is not None and hit.step <= case.onset + 1 and sound:
         where = ", ".join(hit.detail.get("buffers", ())) or "buffers"
         yield Finding(
-            CAUSE, 0.8, where, f"{where} are damaged while gradients are sound", dict(hit.detail), remedies, hit.step
+            CAUSE,
+            0.8,
+            where,
+            say("{where} are damaged while gradients are sound", where=where),
+            dict(hit.detail),
+            remedies,
+            hit.step,
         )
 
 

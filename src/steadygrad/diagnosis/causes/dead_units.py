@@ -5,6 +5,8 @@ the start, one step that is too long kills it later.
 
 Seen in: the share of units that are zero for the whole batch.
 
+Remedies: zero-bias, leaky-relu, auto-initialisation.
+
 Reference: Lu et al., "Dying ReLU and initialization", 2019.
 """
 

@@ -5,6 +5,8 @@ and is infinite.
 
 Seen in: float16 operations with an infinite result of finite numbers, and activations near the end of the range.
 
+Remedies: bfloat16, float32-for-this-operation, float32-for-this-layer, loss-scaling, rescale-initialisation.
+
 Reference: Micikevicius et al., "Mixed precision training", 2018.
 """
 

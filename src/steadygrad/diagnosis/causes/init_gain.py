@@ -6,6 +6,8 @@ rate is small enough for long.
 
 Seen in: the first pass with the first weights: outputs and loss against a guess, gradient by depth.
 
+Remedies: auto-initialisation, lsuv, fixup, scale-down-the-head, clip-global-norm.
+
 Reference: He et al., "Delving deep into rectifiers", 2015.
 """
 

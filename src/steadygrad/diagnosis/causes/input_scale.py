@@ -5,6 +5,8 @@ gradient by their size, squared; one feature that is far larger than the others 
 
 Seen in: the size of each input, and what standardised inputs make of the same pass with the same weights.
 
+Remedies: standardise-inputs, input-batchnorm.
+
 Reference: LeCun et al., "Efficient backprop", 1998.
 """
 

@@ -6,6 +6,8 @@ preconditioned form): the loss swings with growing amplitude.
 Seen in: sharpness against the limit of the optimizer, and a few real steps on one batch, which make its loss worse at
 this rate and better at a tenth of it; with the first weights, or with those of the onset where it was raised later.
 
+Remedies: lower-learning-rate, warm-up, clip-global-norm.
+
 Reference: Cohen et al., "Gradient descent on neural networks typically occurs at the edge of stability", 2021.
 """
 
@@ -13,6 +15,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..._i18n import say
 from ...findings import Finding
 from ...rules.learning_rate import learning_rate as rule
 from ..case import Case, weighed
@@ -48,7 +51,11 @@ def learning_rate(case: Case) -> Iterator[Finding]:
             CAUSE,
             0.7,
             f"optimizer {case.optimizer}",
-            f"the learning rate had risen to {rate:.3g}, {factor:.3g} times the highest one that had done no harm",
+            say(
+                "the learning rate had risen to {rate:.3g}, {factor:.3g} times the highest one that had done no harm",
+                rate=rate,
+                factor=factor,
+            ),
             {"lr": rate, "highest_before": before},
             ("lower-learning-rate", "warm-up", "clip-global-norm"),
             case.onset,
@@ -68,8 +75,15 @@ def _crossed(case: Case) -> Finding | None:
         CAUSE,
         0.85 if raised > RAISED else 0.55,
         f"optimizer {case.optimizer}",
-        f"sharpness is {now.ratio:.3g} times what {now.formula} bears at a rate of {now.lr:.3g}; with the first "
-        f"weights and rate of {before.lr:.3g} it was {before.ratio:.3g} times",
+        say(
+            "sharpness is {ratio:.3g} times what {formula} bears at a rate of {lr:.3g}; with the first weights and "
+            "rate of {first_lr:.3g} it was {first_ratio:.3g} times",
+            ratio=now.ratio,
+            formula=now.formula,
+            lr=now.lr,
+            first_lr=before.lr,
+            first_ratio=before.ratio,
+        ),
         {"sharpness_ratio": now.ratio, "lr": now.lr, "first_lr": before.lr, "first_sharpness_ratio": before.ratio},
         ("lower-learning-rate", "warm-up", "clip-global-norm"),
         case.onset,

@@ -6,11 +6,15 @@ thousands make errors in the thousands. Either multiplies the learning rate.
 Seen in: the loss of the batch with each sample twice, the reduction of torch's own losses, and what standardised
 targets make of the same pass.
 
+Remedies: mean-reduction, divide-learning-rate-by-batch-size, standardise-targets, divide-loss-by-accumulation-steps,
+lower-learning-rate.
+
 Reference: Goyal et al., "Accurate, large minibatch SGD", 2017.
 """
 
 from collections.abc import Iterator
 
+from ..._i18n import say
 from ...findings import Finding
 from ...rules.loss_scale import loss_scale as rule
 from ..case import Case
@@ -27,17 +31,24 @@ def loss_scale(case: Case) -> Iterator[Finding]:
 def _accumulated(case: Case) -> Iterator[Finding]:
     """Several passes a step whose losses are not divided by their number: one of them would be within the limit."""
     passes = max((int(each.get("backward_passes", 1)) for each in case.symptoms), default=1)
+    if passes < 2:
+        return
     edge = None if case.start is None else case.start.edge
     numbers = {number for look in case.looks for number in look.numbers}
-    divided = any(abs(number * factor - 1.0) < 1e-6 for number in numbers for factor in (passes, 1 / passes))
-    if passes < 2 or edge is None or divided or not edge.ratio < 1.0 < passes * edge.ratio:
+    divided = any(abs(number - factor) < 1e-6 * factor for number in numbers for factor in (passes, 1 / passes))
+    if edge is None or divided or not edge.ratio < 1.0 < passes * edge.ratio:
         return
     yield Finding(
         CAUSE,
         0.85,
         "loss",
-        f"the gradients of {passes} passes are summed for each step, and their losses are not divided by {passes}: "
-        f"sharpness is {edge.ratio:.2g} of the limit for one pass, {passes * edge.ratio:.2g} for all",
+        say(
+            "the gradients of {passes} passes are summed for each step, and their losses are not divided by {passes}: "
+            "sharpness is {one:.2g} of the limit for one pass, {all:.2g} for all",
+            passes=passes,
+            one=edge.ratio,
+            all=passes * edge.ratio,
+        ),
         {"passes": passes, "sharpness_ratio": edge.ratio},
         ("divide-loss-by-accumulation-steps", "lower-learning-rate"),
         case.onset,

@@ -5,11 +5,14 @@ a momentum of 1 that never forgets.
 
 Seen in: gradients of the step before that still lie there when the next backward pass begins.
 
+Remedies: zero-grad-before-backward.
+
 Reference: torch documentation, `torch.optim.Optimizer.zero_grad`.
 """
 
 from collections.abc import Iterator
 
+from ..._i18n import say
 from ...findings import Finding
 from ..case import Case
 
@@ -31,8 +34,11 @@ def missing_zero_grad(case: Case) -> Iterator[Finding]:
             CAUSE,
             0.97,
             "optimizer.zero_grad",
-            f"when a backward pass begins, {whole[-1]:.0%} of the last step's gradient still lies there: they pile "
-            "up from step to step",
+            say(
+                "when a backward pass begins, {share:.0%} of the last step's gradient still lies there: they pile "
+                "up from step to step",
+                share=whole[-1],
+            ),
             {"carried": whole[-1], "seen": len(whole)},
             ("zero-grad-before-backward",),
             case.onset,

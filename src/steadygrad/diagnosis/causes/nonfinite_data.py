@@ -4,6 +4,8 @@ One NaN in a batch makes the loss NaN, its gradient, and after one step every we
 
 Seen in: the batch of the first pass that is not finite.
 
+Remedies: drop-or-impute-nonfinite-samples.
+
 Reference: Goodfellow, Bengio and Courville, "Deep learning", 2016, section 11.5.
 """
 

@@ -6,6 +6,8 @@ fine with the same weights.
 Seen in: the gradient of the batch against that of the batch before it, computed with the same weights, and against the
 history of the run; which input or target is out of scale.
 
+Remedies: clip-global-norm, drop-outlier-samples, winsorise-features.
+
 Reference: Qian et al., "Understanding gradient clipping in incremental gradient methods", 2021.
 """
 
@@ -14,6 +16,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..._i18n import say
 from ...evidence import Evidence, TensorProfile
 from ...findings import Finding
 from ..case import Case, nats, usual
@@ -59,8 +62,11 @@ def _by_the_batch_before(case: Case) -> Iterator[Finding]:
                 CAUSE,
                 0.95 if named else 0.85,
                 where,
-                f"the gradient of this batch is {_times(norm / look.batch_before[1])} that of the batch before it with "
-                f"the same weights{words}",
+                say(
+                    "the gradient of this batch is {times} that of the batch before it with the same weights{words}",
+                    times=_times(norm / look.batch_before[1]),
+                    words=words,
+                ),
                 {"grad_norm": norm, "grad_norm_of_the_batch_before": look.batch_before[1], "usual_grad_norm": history},
                 REMEDIES,
                 case.onset,
@@ -86,12 +92,17 @@ def _by_the_history(case: Case) -> Iterator[Finding]:
     named = None if first is None or first.step > case.onset + LATE else _named(case.start, first.evidence)
     calm = len(after) >= 8 and float(np.median(after)) < 4 * level
     if batch > 2 * APART and (calm or named is not None):
-        where, words = named or ("batch", ", and those before and after it are not")
+        where, words = named or ("batch", say(", and those before and after it are not"))
         yield Finding(
             CAUSE,
             0.92 if named else 0.8,
             where,
-            f"the gradient of step {int(steps.step[place])} is {_times(top / level)} the usual one{words}",
+            say(
+                "the gradient of step {step} is {times} the usual one{words}",
+                step=int(steps.step[place]),
+                times=_times(top / level),
+                words=words,
+            ),
             {"grad_norm": top, "usual_grad_norm": level},
             REMEDIES,
             case.onset,
@@ -114,8 +125,14 @@ def _named(start: Evidence | None, now: Evidence) -> tuple[str, str] | None:
     if worst is None:
         return None
     ratio, each, other = worst
-    return each.name, f"; the largest number of {each.name} is {each.absmax:.3g}, in the first batch {other.absmax:.3g}"
+    words = say(
+        "; the largest number of {tensor} is {now:.3g}, in the first batch {first:.3g}",
+        tensor=each.name,
+        now=each.absmax,
+        first=other.absmax,
+    )
+    return each.name, words
 
 
 def _times(ratio: float) -> str:
-    return f"{ratio:.3g} times" if math.isfinite(ratio) else "without bound against"
+    return say("{ratio:.3g} times", ratio=ratio) if math.isfinite(ratio) else say("without bound against")

@@ -5,6 +5,8 @@ steps it is a factor of 17,000, and so is the gradient on its way back.
 
 Seen in: the leading Lyapunov exponent of the recurrent layer, and the gradient by time step.
 
+Remedies: orthogonal-recurrent-init, clip-global-norm, gradient-flossing.
+
 Reference: Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks", 2013.
 """
 

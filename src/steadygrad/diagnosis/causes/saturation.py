@@ -4,6 +4,8 @@ Where a sigmoid is 0 or 1, and a tanh -1 or 1, the derivative is zero: nothing i
 
 Seen in: the share of outputs at the ends of bounded nonlinearities.
 
+Remedies: rescale-initialisation, standardise-inputs.
+
 Reference: Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010.
 """
 

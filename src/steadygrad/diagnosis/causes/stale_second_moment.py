@@ -5,6 +5,8 @@ it is far below what they are now, and steps become many times lr.
 
 Seen in: the root of the mean of g^2 / v, over several steps and before the loss has risen.
 
+Remedies: lower-beta2, stable-adamw, warm-up, clip-global-norm.
+
 Reference: Wortsman et al., "Stable and low-precision training for large-scale vision-language models", 2023.
 """
 
@@ -14,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._i18n import say
 from ...findings import Finding
 from ..case import Case, nats, usual
 
@@ -45,8 +48,12 @@ def stale_second_moment(case: Case) -> Iterator[Finding]:
             CAUSE,
             min(0.93, 0.75 + 0.05 * nats(long / LONG)),
             divides[0],
-            f"updates have a root mean square of {long:.3g} times the learning rate: {divides[0]} does not know how "
-            "large gradients are",
+            say(
+                "updates have a root mean square of {long:.3g} times the learning rate: {moment} does not know how "
+                "large gradients are",
+                long=long,
+                moment=divides[0],
+            ),
             {"update_rms_over_lr": long, "second_moment_ratio": ratio},
             ("lower-beta2", "stable-adamw", "warm-up"),
             case.onset,
@@ -56,7 +63,11 @@ def stale_second_moment(case: Case) -> Iterator[Finding]:
             CAUSE,
             min(0.9, 0.45 + 0.15 * max(0.0, rising)),
             divides[0] if divides else f"optimizer {case.optimizer}",
-            f"the gradient is {ratio:.3g} times what Adam's second moment expects: steps are that many times the rate",
+            say(
+                "the gradient is {ratio:.3g} times what Adam's second moment expects: steps are that many times the "
+                "rate",
+                ratio=ratio,
+            ),
             {"second_moment_ratio": ratio, "rise_of_the_gradient": rising},
             ("lower-beta2", "stable-adamw", "clip-global-norm"),
             case.onset,

@@ -5,6 +5,8 @@ small and finite. It waits until a batch comes by that hits the place.
 
 Seen in: the first operation, forward or backward, that makes what is not finite of finite numbers of usual size.
 
+Remedies: add-epsilon-inside-the-operation, use-the-stable-form.
+
 Reference: Higham, "Accuracy and stability of numerical algorithms", 2002.
 """
 

@@ -4,6 +4,8 @@ Each layer passes on a part of the gradient; after many of them nothing is left,
 
 Seen in: the gradient of the first layers against that of the last ones, in the first pass.
 
+Remedies: auto-initialisation, residual-connections, normalisation.
+
 Reference: Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010.
 """
 

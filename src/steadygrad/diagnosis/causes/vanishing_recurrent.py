@@ -5,6 +5,8 @@ tells the early steps what would have helped.
 
 Seen in: the leading Lyapunov exponent of the recurrent layer, far below zero.
 
+Remedies: orthogonal-recurrent-init, chrono-init, gradient-flossing.
+
 Reference: Bengio, Simard and Frasconi, "Learning long-term dependencies with gradient descent is difficult", 1994.
 """
 

@@ -5,6 +5,8 @@ until activations leave the range in which anything is stable.
 
 Seen in: the norm of the weights from the first steps to the onset, sample by sample.
 
+Remedies: decoupled-weight-decay, z-loss, normalisation.
+
 Reference: Chowdhery et al., "PaLM: Scaling language modeling with pathways", 2022 (z-loss).
 """
 
@@ -12,6 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..._i18n import say
 from ...findings import Finding
 from ..case import Case, nats
 
@@ -46,8 +49,13 @@ def weight_growth(case: Case) -> Iterator[Finding]:
         CAUSE,
         min(0.85, 0.6 + 0.1 * nats(total[-1] / total[0] / GROWTH)),
         tensors[place].name if place < len(tensors) else "weights",
-        f"the weights have grown {total[-1] / total[0]:.3g} times from step {int(steps[0])} to {int(steps[-1])}, "
-        "little by little: nothing holds them",
+        say(
+            "the weights have grown {growth:.3g} times from step {first} to {last}, little by little: nothing holds "
+            "them",
+            growth=total[-1] / total[0],
+            first=int(steps[0]),
+            last=int(steps[-1]),
+        ),
         {"growth": float(total[-1] / total[0]), "largest_share_of_one_stretch": longest},
         ("decoupled-weight-decay", "z-loss", "normalisation"),
         case.onset,

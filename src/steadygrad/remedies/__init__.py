@@ -1,0 +1,5 @@
+"""The catalogue of changes: what each remedy that a finding names is, and the line of code that makes it. No torch."""
+
+from .catalogue import REMEDIES, Remedy, remedy
+
+__all__ = ["REMEDIES", "Remedy", "remedy"]

@@ -1,0 +1,210 @@
+"""Every remedy, with its line of code. Ids are permanent: recorded findings name them."""
+
+from dataclasses import dataclass
+
+from .._i18n import say
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """A change to try. `change` says it in one sentence, in English; `code` is a line for the user's script."""
+
+    id: str
+    change: str
+    code: str
+
+    @property
+    def said(self) -> str:
+        """The sentence in the language of the people."""
+        return say(self.change)
+
+
+REMEDIES = (
+    Remedy(
+        "lower-learning-rate",
+        "Lower the learning rate to a tenth, or to what the curvature bears.",
+        "optimizer = torch.optim.SGD(model.parameters(), lr=lr / 10)",
+    ),
+    Remedy(
+        "warm-up",
+        "Let the learning rate rise over the first steps.",
+        "scheduler = sg.schedule.warmup(optimizer, steps=500)  # scheduler.step() after each optimizer.step()",
+    ),
+    Remedy(
+        "clip-global-norm",
+        "Clip the gradient to a norm before each step.",
+        "sg.clip.clip_grad_norm_(model.parameters(), max_norm=1.0)  # after backward(), before step()",
+    ),
+    Remedy("auto-initialisation", "Initialise by architecture.", "print(sg.init.auto_(model, batch))"),
+    Remedy("lsuv", "Scale each layer so that its output has unit variance on a batch.", "sg.init.lsuv_(model, batch)"),
+    Remedy("fixup", "Scale residual branches by depth.", "sg.init.fixup_(model, batch)"),
+    Remedy(
+        "scale-down-the-head",
+        "Begin with small outputs.",
+        "torch.nn.init.normal_(model.head.weight, std=0.02)  # the layer that the finding names",
+    ),
+    Remedy(
+        "rescale-initialisation",
+        "Scale the initial weights of the layer down to what its inputs bear.",
+        "torch.nn.init.xavier_normal_(layer.weight)  # the layer that the finding names",
+    ),
+    Remedy(
+        "random-initialisation",
+        "Draw the weights at random, so that units differ.",
+        "torch.nn.init.kaiming_uniform_(layer.weight, a=5**0.5)  # the layer that the finding names",
+    ),
+    Remedy("zero-bias", "Begin with biases of zero.", "torch.nn.init.zeros_(layer.bias)  # the layer that is named"),
+    Remedy("leaky-relu", "Let a little gradient through where a unit is off.", "nn.LeakyReLU(0.01)  # for nn.ReLU()"),
+    Remedy("residual-connections", "Give the gradient a way past the layers.", "x = x + layer(x)"),
+    Remedy("normalisation", "Normalise between the layers.", "x = nn.LayerNorm(width)(x)"),
+    Remedy(
+        "orthogonal-recurrent-init",
+        "Begin with an orthogonal recurrent matrix, whose product neither grows nor shrinks.",
+        "sg.init.orthogonal_recurrent_(model)",
+    ),
+    Remedy(
+        "chrono-init",
+        "Begin with gates that remember as long as the task needs.",
+        "sg.init.chrono_(model.rnn, longest=200)  # the longest distance in steps",
+    ),
+    Remedy(
+        "gradient-flossing",
+        "Push the Lyapunov exponents of the recurrence towards zero.",
+        "loss = loss + sg.penalty.gradient_flossing(model.rnn, inputs)",
+    ),
+    Remedy(
+        "standardise-inputs",
+        "Subtract the mean of each feature and divide by its standard deviation, both of the training set.",
+        "x = (x - train_x.mean(0)) / train_x.std(0).clamp_min(1e-6)",
+    ),
+    Remedy(
+        "input-batchnorm",
+        "Let the model normalise its inputs.",
+        "model = nn.Sequential(nn.BatchNorm1d(features), model)",
+    ),
+    Remedy(
+        "standardise-targets",
+        "Train on standardised targets, and undo that on the predictions.",
+        "y = (y - train_y.mean()) / train_y.std()",
+    ),
+    Remedy(
+        "mean-reduction",
+        "Average the loss over the batch.",
+        'loss = criterion(output, target)  # reduction="mean", or .mean() in place of .sum()',
+    ),
+    Remedy(
+        "divide-learning-rate-by-batch-size",
+        "Keep the summed loss, and divide the learning rate by the number of samples.",
+        "optimizer = torch.optim.SGD(model.parameters(), lr=lr / batch_size)",
+    ),
+    Remedy(
+        "divide-loss-by-accumulation-steps",
+        "Divide each loss by the number of passes that make one step.",
+        "(loss / accumulation_steps).backward()",
+    ),
+    Remedy(
+        "drop-outlier-samples",
+        "Leave samples out that are far outside of what the others are.",
+        "keep = x.flatten(1).abs().amax(1) < 10 * train_x.std()  # then x[keep], y[keep]",
+    ),
+    Remedy(
+        "winsorise-features",
+        "Limit features to the range that nearly all samples lie in.",
+        "x = x.clamp(low, high)  # low, high = train_x.quantile(torch.tensor([0.001, 0.999]), dim=0)",
+    ),
+    Remedy(
+        "drop-or-impute-nonfinite-samples",
+        "Leave samples with NaN or infinity out, or fill them in.",
+        "keep = x.flatten(1).isfinite().all(1) & y.flatten(1).isfinite().all(1)  # then x[keep], y[keep]",
+    ),
+    Remedy(
+        "add-epsilon-inside-the-operation",
+        "Keep the argument away from the place where the operation fails, inside it.",
+        "(x * x + 1e-12).sqrt()  # torch.log(p.clamp_min(1e-8)), a / (b + 1e-8)",
+    ),
+    Remedy(
+        "use-the-stable-form",
+        "Use the fused form of torch, which is computed without the unsafe step.",
+        "F.cross_entropy(logits, target)  # F.binary_cross_entropy_with_logits, F.log_softmax, torch.logsumexp",
+    ),
+    Remedy(
+        "bfloat16",
+        "Use bfloat16, which has the range of float32.",
+        'with torch.autocast("cuda", dtype=torch.bfloat16): ...',
+    ),
+    Remedy(
+        "float32-for-this-operation",
+        "Compute this operation in float32.",
+        'with torch.autocast("cuda", enabled=False): y = operation(x.float())',
+    ),
+    Remedy(
+        "float32-for-this-layer",
+        "Compute this layer in float32.",
+        'with torch.autocast("cuda", enabled=False): y = layer(x.float())',
+    ),
+    Remedy("loss-scaling", "Scale the loss of a float16 training.", 'scaler = torch.amp.GradScaler("cuda")'),
+    Remedy(
+        "divide-logits-by-sqrt-d",
+        "Divide the logits of attention by the root of the head's width.",
+        "scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5  # or F.scaled_dot_product_attention(q, k, v)",
+    ),
+    Remedy(
+        "qk-norm",
+        "Normalise queries and keys before they are multiplied.",
+        "q, k = F.layer_norm(q, q.shape[-1:]), F.layer_norm(k, k.shape[-1:])",
+    ),
+    Remedy(
+        "rescale-query-key-weights",
+        "Scale query and key weights down whenever logits have grown too large.",
+        "sg.clip.attach(sg.clip.QKClip(model), optimizer)",
+    ),
+    Remedy(
+        "zero-grad-before-backward",
+        "Clear the gradients before each backward pass.",
+        "optimizer.zero_grad()  # before loss.backward()",
+    ),
+    Remedy(
+        "unscale-before-clip",
+        "Unscale the gradients before they are clipped.",
+        "scaler.unscale_(optimizer)  # before clip_grad_norm_",
+    ),
+    Remedy(
+        "lower-beta2",
+        "Let Adam's second moment forget sooner.",
+        "optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.95))",
+    ),
+    Remedy(
+        "stable-adamw",
+        "Limit the root mean square of each update.",
+        "sg.clip.attach(sg.clip.ClipByUpdateRMS(), optimizer)",
+    ),
+    Remedy("reset-moments", "Begin with fresh moments.", "optimizer.state.clear()"),
+    Remedy(
+        "reset-running-stats",
+        "Let batch normalisation estimate its statistics anew.",
+        "[m.reset_running_stats() for m in model.modules() if isinstance(m, nn.BatchNorm2d)]",
+    ),
+    Remedy(
+        "reload-checkpoint",
+        "Go back to a checkpoint from before the damage, and see whether it is whole.",
+        'optimizer.load_state_dict(torch.load("earlier.pt")["optimizer"])',
+    ),
+    Remedy(
+        "decoupled-weight-decay",
+        "Let weights decay.",
+        "optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.1)",
+    ),
+    Remedy("z-loss", "Keep the logits' partition function small.", "loss = loss + sg.penalty.z_loss(logits)"),
+)
+"""Every remedy that a rule names."""
+
+_BY_ID = {each.id: each for each in REMEDIES}
+
+
+def remedy(name: str) -> Remedy:
+    """The remedy of an id; one without a line of code for an id of a later version.
+
+    >>> remedy("zero-grad-before-backward").code
+    'optimizer.zero_grad()  # before loss.backward()'
+    """
+    return _BY_ID.get(name) or Remedy(name, "", "")

@@ -1,0 +1,120 @@
+"""One script under `steadygrad run`: what was said of it."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from .scripts import Script, fixed
+
+TIMEOUT = 300.0
+
+
+@dataclass
+class Outcome:
+    """What the tool said of one run, beside what is true of it."""
+
+    name: str
+    causes: tuple[str, ...]
+    verdict: str = "missing"
+    reason: str = ""
+    first_alarm: int | None = None
+    found: list[dict[str, Any]] = field(default_factory=list)
+    first_nonfinite: dict[str, Any] | None = None
+    true_step: int | None = None
+    located: bool | None = None
+    overhead: float = 0.0
+    seconds: float = 0.0
+    final: float | None = None
+    actions: dict[str, int] = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def named(self) -> list[str]:
+        """The causes that were named, the best supported first."""
+        return [each["cause"] for each in self.found]
+
+    @property
+    def alarmed(self) -> bool:
+        """Whether the tool found anything wrong."""
+        return self.first_alarm is not None
+
+    def right(self, within: int) -> bool:
+        """Whether the true cause is among the first ones that were named."""
+        return any(cause in self.causes for cause in self.named[:within])
+
+
+def watch(script: Script, mode: str, *, mended: bool = False, keep: Path | None = None) -> Outcome:
+    """Run a script watched, in a folder of its own.
+
+    Args:
+        script: which.
+        mode: of `steadygrad run`.
+        mended: with its one-line fix made; then it is a healthy one.
+        keep: a folder for the run folder; None for none.
+    """
+    outcome = Outcome(script.name + (" (fixed)" if mended else ""), () if mended else script.causes)
+    with TemporaryDirectory(prefix="zoo-") as scratch:
+        path = Path(scratch) / script.path.name
+        text = script.path.read_text(encoding="utf-8")
+        path.write_text(fixed(text) if mended else text, encoding="utf-8")
+        summary = Path(scratch) / "summary.json"
+        folder = Path(scratch) / "runs" if keep is None else keep
+        command = [str(Path(sys.executable).with_name("steadygrad")), "run", "--quiet", "--mode", mode]
+        command += ["--json", str(summary), "--out", str(folder), path.name, *script.args]
+        began = time.perf_counter()
+        done = _execute(command, scratch)
+        outcome.seconds = time.perf_counter() - began
+        if summary.exists():
+            _read(outcome, json.loads(summary.read_text()), script, mended)
+        outcome.final = _final(done.stdout)
+        if done.returncode or "let go of this run" in done.stderr:
+            outcome.error = f"status {done.returncode}: {done.stderr.strip()[-300:]}"
+    return outcome
+
+
+def _read(outcome: Outcome, summary: dict[str, Any], script: Script, mended: bool) -> None:
+    outcome.verdict, outcome.reason = summary["verdict"], summary["reason"]
+    outcome.first_alarm, outcome.found = summary["first_alarm_step"], summary["findings"]
+    outcome.first_nonfinite, outcome.actions = summary["first_nonfinite"], summary["action_counts"]
+    outcome.overhead = float(summary["overhead"]["fraction"])
+    truth = None if mended else script.first_bad
+    if truth is not None:
+        outcome.true_step = truth.step
+        outcome.located = _located(summary["first_nonfinite"], truth.phase, truth.op)
+
+
+def _located(found: dict[str, Any] | None, phase: str, op: str) -> bool:
+    """Whether the first bad number was found in the right phase, made by the right operation."""
+    if found is None or found["phase"] != phase:
+        return False
+    return phase in ("data", "optimizer") or _plain(found["op"] or "") == _plain(op)
+
+
+def _plain(op: str) -> str:
+    """An operation's name as people write it."""
+    name = re.sub(r"^_+|_+$|_?backward\d*$|_?default$", "", op.lower())
+    return {"addmm": "mm", "linear": "mm", "matmul": "mm", "bmm": "mm", "baddbmm": "mm", "true_divide": "div"}.get(
+        name, name
+    )
+
+
+def _execute(command: list[str], folder: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, env=environment, cwd=folder, timeout=TIMEOUT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 124, "", f"longer than {TIMEOUT} s")
+
+
+def _final(output: str) -> float | None:
+    found = re.findall(r"^final loss (\S+)$", output, re.MULTILINE)
+    return float(found[-1]) if found else None
