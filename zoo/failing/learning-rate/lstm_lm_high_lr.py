@@ -26,7 +26,7 @@ text = topics.topics["assignment"] + topics.topics["class"] + topics.topics["imp
 chars = sorted(set(text))
 data = torch.tensor([chars.index(c) for c in text])
 model = CharLM(len(chars))
-optimizer = torch.optim.SGD(model.parameters(), lr=1.0, momentum=0.9, nesterov=True)
+optimizer = torch.optim.SGD(model.parameters(), lr=1.0, momentum=0.9, nesterov=True)  # fix: optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, nesterov=True)
 losses = []
 for _ in range(250):
     starts = torch.randint(0, len(data) - 65, (16,))

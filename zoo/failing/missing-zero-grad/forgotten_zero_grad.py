@@ -1,6 +1,8 @@
 """A regression loop in which nobody clears the gradients.
 
 Cause: missing-zero-grad
+Fails: the loss swings, shoots to 1e8 before step 95 and is not finite from step 161 on
+First bad: step 161, forward, addmm
 """
 
 import torch
@@ -17,6 +19,7 @@ optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
 for epoch in range(8):
     for inputs, targets in train_loader:
         loss = criterion(model(inputs), targets)
+        # fix: optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     print(f"epoch {epoch}: {loss.item()}")

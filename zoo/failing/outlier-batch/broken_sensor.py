@@ -17,6 +17,7 @@ def stream(steps, factor):
         y = torch.sin(x[:, :1]) + 0.5 * x[:, 1:2]
         if step == 150:
             x[3, 2] *= factor
+        # fix: x = x.clamp(-5, 5)
         yield x, y
 
 

@@ -18,7 +18,7 @@ class LinearRecurrence(nn.Module):
         h = torch.zeros(series.shape[0], self.a.shape[0])
         outputs = []
         for value in series.split(1, dim=1):
-            h = h @ self.a + value @ self.b
+            h = h @ self.a + value @ self.b  # fix: h = torch.tanh(h @ self.a + value @ self.b)
             outputs.append(h @ self.c)
         return torch.cat(outputs, 1)
 

@@ -8,7 +8,7 @@ from torch import nn
 
 torch.manual_seed(0)
 rnn = nn.RNN(2, 48, nonlinearity="relu", batch_first=True)
-nn.init.orthogonal_(rnn.weight_hh_l0, gain=1.8)
+nn.init.orthogonal_(rnn.weight_hh_l0, gain=1.8)  # fix: nn.init.orthogonal_(rnn.weight_hh_l0, gain=1.0)
 head = nn.Linear(48, 1)
 optimizer = torch.optim.SGD([*rnn.parameters(), *head.parameters()], lr=0.01)
 curve = []

@@ -1,6 +1,7 @@
 """LSTM sentiment-like scores under Adam: quiet for long, then a corrupted batch of targets poisons the moments.
 
 Cause: stale-second-moment, outlier-batch
+Fails: the loss jumps from 3e-4 to 1e15 at step 250 and stays near 90 after the bad batches
 """
 
 import torch
@@ -28,7 +29,7 @@ for step in range(350):
     ids = torch.randint(0, 100, (32, 12))
     score = value[ids].mean(1)
     if 250 <= step < 253:
-        score = score * 1e8
+        score = score * 1e8  # fix: score = score * 1.0
     loss = nn.functional.mse_loss(model(ids), score)
     optimizer.zero_grad()
     loss.backward()

