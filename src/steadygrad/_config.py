@@ -23,11 +23,13 @@ rescales an explosive initialisation and keeps a lowered learning rate for good.
 
 @dataclass(frozen=True, slots=True)
 class ChildConfig:
-    """What a watched process needs to know: the run folder (absolute), the mode, and bytes for snapshots (or None)."""
+    """What a watched process needs to know: the run folder (absolute), the mode, bytes for snapshots (or None), and
+    whether the samples of a bad batch are kept."""
 
     folder: str
     mode: str
     snapshot_memory: int | None = None
+    keep_batch: bool = False
 
     def to_env(self) -> str:
         """The value of the environment variable `STEADYGRAD_RUN`."""
@@ -45,7 +47,7 @@ def child_config() -> ChildConfig | None:
     if not text:
         return None
     fields = json.loads(text)
-    return ChildConfig(fields["folder"], fields["mode"], fields.get("snapshot_memory"))
+    return ChildConfig(fields["folder"], fields["mode"], fields.get("snapshot_memory"), bool(fields.get("keep_batch")))
 
 
 def rank() -> int:

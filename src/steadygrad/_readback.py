@@ -81,6 +81,12 @@ def read_tensor_scalar(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) else None
 
 
+def read_array(tensor: Tensor) -> np.ndarray:
+    """A whole tensor on the host, for what is kept of a batch. bfloat16, which numpy does not know, becomes float32."""
+    tensor = tensor.detach()
+    return (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).cpu().contiguous().numpy()
+
+
 def peek(tensor: Tensor) -> list[float] | None:
     """The values of a tensor where reading them costs no waiting; None elsewhere, for the device to decide.
 

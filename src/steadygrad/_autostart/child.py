@@ -42,7 +42,13 @@ def start() -> None:
         return
     folder = Path(config.folder)
     append_event(folder, "attached", torch=torch.__version__)
-    watcher = Watcher(config.mode, RunHome(folder), others=WATCHED, snapshot_memory=config.snapshot_memory)
+    watcher = Watcher(
+        config.mode,
+        RunHome(folder),
+        others=WATCHED,
+        snapshot_memory=config.snapshot_memory,
+        keep_batch=config.keep_batch,
+    )
 
     def first_backward() -> None:
         watcher.losses.on_backward = None

@@ -12,12 +12,14 @@ from .quiet import is_quiet, quiet
 from .rescale import RescaleInit
 from .scaler import ScalerTap
 from .steps import Plan, StepObserver, StepTap
+from .tape import Entry
 from .taped import CannotReplay, TapedPass
 
 __all__ = [
     "CannotReplay",
     "CarriedState",
     "ClipTap",
+    "Entry",
     "LoadTap",
     "LossTap",
     "PassTap",

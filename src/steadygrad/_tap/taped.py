@@ -9,6 +9,10 @@ from torch import Tensor, nn
 from .tape import Entry, Ref, changes_in_place, swapped, tensors_within
 
 
+FACTORS = frozenset({"neg", "__neg__", "mul", "__mul__", "__rmul__", "div", "__truediv__", "true_divide"})
+"""What a script does to a loss that is one number already."""
+
+
 class CannotReplay(Exception):
     """The pass was made of something that the tape does not have, or its batch is no longer as it was."""
 
@@ -63,6 +67,14 @@ class TapedPass:
             if type(each) in (int, float)
         }
 
+    def reduction(self) -> int:
+        """The place among the calls of the one that has made a single number of many: behind it stand only factors."""
+        assert self._place is not None
+        place = self._place.entry
+        while self.entries[place].name in FACTORS and len(before := _references(self.entries[place])) == 1:
+            place = before[0].entry
+        return place
+
     def check(self) -> None:
         """See whether it can be computed again.
 
@@ -85,13 +97,16 @@ class TapedPass:
                 raise CannotReplay(f"{entry.name} was given something that torch does not show how it was computed")
 
     def replay(
-        self, others: Mapping[str, Tensor] | None = None, *, on_entry: Callable[[Entry], None] | None = None
+        self,
+        others: Mapping[str, Tensor] | None = None,
+        *,
+        on_call: Callable[[Entry, tuple[Any, ...], dict[str, Any]], None] | None = None,
     ) -> tuple[Tensor, Any]:
         """Compute the loss again, with its graph, from the weights as they are now.
 
         Args:
             others: tensors that take the place of those of the same name in `inputs` and `others`.
-            on_entry: is told each call before it is made.
+            on_call: is told each call, with its arguments, before it is made.
 
         Returns:
             The loss, and what the last model returned.
@@ -117,8 +132,8 @@ class TapedPass:
 
         for entry in self.entries:
             args, kwargs = swapped(entry.args, value), swapped(entry.kwargs, value)
-            if on_entry is not None:
-                on_entry(entry)
+            if on_call is not None:
+                on_call(entry, args, kwargs)
             if _changes_outside(entry):  # of no use to the loss: gradients that are set to zero
                 made.append([])
                 continue

@@ -4,7 +4,7 @@ import math
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -17,7 +17,7 @@ from .._readback import read_tensor_scalar
 from .._snapshot import Room
 from .._tap import ClipTap, PassTap, ScalerTap, TapedPass, quiet
 from ..evidence import Evidence, to_plain
-from ..examination import Examination, Subject, examine
+from ..examination import Examination, Subject, examine, tensors_of_batch
 from ..findings import SCALES, VANISHING, Finding
 from ..guard import Raised
 from ..measure.source_line import source_line
@@ -64,6 +64,7 @@ class Examiner:
         scaler: knows the gradient scaler.
         say: tells people one line.
         on_error: receives errors of ours.
+        keep_batch: is given the samples of a batch that raised an alarm; None: nobody wants them.
     """
 
     def __init__(
@@ -72,7 +73,9 @@ class Examiner:
         scaler: ScalerTap,
         say: Callable[[str], None],
         on_error: Callable[[BaseException], None],
+        keep_batch: Callable[[int, Mapping[str, Tensor]], None] | None = None,
     ) -> None:
+        self._keep_batch = keep_batch
         self.passes = PassTap(on_error)
         self._clips = clips
         self._scaler = scaler
@@ -166,6 +169,8 @@ class Examiner:
             )
             detail = _plain(found)
             detail["batch_before"] = found.batch_before
+            if self._keep_batch is not None and found.taped is not None:
+                self._keep_batch(session.step, tensors_of_batch(found.taped))
             seen.append(self._observation(session, "examination", detail))
             if session.step and training.first and training.weights is not None and not training.start_examined:
                 training.start_examined = True
@@ -395,4 +400,11 @@ def _said(line: tuple[str, int] | None) -> str | None:
 
 def _plain(found: Examination) -> dict[str, Any]:
     evidence = None if found.evidence is None else to_plain(found.evidence)
-    return {"evidence": evidence, "numbers": found.numbers, "problem": found.problem, "seconds": found.seconds}
+    return {
+        "evidence": evidence,
+        "numbers": found.numbers,
+        "batch": found.batch,
+        "samples": found.samples,
+        "problem": found.problem,
+        "seconds": found.seconds,
+    }

@@ -11,11 +11,14 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from .._readback import read_array
 from ..errors import SteadygradError
 from ..guard import Incident, Raised, Ruling
 from ..records import Action, Alarm, Observation, OptimizerInfo, Sink, StepRecord, describe
 from ..store import Recorder, append_event, recording_path
+from ..store.batches import save_batch
 from .session import Reading, Session
 from .words import told
 
@@ -153,6 +156,12 @@ class Journal:
         for each in seen:
             if self._sink is not None:
                 self._sink.observation(each)
+
+    def batch(self, step: int, tensors: Mapping[str, Tensor]) -> None:
+        """The samples of a batch, because the user wants them."""
+        if self.folder is not None:
+            path = save_batch(self.folder, step, {name: read_array(each) for name, each in tensors.items()})
+            self._home.say(f"step {step}: its batch is kept in {path}")
 
     def stopped(self, reason: str) -> None:
         """The run is being stopped."""

@@ -69,6 +69,7 @@ class Watcher:
         snapshot_memory: bytes that snapshots may take; None: a quarter of what is free, and none on several ranks.
         snapshot_every: steps between snapshots; None: by their cost.
         on_incident: called when an incident begins and when it ends.
+        keep_batch: whether the samples of a batch that raises an alarm are kept with the run.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Watcher:
         snapshot_memory: int | None = None,
         snapshot_every: int | None = None,
         on_incident: Callable[[Incident], None] | None = None,
+        keep_batch: bool = False,
     ) -> None:
         self._mode = mode
         self._clip: Clip = clip
@@ -104,7 +106,13 @@ class Watcher:
         self._scaler = ScalerTap(self.losses, self._left_out, self.fail)
         self._clips = ClipTap(self._scaler, self.fail)
         self._steps = StepTap(self, self.fail)
-        self._examiner = Examiner(self._clips, self._scaler, home.say, self.fail)
+        self._examiner = Examiner(
+            self._clips,
+            self._scaler,
+            home.say,
+            self.fail,
+            (lambda *kept: self._journal.batch(*kept)) if keep_batch else None,
+        )
         self.losses.on_loss = self._examiner.backward
         self._lock = threading.RLock()
         self.dead = False

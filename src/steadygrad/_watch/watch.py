@@ -36,6 +36,7 @@ class Watch:
         snapshot_memory: int | None = None,
         snapshot_every: int | None = None,
         on_incident: Callable[[Incident], None] | None = None,
+        keep_batch: bool = False,
     ) -> None:
         self._record: Path | None = None if record is False else Path(record)
         self._started_folder: Path | None = None
@@ -53,6 +54,7 @@ class Watch:
             snapshot_memory=snapshot_memory,
             snapshot_every=snapshot_every,
             on_incident=on_incident,
+            keep_batch=keep_batch,
         )
         if not self._off:
             WATCHED.update(optimizers)
@@ -193,6 +195,7 @@ def watch(
     snapshot_memory: int | str | None = None,
     snapshot_every: int | None = None,
     on_incident: Callable[[Incident], None] | None = None,
+    keep_batch: bool = False,
 ) -> Watch:
     """Watch a training loop from inside: hooks only, the loop, its schedulers and its scaler stay as they are.
 
@@ -214,6 +217,7 @@ def watch(
             default as many as keep their cost below 0.75 % of the training time, as measured.
         on_incident: called with an incident when it begins and when it ends. It has `step`, `detector`, `detail`,
             `tried` and `status` ("open", "recovered", "unresolved" or "stopped").
+        keep_batch: keep the samples of a batch that raises an alarm, as `batch-step<N>.npz` in the run folder.
 
     Returns:
         The watch. Close it at the end, or use it in a `with` statement.
@@ -251,4 +255,4 @@ def watch(
     if snapshot_every is not None and snapshot_every < 16:
         raise ValueError(f"snapshot_every is {snapshot_every}, expected at least 16: so many steps prove a snapshot")
     room = None if snapshot_memory is None else parse_size(snapshot_memory)
-    return Watch(model, optimizers, mode, clip, record, room, snapshot_every, on_incident)
+    return Watch(model, optimizers, mode, clip, record, room, snapshot_every, on_incident, keep_batch)

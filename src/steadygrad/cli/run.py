@@ -64,6 +64,12 @@ class _RunCommand(click.Command):
     help="Write the summary here as JSON, however the run ends.",
 )
 @click.option("--report", "report_path", type=click.Path(path_type=Path), help="Write the HTML report here.")
+@click.option(
+    "--keep-batch",
+    is_flag=True,
+    help="Keep the samples of a batch that raises an alarm, as batch-step<N>.npz in the run folder. Without it a run "
+    "keeps statistics, shapes and digests.",
+)
 @click.option("--quiet", is_flag=True, help="No summary at the end.")
 @click.pass_context
 def run(
@@ -73,6 +79,7 @@ def run(
     out: Path,
     json_path: Path | None,
     report_path: Path | None,
+    keep_batch: bool,
     quiet: bool,
 ) -> int:
     """Run a training script, watched and protected. The script is not changed.
@@ -96,7 +103,7 @@ def run(
     if _config.switched_off():
         append_event(folder, "off")
     try:
-        status = run_child(target.command, environment(folder, mode, memory))
+        status = run_child(target.command, environment(folder, mode, memory, keep_batch=keep_batch))
     except OSError as error:
         raise UsageError(f"cannot start {target.command[0]}: {error.strerror or error}") from None
     _conclude(folder, status, json_path, report_path, quiet)

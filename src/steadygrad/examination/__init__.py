@@ -1,6 +1,7 @@
 """What happened in a pass of a training that went wrong: it is computed again, and measured as the check measures."""
 
+from .batch import tensors_of_batch
 from .examine import Examination, Subject, examine
 from .taped_objective import TapedObjective
 
-__all__ = ["Examination", "Subject", "TapedObjective", "examine"]
+__all__ = ["Examination", "Subject", "TapedObjective", "examine", "tensors_of_batch"]

@@ -16,6 +16,7 @@ from ..measure.origin import OriginTrace
 from ..measure.undisturbed import undisturbed
 from ..preflight.gather import gather
 from ..preflight.observed import observe
+from .batch import identity, worst_samples
 from .taped_objective import TapedObjective
 
 MOST_NUMBERS = 32
@@ -30,6 +31,9 @@ class Examination:
         evidence: everything that the check would measure; None where the pass cannot be computed again.
         batch_before: loss and gradient norm of the batch before, with the same weights; None if it is not there.
         numbers: the plain numbers in the functions behind the models.
+        batch: which batch it was, see `identity`.
+        samples: which of its samples had the largest loss, see `worst_samples`; None where that is not known.
+        taped: the pass itself; None if none was kept.
         problem: why something is missing, "" if nothing is.
         seconds: what it took.
     """
@@ -37,6 +41,9 @@ class Examination:
     evidence: Evidence | None = None
     batch_before: tuple[float, float] | None = None
     numbers: tuple[float, ...] = ()
+    batch: list[dict[str, Any]] = field(default_factory=list)
+    samples: dict[str, Any] | None = None
+    taped: TapedPass | None = None
     problem: str = ""
     seconds: float = 0.0
 
@@ -73,12 +80,14 @@ def examine(subject: Subject) -> Examination:
             raise CannotReplay(subject.why_not or "no pass was kept")
         with torch.enable_grad():
             taped, objective = _worst(subject)
+            found.taped, found.batch = taped, identity(taped)
             if subject.weights_as_then:
                 objective.verify()
             found.evidence = gather(objective, subject.optimizer, subject.say)
             if not found.evidence.base.finite:
                 found.evidence.origin = _origin(taped, objective) or found.evidence.origin
             found.batch_before = _before(subject)
+            found.samples = worst_samples(taped, objective)
             found.numbers = tuple(sorted(taped.numbers))[:MOST_NUMBERS]
     except CannotReplay as error:
         found.evidence, found.problem = None, str(error)
@@ -115,7 +124,7 @@ def _origin(taped: TapedPass, objective: TapedObjective) -> Origin | None:
     """The first operation that went wrong, with the user's line: of functions behind the model it is on the tape."""
     current: list[Any] = []
     with undisturbed(objective.model), OriginTrace(objective.model, lambda: current[-1] if current else None) as trace:
-        loss, _ = taped.replay(on_entry=lambda entry: current.append(entry.line))
+        loss, _ = taped.replay(on_call=lambda entry, args, kwargs: current.append(entry.line))
         trace.follow(loss)
         if torch.isfinite(loss.detach()):
             loss.backward()

@@ -90,6 +90,8 @@ def _by_the_history(case: Case) -> Iterator[Finding]:
     batch = nats(top / level)
     first = case.first
     named = None if first is None or first.step > case.onset + LATE else _named(case.start, first.evidence)
+    if named is None and not math.isfinite(top):
+        return  # what is not finite says nothing about size
     calm = len(after) >= 8 and float(np.median(after)) < 4 * level
     if batch > 2 * APART and (calm or named is not None):
         where, words = named or ("batch", say(", and those before and after it are not"))
