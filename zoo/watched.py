@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from .scripts import Script, fixed
+from .scripts import FirstBad, Script, fixed
 
 TIMEOUT = 300.0
 
@@ -72,19 +72,19 @@ def watch(script: Script, mode: str, *, mended: bool = False, keep: Path | None 
         done = _execute(command, scratch)
         outcome.seconds = time.perf_counter() - began
         if summary.exists():
-            _read(outcome, json.loads(summary.read_text()), script, mended)
+            _read(outcome, json.loads(summary.read_text()), None if mended or mode != "observe" else script.first_bad)
         outcome.final = _final(done.stdout)
         if done.returncode or "let go of this run" in done.stderr:
             outcome.error = f"status {done.returncode}: {done.stderr.strip()[-300:]}"
     return outcome
 
 
-def _read(outcome: Outcome, summary: dict[str, Any], script: Script, mended: bool) -> None:
+def _read(outcome: Outcome, summary: dict[str, Any], truth: FirstBad | None) -> None:
+    """`truth` is that of a bare run: one that is protected may never get so far."""
     outcome.verdict, outcome.reason = summary["verdict"], summary["reason"]
     outcome.first_alarm, outcome.found = summary["first_alarm_step"], summary["findings"]
     outcome.first_nonfinite, outcome.actions = summary["first_nonfinite"], summary["action_counts"]
     outcome.overhead = float(summary["overhead"]["fraction"])
-    truth = None if mended else script.first_bad
     if truth is not None:
         outcome.true_step = truth.step
         outcome.located = _located(summary["first_nonfinite"], truth.phase, truth.op)

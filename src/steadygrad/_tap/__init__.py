@@ -3,6 +3,7 @@
 Every hook here is guarded: an error of ours is handed to `on_error` and never reaches the user's training.
 """
 
+from .by_hand import UPDATES, ByHand, HandTap
 from .carried import CarriedState
 from .clips import ClipTap
 from .loads import LoadTap
@@ -16,10 +17,13 @@ from .tape import Entry
 from .taped import CannotReplay, TapedPass
 
 __all__ = [
+    "UPDATES",
+    "ByHand",
     "CannotReplay",
     "CarriedState",
     "ClipTap",
     "Entry",
+    "HandTap",
     "LoadTap",
     "LossTap",
     "PassTap",

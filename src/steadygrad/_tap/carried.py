@@ -136,7 +136,9 @@ class CarriedState:
             if name in {"_parameters", "_buffers", "_modules"}:
                 continue
             tensors = list(_floats(value))
-            if tensors and any_nan(tensors):
+            # A layer may hold its weights a second time, as torch's recurrent ones do: they are no state.
+            own = any(tensor.is_leaf and tensor.requires_grad for tensor in tensors)
+            if tensors and not own and any_nan(tensors):
                 setattr(module, name, _zeros_like(value))
                 self._on_cleared(f"{type(module).__name__}.{name}")
 

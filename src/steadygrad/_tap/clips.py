@@ -10,7 +10,8 @@ from ..measure.source_line import source_line
 from .quiet import is_quiet
 from .scaler import ScalerTap
 
-FUNCTIONS = ("clip_grad_norm_", "clip_grad_value_")
+LIMITS = {"clip_grad_norm_": "max_norm", "clip_grad_value_": "clip_value"}
+"""The functions, and what each calls its limit."""
 
 
 class ClipTap:
@@ -37,7 +38,7 @@ class ClipTap:
 
     def install(self) -> None:
         """Start looking."""
-        for name in FUNCTIONS:
+        for name in LIMITS:
             self._originals[name] = original = getattr(torch.nn.utils, name)
             self._wrappers[name] = wrapper = self._wrapped(original)
             setattr(torch.nn.utils, name, wrapper)
@@ -51,13 +52,13 @@ class ClipTap:
 
     def _wrapped(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
-        def clip(parameters: Any, limit: float, *args: Any, **kwargs: Any) -> Any:
+        def clip(*args: Any, **kwargs: Any) -> Any:
             if self._originals and not is_quiet() and not torch.compiler.is_compiling():
                 try:
-                    self._see(limit)
+                    self._see(args[1] if len(args) > 1 else kwargs.get(LIMITS[original.__name__]))
                 except Exception as error:
                     self._on_error(error)
-            return original(parameters, limit, *args, **kwargs)
+            return original(*args, **kwargs)
 
         return clip
 

@@ -1,7 +1,9 @@
 """The losses of a step, caught where they enter `backward`. They stay on their device, detached, unread."""
 
 import functools
+import sys
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 import torch
@@ -23,10 +25,17 @@ class LossTap:
     def __init__(self, on_error: Callable[[BaseException], None]) -> None:
         self._on_error = on_error
         self._pending: list[Tensor] = []
+        self._grad: Any = None
+        self._grad_wrapper: Any = None
         self._original: Callable[..., None] | None = None
         self.on_backward: Callable[[], None] | None = None
         self.on_loss: Callable[[Tensor], None] | None = None
         """Is told a loss that is about to be differentiated, or to be scaled for it."""
+        self.on_enter: Callable[[Any], None] | None = None
+        self.on_left: Callable[[FrameType | None, dict[int, Tensor] | None], None] | None = None
+        """Are told that a backward pass begins at a tensor, before anybody else, and that it is over."""
+        self.follows_grad: Callable[[], bool] = lambda: False
+        """Whether a loss that `torch.autograd.grad` differentiates is one of a training."""
         self.scaled: tuple[Any, Tensor | None, Tensor] | None = None
         """What a gradient scaler has multiplied last: its result, the loss itself, and the factor."""
 
@@ -39,12 +48,15 @@ class LossTap:
         def backward(tensors: Any, *args: Any, **kwargs: Any) -> None:
             if isinstance(tensors, Iterator):
                 tensors = tuple(tensors)
-            if self._original is not None and not is_quiet() and not torch.compiler.is_compiling():
+            looks = self._original is not None and not is_quiet() and not torch.compiler.is_compiling()
+            if looks:
                 try:
                     self._look(tensors)
                 except Exception as error:
                     self._on_error(error)
-            return original(tensors, *args, **kwargs)
+            original(tensors, *args, **kwargs)
+            if looks and self.on_left is not None:
+                self.on_left(sys._getframe(1), None)
 
         self._wrapper = backward
         torch.autograd.backward = backward
@@ -64,10 +76,42 @@ class LossTap:
         self._tensor_wrapper = tensor_backward
         Tensor.backward = tensor_backward  # type: ignore[method-assign]
 
+    def install_grad(self) -> None:
+        """Look at `torch.autograd.grad` too, where gradients of leaves are asked for once."""
+        original = torch.autograd.grad
+
+        @functools.wraps(original)
+        def grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            looks = self._original is not None and not is_quiet() and not torch.compiler.is_compiling()
+            several = (
+                [inputs] if isinstance(inputs, Tensor) else list(inputs) if isinstance(inputs, (list, tuple)) else []
+            )
+            plain = isinstance(outputs, Tensor) and outputs.numel() == 1 and not args and not kwargs.get("create_graph")
+            looks = (
+                looks and plain and bool(several) and all(isinstance(each, Tensor) and each.is_leaf for each in several)
+            )
+            if looks:
+                try:
+                    self._tell(outputs)
+                    if self.follows_grad():
+                        self._pending.append(outputs.detach().reshape(()))
+                except Exception as error:
+                    self._on_error(error)
+            result = original(outputs, inputs, *args, **kwargs)
+            if looks and self.on_left is not None:
+                given = zip(several, result, strict=False)
+                self.on_left(sys._getframe(1), {id(leaf): value for leaf, value in given if value is not None})
+            return result
+
+        self._grad, self._grad_wrapper = original, grad
+        torch.autograd.grad = grad
+
     def remove(self) -> None:
         """Stop looking. A wrapper that somebody else has put around ours stays, and ours becomes a pass-through."""
         if self._original is not None and torch.autograd.backward is self._wrapper:
             torch.autograd.backward = self._original
+        if self._original is not None and self._grad_wrapper is not None and torch.autograd.grad is self._grad_wrapper:
+            torch.autograd.grad = self._grad
         if self._original is not None and Tensor.backward is self._tensor_wrapper:
             Tensor.backward = self._of_tensor  # type: ignore[method-assign]
         self._original = None
@@ -95,6 +139,8 @@ class LossTap:
         self.scaled = None
 
     def _tell(self, loss: Any) -> None:
+        if self.on_enter is not None:
+            self.on_enter(loss)
         if self.on_loss is not None and self.scaled is None and isinstance(loss, Tensor):
             self.on_loss(loss)
 

@@ -62,6 +62,7 @@ class PassTap:
         self._began = time.perf_counter()
         self.wanted = 0
         self._modules_own_all = True
+        self._updated: frozenset[int] = frozenset()
         self.why_not = "no pass was seen"
 
     def follow(self, roots: Sequence[nn.Module]) -> None:
@@ -77,6 +78,18 @@ class PassTap:
     def follow_functions(self) -> None:
         """There are parameters that no module owns: the functions that use them are looked at from step to step."""
         self._modules_own_all = False
+        self._begin_functions()
+
+    def pause(self) -> None:
+        """What runs from here on is ours, until the next pass begins."""
+        self._leave_modes()
+
+    def updates_follow(self, weights: Sequence[Tensor]) -> None:
+        """A script that updates these weights itself is about to do so: what it computes after that is the next pass."""
+        if self._modules_own_all:
+            return
+        with torch._C.DisableTorchFunction():
+            self._updated = frozenset(each.untyped_storage().data_ptr() for each in weights)
         self._begin_functions()
 
     def remove(self) -> None:
@@ -122,15 +135,18 @@ class PassTap:
         if self._passes:
             self._before = list(self._passes)
         self._passes.clear()
-        if not self._modules_own_all:
+        if not self._modules_own_all and not self._updated:
             self._begin_functions()
 
     def _begin_functions(self) -> None:
         if not self._affordable() or not _may_push():
             self.why_not = "taping every pass would have cost too much"
             return
-        self._tape, self._random = Tape(MOST), torch.get_rng_state()
+        self._tape, self._random = Tape(MOST, self._updated, self._after_update), torch.get_rng_state()
         _push_mode(self._tape)
+
+    def _after_update(self) -> None:
+        self._random = torch.get_rng_state()
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if is_quiet() or torch.compiler.is_compiling():

@@ -67,10 +67,17 @@ class Tape(TorchFunctionMode):
 
     Args:
         most: entries after which it gives up: this is no loss, but another computation.
+        updated: storages of weights that the script changes itself: once one is changed, what was written down before
+            belongs to the step before.
+        on_update: is told then.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(
+        self, most: int, updated: frozenset[int] = frozenset(), on_update: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__()
+        self._updated = updated
+        self._on_update = on_update
         self._most = most
         self._made: dict[int, Ref] = {}
         self._alive: list[Any] = []  # ids are those of living things only
@@ -92,6 +99,12 @@ class Tape(TorchFunctionMode):
     ) -> None:
         """Write one call down; those that give no tensor and change none are left out."""
         made: tuple[Any, ...] = ()
+        if self._updated and changes_in_place(call) and self._is_weight(args[0]):
+            self.entries.clear()
+            self._made.clear()
+            self._alive.clear()
+            self._on_update()
+            return
         if peek_interpreter_stack() is not None:
             self.give_up("a transform of torch.func")
         elif len(self.entries) >= self._most:
@@ -112,6 +125,12 @@ class Tape(TorchFunctionMode):
         self._alive.append(made)
         for position, tensor in enumerate(made):
             self._made[id(tensor)] = Ref(place, position)
+
+    def _is_weight(self, thing: Any) -> bool:
+        if not isinstance(thing, Tensor) or thing.layout is not torch.strided:
+            return False
+        with torch._C.DisableTorchFunction():
+            return thing.untyped_storage().data_ptr() in self._updated
 
     def give_up(self, reason: str) -> None:
         """This pass cannot be computed again."""

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from .tape import Entry, Ref, changes_in_place, swapped, tensors_within
 
-
 FACTORS = frozenset({"neg", "__neg__", "mul", "__mul__", "__rmul__", "div", "__truediv__", "true_divide"})
 """What a script does to a loss that is one number already."""
 
@@ -67,13 +66,15 @@ class TapedPass:
             if type(each) in (int, float)
         }
 
-    def reduction(self) -> int:
-        """The place among the calls of the one that has made a single number of many: behind it stand only factors."""
+    def reduction(self) -> tuple[int, float]:
+        """The place among the calls of the one that has made a single number of many, and the sign of what follows."""
         assert self._place is not None
-        place = self._place.entry
+        place, sign = self._place.entry, 1.0
         while self.entries[place].name in FACTORS and len(before := _references(self.entries[place])) == 1:
-            place = before[0].entry
-        return place
+            numbers = [each for each in self.entries[place].args if isinstance(each, (int, float))]
+            negative = self.entries[place].name.strip("_") == "neg" or any(each < 0 for each in numbers)
+            place, sign = before[0].entry, -sign if negative else sign
+        return place, sign
 
     def check(self) -> None:
         """See whether it can be computed again.

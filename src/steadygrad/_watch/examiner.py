@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 
 from .._readback import read_tensor_scalar
 from .._snapshot import Room
-from .._tap import ClipTap, PassTap, ScalerTap, TapedPass, quiet
+from .._tap import ByHand, ClipTap, PassTap, ScalerTap, TapedPass, quiet
 from ..evidence import Evidence, to_plain
 from ..examination import Examination, Subject, examine, tensors_of_batch
 from ..findings import SCALES, VANISHING, Finding
@@ -51,6 +51,12 @@ WORTH_SAYING = 2.0
 
 LOOKED_AT = 32
 """First steps at whose backward pass it is seen whether gradients lie there already; then one in 16."""
+
+PILED = 12
+"""Looks in a row at which all of the last gradient lay there, from which it is no accident."""
+
+WHOLE = 0.02
+"""By how much what lay there may differ from it."""
 
 CARRIED = 8
 """Latest such numbers that are kept."""
@@ -102,6 +108,9 @@ class Examiner:
         if room.grant(-1 - session.index, size) < size:
             room.grant(-1 - session.index, 0)
             return
+        if isinstance(optimizer, ByHand):
+            training.weights, training.own_first = list(optimizer.first), False
+            return
         training.first = self.passes.passes()
         training.weights = [param.detach().clone() for param in session.params]
         training.rates = [group.get("lr") for group in optimizer.param_groups]
@@ -114,8 +123,10 @@ class Examiner:
 
     def stepped(self, session: Session, reading: Reading, coefficient: float) -> None:
         """A step is over."""
-        self.passes.stepped()
         training = self._trainings.get(session.index)
+        if training is not None and not training.own_first and not training.first:
+            training.first = self.passes.passes()
+        self.passes.stepped()
         if training is not None:
             training.over(session.params, reading, coefficient)
 
@@ -175,11 +186,19 @@ class Examiner:
             if session.step and training.first and training.weights is not None and not training.start_examined:
                 training.start_examined = True
                 with _weights(session.params, training.weights), _fresh(optimizer, training.rates):
-                    found = examine(self._subject(session, optimizer, training.first, (), as_then=True))
+                    found = examine(self._subject(session, optimizer, training.first, (), as_then=training.own_first))
                 seen.append(self._observation(session, "start", _plain(found)))
         if (took := time.perf_counter() - began) > WORTH_SAYING:
             self._say(f"step {session.step}: took {took:.0f} s to compute the pass again and see why")
         return seen
+
+    def piled_up(self, session: Session) -> tuple[Raised, ...]:
+        """An alarm, once, if the script never clears its gradients."""
+        training = self._trainings.get(session.index)
+        if training is None or training.piled < PILED or training.piled_told:
+            return ()
+        training.piled_told = True
+        return (Raised("uncleared-gradient", {"carried": training.carried[-1], "steps": training.piled}),)
 
     def idle(self, session: Session, optimizer: Optimizer, *, inside: bool) -> tuple[list[Observation], list[Raised]]:
         """The loss does not fall: see whether a gradient that does not arrive is why.
@@ -237,7 +256,7 @@ class Examiner:
             now = examine(self._subject(session, None if inside else optimizer, self.passes.passes(), [], as_then=True))
             if training.first and training.weights is not None:
                 with _weights(session.params, training.weights), _fresh(optimizer, training.rates):
-                    start = examine(self._subject(session, optimizer, training.first, (), as_then=True))
+                    start = examine(self._subject(session, optimizer, training.first, (), as_then=training.own_first))
         found = (None if start is None else judge(start.evidence)) or judge(now.evidence)
         if found is None:
             return [], []
@@ -292,12 +311,15 @@ class _Training:
 
     def __init__(self, largest: list[Tensor]) -> None:
         self._largest = largest
-        self._entry: Tensor | None = None
+        self._entries: list[Tensor | None] = []
+        self.piled = 0
+        self.piled_told = False
         self._fresh = True
         self._norm_before: float | None = None
         self.first: list[TapedPass] = []
         self.weights: list[Tensor] | None = None
         self.rates: list[Any] = []
+        self.own_first = True
         self.lines: dict[str, tuple[str, int] | None] = {}
         self.start_examined = False
         self.idle_looks = 0
@@ -320,8 +342,9 @@ class _Training:
     def look(self, wanted: bool) -> None:
         """A backward pass begins: do gradients lie there already?"""
         self.backwards += 1
-        if self._fresh and wanted and self.step:
-            self._entry = symptoms.grads_lying_there(self._largest)
+        # At every one of a step's: where two trainings alternate, another's pass goes by before gradients are cleared.
+        if wanted and self.step:
+            self._entries.append(symptoms.grads_lying_there(self._largest))
         if self._fresh:
             self.backwards, self._fresh = 1, False
 
@@ -329,11 +352,12 @@ class _Training:
         """A step is over: compare what lay there with the gradients of the step before it."""
         wanted = {id(param) for param in self._largest}
         own = [norm for param, norm in zip(params, reading.norms, strict=True) if id(param) in wanted and norm >= 0]
-        if self._entry is not None and self._norm_before:
-            lay = read_tensor_scalar(self._entry) or 0.0
+        if self._entries and self._norm_before:
+            lay = min(0.0 if each is None else read_tensor_scalar(each) or 0.0 for each in self._entries)
             self.carried = [*self.carried, lay / self._norm_before][-CARRIED:]
+            self.piled = self.piled + 1 if abs(self.carried[-1] - 1.0) < WHOLE else 0
         self._norm_before = coefficient * math.sqrt(sum(float(norm) ** 2 for norm in own)) or None
-        self._entry = None
+        self._entries = []
         self._fresh = True
         self.step += 1
 

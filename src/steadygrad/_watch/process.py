@@ -25,7 +25,7 @@ from .._foreach import scale_
 from .._names import find_roots
 from .._readback import read_step
 from .._snapshot import BufferSnapshot, Room, TrainingParts
-from .._tap import ClipTap, LoadTap, LossTap, Plan, RescaleInit, ScalerTap, StepTap, is_quiet
+from .._tap import UPDATES, ByHand, ClipTap, HandTap, LoadTap, LossTap, Plan, RescaleInit, ScalerTap, StepTap, is_quiet
 from ..clip import Policy
 from ..errors import TrainingDiverged
 from ..guard import Incident, Raised, Ruling
@@ -114,6 +114,12 @@ class Watcher:
             (lambda *kept: self._journal.batch(*kept)) if keep_batch else None,
         )
         self.losses.on_loss = self._examiner.backward
+        self._hand: HandTap | None = None
+        if optimizers is None:
+            self._built: weakref.WeakSet[Optimizer] = weakref.WeakSet()
+            self._hand = HandTap(self, self._are_owned, self._by_hand, self._examiner.passes, self.fail)
+            self.losses.on_enter, self.losses.on_left = self._hand.entered, self._hand.left
+            self.losses.follows_grad = lambda: self._hand is not None and self._hand.follows
         self._lock = threading.RLock()
         self.dead = False
         self._forget()
@@ -141,13 +147,15 @@ class Watcher:
             optimizer = session.ref()
             if optimizer is not None and session.index < len(self._resumed):
                 session.load_state_dict(self._resumed[session.index])
-                if self.acts and not session.sharded:
+                if self._acts_on(session):
                     session.recovery.ring.clear()
                     session.recovery.begin(session.step, self._parts(session, optimizer), session.names)
 
     def install(self) -> None:
         """Put the hooks in place."""
         self.losses.install()
+        if self._hand is not None:
+            self.losses.install_grad()
         self._scaler.install()
         self._clips.install()
         self._steps.install()
@@ -185,6 +193,9 @@ class Watcher:
     def close(self) -> None:
         """Make the recording complete."""
         try:
+            if self._hand is not None:
+                self._hand.finish()
+                self._hand.end()
             if self._journal.recording:
                 for session in self._sessions.values():
                     late = [replace(raised, late=raised.late + 1) for raised in session.guard.settle()]
@@ -219,11 +230,25 @@ class Watcher:
             return
         params = [param for group in optimizer.param_groups for param in group["params"]]
         roots = self._roots(params)
+        if self._hand is not None:
+            self._built.add(optimizer)
         self._examiner.built(optimizer, params, roots)
-        if not self.acts:
+        if not self.acts or isinstance(optimizer, ByHand):
             return
         buffers = BufferSnapshot(roots)
         self._early[optimizer] = buffers, LoadTap(roots, buffers.save, self.fail)
+
+    def _are_owned(self, leaves: Sequence[Tensor]) -> bool:
+        """Whether an optimizer has any of these, as far as the process has made one."""
+        wanted = set(map(id, leaves))
+        return any(
+            id(param) in wanted for each in self._built for group in each.param_groups for param in group["params"]
+        )
+
+    def _by_hand(self, stand_in: ByHand) -> None:
+        """The script updates its weights itself."""
+        if self.acts:
+            self._home.say("the script makes its updates itself, without an optimizer: they are watched, not protected")
 
     def _roots(self, params: Sequence[Tensor]) -> list[nn.Module]:
         """The owners of some parameters; all modules of the process are looked through only if the known do not do."""
@@ -252,7 +277,7 @@ class Watcher:
         with self._lock:
             session = self._session(optimizer, frame)
         self._scaler.stepped(optimizer)
-        acts = self.acts and not session.sharded
+        acts = self._acts_on(session)
         lr = session.recovery.before(optimizer) if acts else learning_rate(optimizer)
         reading = session.measure(optimizer, self.losses.take() or scalar_loss(closure_loss))
         loss = self._loss(session, reading.losses, reading.norm)
@@ -295,6 +320,7 @@ class Watcher:
                 stalled = tuple(raised)
                 if raised:
                     session.stall.told()
+            stalled = (*stalled, *self._examiner.piled_up(session))
             ruling = replace(ruling, alarms=(*ruling.alarms, *stalled)) if stalled else ruling
         if ruling.alarms or ruling.lost:
             self._journal.observations(
@@ -335,7 +361,7 @@ class Watcher:
         session.recovery.rate.restore()
         if not lost:
             session.look_at_move()
-        if session.policy is not None and self.acts and not lost and pending.ruling.action == "":
+        if session.policy is not None and self._acts_on(session) and not lost and pending.ruling.action == "":
             session.policy.after_step(optimizer)
         if session.sampler.pending:
             self._end_sample(pending)
@@ -344,9 +370,9 @@ class Watcher:
         self._journal.step(pending)
         self._examiner.stepped(session, pending.reading, 0.0 if lost else pending.ruling.coefficient)
         left_out = pending.ruling.action == "scaler-skip"
-        if self.acts and (not left_out or pending.ruling.alarms):
+        if self.acts and not session.by_hand and (not left_out or pending.ruling.alarms):
             self._keeper.put_right(session, lost=lost or left_out)
-        if self.acts and not session.sharded:
+        if self._acts_on(session):
             self._carry_out(session, optimizer, lost=lost or left_out)
         session.step += 1
         self._made += 1
@@ -361,6 +387,10 @@ class Watcher:
             session.recovery.rate.restore()
 
     # What happens in a step.
+
+    def _acts_on(self, session: Session) -> bool:
+        """Whether a training is protected: not what is only observed."""
+        return self.acts and not session.sharded and not session.by_hand
 
     def _session(self, optimizer: Optimizer, frame: FrameType | None) -> Session:
         session = self._sessions.get(id(optimizer))
@@ -393,6 +423,8 @@ class Watcher:
         self._count += 1
         self._journal.optimizer(session.info)
         self._examiner.begin(session, optimizer, self._room, frame)
+        if session.by_hand:
+            session.step = UPDATES  # those by which it was seen what the script does
         if self._count == MAX_OPTIMIZERS + 1:
             self._home.say(f"more than {MAX_OPTIMIZERS} optimizers: the others are watched, but not recorded")
         if self._count == 1:
@@ -401,7 +433,7 @@ class Watcher:
                 self._home.say("no snapshots: on several ranks they need a snapshot_memory that is the same on all")
         if session.index < len(self._resumed):
             session.load_state_dict(self._resumed[session.index])
-        if self.acts:
+        if self.acts and not session.by_hand:
             session.carried.learn()
             if not session.sharded:
                 session.recovery.begin(session.step, self._parts(session, optimizer), session.names)

@@ -118,7 +118,8 @@ class Sampler:
         with torch.no_grad():
             torch._foreach_sub_(before, [self._params[place].detach() for place in places])
         moved = self._spread(before, places)
-        ratios = np.where(moved == NOT_MEASURED, moved, moved / np.maximum(self.param_norms, 1e-30))
+        with np.errstate(all="ignore"):  # weights that are not finite are data
+            ratios = np.where(moved == NOT_MEASURED, moved, moved / np.maximum(self.param_norms, 1e-30))
         self._before = None
         self._part = (self._part + 1) % len(self._parts)
         self._plan(step, self._cost + time.perf_counter() - started)

@@ -17,7 +17,7 @@ from .. import _dist
 from .._names import name_parameters
 from .._readback import Mailbox, global_norm, read_step, read_tensor_scalar
 from .._snapshot import BufferSnapshot, Room, TrainingParts
-from .._tap import CarriedState, LoadTap
+from .._tap import ByHand, CarriedState, LoadTap
 from ..clip import Policy, RobustClip, settle_scale, step_gradients
 from ..guard import Guard, Measured, Raised, RunningStats, Stall
 from ..measure import UpdateProbe, natural_norm, overflow_safe_norm, tensor_norms
@@ -89,6 +89,7 @@ class Session:
         self.left_out_in_a_row = 0
         self._agreeing = 0
         self._find_roots = find_roots
+        self.by_hand = isinstance(optimizer, ByHand)
         self._name_everything(optimizer, frame)
         self.buffers = BufferSnapshot(self.roots) if early is None else early[0]
         self.loads = LoadTap(self.roots, self.buffers.save, on_error) if early is None else early[1]
@@ -130,7 +131,8 @@ class Session:
     @torch.no_grad()
     def measure(self, optimizer: Optimizer, losses: Sequence[Tensor]) -> "Reading":
         """Read everything about the step's gradients and losses to the host, in one transfer a device."""
-        every = [param.grad for param in self.params]
+        given = optimizer.given if isinstance(optimizer, ByHand) else None
+        every = [param.grad if given is None else given.get(id(param)) for param in self.params]
         grads = [grad for grad in every if grad is not None]
         width = len(self.params)
         parts = [] if self.sharded else tensor_norms(grads)

@@ -98,6 +98,8 @@ def _not_back(steps: Steps, alarms: list[Alarm]) -> str | None:
         return "gradients were still not finite at the end"
     if not np.isfinite(steps.loss[made & known]).all():
         return "the loss was still not finite at the end"
+    if any(alarm.detector == "uncleared-gradient" for alarm in alarms):
+        return "gradients are never cleared: they pile up from step to step"
     scale = next((alarm for alarm in alarms if alarm.detector == "out-of-scale"), None)
     if scale is not None and np.median(steps.grad_norm[made]) > 0.1 * steps.grad_norm[steps.step == scale.step].max():
         return f"gradients are still as far out of scale: {scale.detail.get('why', '')}"

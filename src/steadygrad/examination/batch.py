@@ -60,10 +60,11 @@ def worst_samples(taped: TapedPass, objective: TapedObjective) -> dict[str, Any]
     last: list[tuple[Entry, tuple[Any, ...], dict[str, Any]]] = []
     with undisturbed(objective.model), torch.no_grad():
         taped.replay(on_call=lambda entry, args, kwargs: last.append((entry, args, kwargs)))
-        losses = _unreduced(*last[taped.reduction()]) if last else None
+        place, sign = taped.reduction()
+        losses = _unreduced(*last[place]) if last else None
         if losses is None or not losses.ndim or len(losses) < 2:
             return None
-        values = read_array(losses.reshape(len(losses), -1).double().mean(1))
+        values = sign * read_array(losses.reshape(len(losses), -1).double().mean(1))
     order = sorted(range(len(values)), key=lambda place: -_size(float(values[place])))[:WORST]
     median = sorted(float(value) for value in values if math.isfinite(value))
     return {

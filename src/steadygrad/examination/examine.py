@@ -19,6 +19,9 @@ from ..preflight.observed import observe
 from .batch import identity, worst_samples
 from .taped_objective import TapedObjective
 
+BUDGET = 3.0
+"""Seconds that curvature and a few steps may take: a training waits."""
+
 MOST_NUMBERS = 32
 """Numbers of a loss that are kept."""
 
@@ -83,7 +86,7 @@ def examine(subject: Subject) -> Examination:
             found.taped, found.batch = taped, identity(taped)
             if subject.weights_as_then:
                 objective.verify()
-            found.evidence = gather(objective, subject.optimizer, subject.say)
+            found.evidence = gather(objective, subject.optimizer, subject.say, BUDGET)
             if not found.evidence.base.finite:
                 found.evidence.origin = _origin(taped, objective) or found.evidence.origin
             found.batch_before = _before(subject)

@@ -38,13 +38,16 @@ UNEVEN = 30.0
 """Ratio of the largest feature to the usual one from which the scale of the inputs is looked at."""
 
 
-def gather(objective: Objective, optimizer: Optimizer | None, say: Callable[[str], None]) -> Evidence:
+def gather(
+    objective: Objective, optimizer: Optimizer | None, say: Callable[[str], None], budget: float = BUDGET
+) -> Evidence:
     """Everything about one model, batch and loss.
 
     Args:
         objective: model, batch and loss.
         optimizer: the one that will train it, or None.
         say: is told what is measured now.
+        budget: seconds that curvature and steps may take together.
     """
     say("one forward and backward pass")
     began = perf_counter()
@@ -77,8 +80,8 @@ def gather(objective: Objective, optimizer: Optimizer | None, say: Callable[[str
     if found is not None:
         evidence.recurrences, evidence.time_gradients = found
     if optimizer is not None and base.finite:
-        evidence.edge = trying("sharpness", lambda: edge(objective, optimizer, fewer, BUDGET / 2))
-        evidence.rehearsals = _rehearsals(objective, optimizer, fewer, trying)
+        evidence.edge = trying("sharpness", lambda: edge(objective, optimizer, fewer, budget / 2))
+        evidence.rehearsals = _rehearsals(objective, optimizer, fewer, trying, budget / 2)
     elif optimizer is None:
         evidence.skipped["learning rate"] = "no optimizer was given"
     return evidence
@@ -145,7 +148,9 @@ def _doubled(objective: Objective, fewer: Any) -> float:
     return double / once if once and double is not None else math.nan
 
 
-def _rehearsals(objective: Objective, optimizer: Optimizer, fewer: Any, trying: Trying) -> tuple[Rehearsal, ...]:
+def _rehearsals(
+    objective: Objective, optimizer: Optimizer, fewer: Any, trying: Trying, seconds: float
+) -> tuple[Rehearsal, ...]:
     """Steps at the rate that was chosen, and at lower ones if those make it worse."""
     found: list[Rehearsal] = []
     for factor, words in (
@@ -153,7 +158,7 @@ def _rehearsals(objective: Objective, optimizer: Optimizer, fewer: Any, trying: 
         (0.1, "the same at a tenth"),
         (0.01, "and a hundredth"),
     ):
-        made = trying(words, lambda factor=factor: rehearse(objective, optimizer, factor, fewer, seconds=BUDGET / 2))
+        made = trying(words, lambda factor=factor: rehearse(objective, optimizer, factor, fewer, seconds=seconds))
         if made is None:
             break
         found.append(made)
