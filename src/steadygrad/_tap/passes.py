@@ -85,7 +85,7 @@ class PassTap:
         self._leave_modes()
 
     def updates_follow(self, weights: Sequence[Tensor]) -> None:
-        """A script that updates these weights itself is about to do so: what it computes after that is the next pass."""
+        """A script that updates these weights itself is about to do so: what it computes then is the next pass."""
         if self._modules_own_all:
             return
         with torch._C.DisableTorchFunction():

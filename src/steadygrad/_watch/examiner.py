@@ -28,7 +28,7 @@ from ..rules.depth import depth
 from ..rules.head import head
 from ..rules.learning_rate import learning_rate
 from ..rules.loss_scale import loss_scale
-from ..rules.recurrent import recurrent
+from ..rules.recurrent import forgetful, recurrent
 from ..rules.symmetric import symmetric
 from ..rules.units import units
 from . import symptoms
@@ -152,6 +152,7 @@ class Examiner:
         loss: float | None,
         norm: float,
         *,
+        coefficient: float,
         inside: bool,
     ) -> list[Observation]:
         """An alarm was raised, before the step is made (or `inside` it, in its closure).
@@ -173,7 +174,7 @@ class Examiner:
             passes, before = self.passes.before(), []
         self.passes.wanted = ARMED
         began = time.perf_counter()
-        seen = [self._observation(session, "symptoms", self._symptoms(session, training))]
+        seen = [self._observation(session, "symptoms", self._symptoms(session, training, coefficient))]
         with quiet():
             found = examine(
                 self._subject(session, None if inside else optimizer, passes, before, as_then=passes is now[0])
@@ -281,14 +282,14 @@ class Examiner:
     ) -> Subject:
         return Subject(passes, before, optimizer, session.params, session.names, self.passes.why_not, as_then)
 
-    def _symptoms(self, session: Session, training: "_Training") -> dict[str, Any]:
+    def _symptoms(self, session: Session, training: "_Training", coefficient: float = 1.0) -> dict[str, Any]:
         scaler, optimizer = self._scaler.scaler, session.ref()
         assert optimizer is not None
         passes = self.passes.passes() or training.first
         lines = {**training.lines, **(passes[-1].lines if passes else {})}
         return {
             "groups": symptoms.rates(optimizer),
-            "second_moment_ratio": symptoms.lag(optimizer),
+            "second_moment_ratio": symptoms.lag(optimizer, coefficient),
             "moments": symptoms.moments(optimizer),
             "variances": symptoms.variances(session.roots),
             "carried": training.carried,
@@ -399,7 +400,7 @@ def _set_rates(optimizer: Optimizer, rates: Sequence[Any]) -> None:
 
 def vanishing(evidence: Evidence | None) -> Finding | None:
     """What keeps the gradient from arriving, by the rules of the check."""
-    return _surest(evidence, (units, depth, recurrent, symmetric), VANISHING)
+    return _surest(evidence, (units, depth, forgetful, symmetric), VANISHING)
 
 
 def amplifying(evidence: Evidence | None) -> Finding | None:

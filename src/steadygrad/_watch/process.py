@@ -325,7 +325,13 @@ class Watcher:
         if ruling.alarms or ruling.lost:
             self._journal.observations(
                 self._examiner.alarmed(
-                    session, optimizer, ruling.alarms, loss, reading.norm, inside=closure_loss is not None
+                    session,
+                    optimizer,
+                    ruling.alarms,
+                    loss,
+                    reading.norm,
+                    coefficient=ruling.coefficient,
+                    inside=closure_loss is not None,
                 )
             )
         if ruling.lost:

@@ -38,8 +38,11 @@ def variances(roots: Sequence[nn.Module]) -> dict[str, float]:
     return found
 
 
-def lag(optimizer: Optimizer) -> dict[str, float]:
-    """How far gradients are from what Adam's second moment expects: the largest ratio of a matrix, and the median."""
+def lag(optimizer: Optimizer, coefficient: float) -> dict[str, float]:
+    """How far gradients are from what Adam's second moment expects: the largest ratio of a matrix, and the median.
+
+    `coefficient` is what they have been multiplied by already: the ratio is that of the whole ones.
+    """
     try:
         params, ratios = second_moment_ratio(optimizer)
     except (ValueError, KeyError, TypeError):
@@ -47,7 +50,8 @@ def lag(optimizer: Optimizer) -> dict[str, float]:
     chosen = [ratio for param, ratio in zip(params, ratios, strict=True) if param.numel() > 1]
     if not chosen:
         return {}
-    numbers = sorted(read_step([], 0, 0.0, [ratio.detach() for ratio in chosen])[1])
+    scale = 1.0 / coefficient if coefficient > 0 else 1.0
+    numbers = sorted(scale * ratio for ratio in read_step([], 0, 0.0, [ratio.detach() for ratio in chosen])[1])
     return {"largest": numbers[-1], "median": numbers[len(numbers) // 2]}
 
 

@@ -100,6 +100,18 @@ class Case:
         values = getattr(steps, column)[chosen]
         return values[np.isfinite(values)]
 
+    def after(self, column: str, last: int = 16) -> np.ndarray:
+        """The values of a column of the steps shortly after the onset; what is not finite is infinite."""
+        steps = self.steps
+        values = getattr(steps, column)[(steps.step > self.onset) & (steps.step <= self.onset + last)]
+        return np.where(np.isnan(values), np.inf, values)
+
+    @cached_property
+    def rescaled(self) -> bool:
+        """Whether gradients stay far above what was usual after the onset: a new scale, not a batch."""
+        before, after = self.before("grad_norm"), self.after("grad_norm")
+        return len(before) >= 8 and len(after) >= 8 and float(np.quantile(after, 0.25)) > 30 * float(np.median(before))
+
     def at_start(self, rule: Rule, cause: str) -> list[Finding]:
         """What a rule of the check finds in the first pass."""
         return [] if self.start is None else self.ask(rule, cause, self.start, FIRST)

@@ -4,8 +4,9 @@ import math
 from collections.abc import Iterator, Sequence
 
 from .._i18n import say
-from ..evidence import Evidence
+from ..evidence import Evidence, Recurrence
 from ..findings import Finding, Measurement
+from .units import DEAD
 
 EXPANDS = math.log(30.0)
 """Nats over all time steps from which the recurrence amplifies more than a clip can hide."""
@@ -16,6 +17,12 @@ FORGETS = -1.5
 MEMORY = 8
 """Steps of a sequence from which such a memory is too short."""
 
+
+FLAT = -1.0
+"""Nats a step that explain a loss which does not move, below what torch's defaults have."""
+
+GONE = -30.0
+"""Nats over all steps that explain it."""
 
 LOST = -60.0
 """Nats over all steps by which a gradient without gates, which nothing will open, is gone in float32."""
@@ -50,21 +57,44 @@ def recurrent(evidence: Evidence) -> Iterator[Finding | Measurement]:
                 {"lyapunov_exponent": leading, "steps": each.steps, "spectral_radius": each.radius, "growth": grown},
                 ("orthogonal-recurrent-init", "clip-global-norm", "gradient-flossing"),
             )
-        elif (leading < FORGETS and each.steps >= MEMORY) or (each.ungated and total < LOST):
-            yield Finding(
-                "vanishing-recurrent",
-                0.85,
-                each.name,
-                say(
-                    "of the gradient exp({leading:.2g}) is left a step back, after {steps} steps {total:.2g}: "
-                    "nothing is learned across time",
-                    leading=leading,
-                    steps=each.steps,
-                    total=math.exp(max(-700.0, total)),
-                ),
-                {"lyapunov_exponent": leading, "steps": each.steps, "spectral_radius": each.radius},
-                ("orthogonal-recurrent-init", "chrono-init", "gradient-flossing"),
-            )
+        elif not _is_dead(evidence, each.name) and (
+            (leading < FORGETS and each.steps >= MEMORY) or (each.ungated and total < LOST)
+        ):
+            yield _forgets(each, leading)
+
+
+def forgetful(evidence: Evidence) -> Iterator[Finding | Measurement]:
+    """The same of a run whose loss does not move: gates that might have opened have not."""
+    for each in recurrent(evidence):
+        yield each
+    for each in evidence.recurrences:
+        leading = each.exponents[0]
+        if FORGETS <= leading < FLAT and leading * each.steps < GONE:
+            yield _forgets(each, leading)
+
+
+def _forgets(each: Recurrence, leading: float) -> Finding:
+    return Finding(
+        "vanishing-recurrent",
+        0.85,
+        each.name,
+        say(
+            "of the gradient exp({leading:.2g}) is left a step back, after {steps} steps {total:.2g}: nothing is "
+            "learned across time",
+            leading=leading,
+            steps=each.steps,
+            total=math.exp(max(-700.0, leading * each.steps)),
+        ),
+        {"lyapunov_exponent": leading, "steps": each.steps, "spectral_radius": each.radius},
+        ("orthogonal-recurrent-init", "chrono-init", "gradient-flossing"),
+    )
+
+
+def _is_dead(evidence: Evidence, name: str) -> bool:
+    """Whether it is units that never fire which let nothing through."""
+    cell = name.partition(" ")[0]
+    own = [each for each in evidence.base.activity if each.layer == cell or each.layer.startswith(f"{cell}.")]
+    return any(each.dead > DEAD for each in own)
 
 
 def _growth(curve: Sequence[float]) -> float | None:

@@ -85,5 +85,6 @@ def _is_prior(evidence: Evidence, each: Activity) -> bool:
 
 
 def _is_silent(evidence: Evidence, layer: str) -> bool:
-    """Whether a layer puts out nothing at all: then its weights are zero, and not its units dead."""
-    return all(call.output_rms == 0.0 for call in evidence.base.calls if call.layer == layer)
+    """Whether a layer makes nothing of something: then its weights are zero, and not its units dead."""
+    calls = [call for call in evidence.base.calls if call.layer == layer]
+    return all(call.output_rms == 0.0 for call in calls) and any(call.input_rms != 0.0 for call in calls)

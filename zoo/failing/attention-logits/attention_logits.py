@@ -1,6 +1,8 @@
 """Attention without the 1/sqrt(d), a large initialisation of queries and keys, and plain SGD with momentum.
 
 Cause: attention-logits
+Fails: the loss is not finite from step 55 on
+First bad: step 54, backward, mm
 """
 
 import torch

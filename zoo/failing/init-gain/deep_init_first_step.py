@@ -1,6 +1,8 @@
 """A very deep ReLU network with a gain that grows with depth: the first backward pass already overflows.
 
 Cause: init-gain
+Fails: the loss is not finite from step 0 on
+First bad: step 0, forward, addmm
 """
 
 import torch

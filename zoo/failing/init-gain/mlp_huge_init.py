@@ -1,6 +1,8 @@
 """A plain perceptron whose author draws all weights from N(0, 1).
 
 Cause: init-gain
+Fails: the loss starts at 1.7e7 and is not finite from step 2 on
+First bad: step 2, forward, addmm
 """
 
 import torch

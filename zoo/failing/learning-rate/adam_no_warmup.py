@@ -1,6 +1,8 @@
 """A post-norm-free transformer regressor under Adam with a rate of 0.3 and no warm-up.
 
 Cause: learning-rate
+Fails: the loss is not finite from step 3 on
+First bad: step 2, backward, addmm
 """
 
 import torch

@@ -1,6 +1,8 @@
 """A CNN without normalisation, trained with a rate copied from a BatchNorm recipe.
 
 Cause: learning-rate
+Fails: the loss is not finite from step 10 on
+First bad: step 10, forward, addmm
 """
 
 import argparse

@@ -1,6 +1,8 @@
 """LBFGS without a line search on a non-convex fit: full steps of a bad quadratic model.
 
 Cause: learning-rate
+Fails: the loss is not finite from step 1 on
+First bad: step 1, loss, mse_loss
 """
 
 import torch

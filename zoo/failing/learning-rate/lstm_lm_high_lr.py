@@ -1,6 +1,8 @@
 """A bfloat16 word-free language model on English text: Nesterov SGD with a rate from another paper, no clipping.
 
 Cause: learning-rate
+Fails: the loss is not finite from step 3 on
+First bad: step 3, forward, addmm
 """
 
 from pydoc_data import topics

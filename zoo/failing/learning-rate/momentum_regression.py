@@ -1,6 +1,8 @@
 """An MLP forecaster with momentum 0.99 and a rate that was tuned without momentum.
 
 Cause: learning-rate
+Fails: the loss is not finite from step 12 on
+First bad: step 12, forward, addmm
 """
 
 import torch

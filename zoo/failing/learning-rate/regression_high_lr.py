@@ -1,6 +1,8 @@
 """Linear regression on ten features with a rate beyond the stability limit: the loss doubles again and again.
 
 Cause: learning-rate
+Fails: the loss is not finite from step 18 on
+First bad: step 18, loss, mean
 Variants: --lr 1.2 | --lr 0.8
 """
 

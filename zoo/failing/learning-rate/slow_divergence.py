@@ -1,6 +1,7 @@
 """An autoregressive model whose rate is a hair above the limit: for a long time it looks like learning.
 
 Cause: learning-rate
+Fails: the loss falls to 0.09 and then rises to 5e11
 """
 
 import torch

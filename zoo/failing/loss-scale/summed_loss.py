@@ -1,6 +1,8 @@
 """An autoencoder with reduction="sum" and the rate of the mean.
 
 Cause: loss-scale
+Fails: the loss is not finite from step 3 on
+First bad: step 3, forward, addmm
 """
 
 import torch

@@ -1,6 +1,8 @@
 """A table with a few empty cells that nobody filled in; BatchNorm keeps them for ever.
 
 Cause: nonfinite-data
+Fails: the loss is not finite from step 16 on
+First bad: step 16, data
 """
 
 import torch

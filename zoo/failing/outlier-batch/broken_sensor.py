@@ -1,6 +1,8 @@
 """Sensor regression: healthy for 150 steps, then one batch in which a sensor reports in the wrong unit.
 
 Cause: outlier-batch
+Fails: the loss is healthy up to the batch of step 150 and not finite from step 152 on
+First bad: step 152, loss, mse_loss
 Variants: --factor 1e4 --optimizer sgd | --factor 1e6 --optimizer momentum
 """
 

@@ -1,6 +1,8 @@
 """A hand-written linear recurrent cell for a random walk; its memory grows until the rollout explodes.
 
 Cause: recurrent-gain
+Fails: the loss starts at 1.5e9 and is not finite from step 1 on
+First bad: step 1, loss, pow
 """
 
 import torch

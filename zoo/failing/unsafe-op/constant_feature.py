@@ -1,6 +1,8 @@
 """Standardising inside the model: a batch in which one column is constant is divided by zero.
 
 Cause: unsafe-op
+Fails: the loss is not finite from step 24 on
+First bad: step 24, forward, div
 """
 
 import torch

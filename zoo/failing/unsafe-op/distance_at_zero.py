@@ -1,6 +1,8 @@
 """Siamese training with a Euclidean distance: two equal samples meet, and sqrt has no derivative at zero.
 
 Cause: unsafe-op
+Fails: the loss is not finite from step 8 on
+First bad: step 7, backward, sqrt
 """
 
 import torch

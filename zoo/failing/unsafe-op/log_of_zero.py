@@ -1,6 +1,8 @@
 """Policy distillation with a hand-written cross-entropy: log of a softmax that underflows to zero.
 
 Cause: unsafe-op
+Fails: the loss is not finite from step 126 on
+First bad: step 126, loss, log
 """
 
 import torch

@@ -15,6 +15,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from ..._i18n import say
 from ...findings import Finding
 from ..case import Case
@@ -28,6 +30,9 @@ OVERFLOWS = 1e15
 """Gradients whose squares leave float32: then it is they that have broken the moments."""
 
 SQUARES = ("exp_avg_sq", "square_avg", "sum", "max_exp_avg_sq")
+
+LOUD = 30.0
+"""How much larger than usual a gradient may be and still be sound."""
 
 BUFFERS = ("nonfinite-buffer", "broken-buffer")
 
@@ -75,6 +80,12 @@ def corrupt_state(case: Case) -> Iterator[Finding]:
             case.onset,
         )
         return
+    broken = next((alarm for alarm in case.alarms if alarm.detector == "nonfinite-parameter"), None)
+    if broken is not None and broken.step == case.onset and _is_sound_until(case, broken.step):
+        tensors = ", ".join(broken.detail.get("tensors", ())) or "weights"
+        words = say("weights are not finite after step {step}, whose loss and gradient were sound", step=broken.step)
+        yield Finding(CAUSE, 0.85, tensors, words, dict(broken.detail), remedies, broken.step)
+        return
     hit = next((alarm for alarm in case.alarms if alarm.detector in BUFFERS), None)
     if hit is not None and hit.step <= case.onset + 1 and sound:
         where = ", ".join(hit.detail.get("buffers", ())) or "buffers"
@@ -87,6 +98,19 @@ def corrupt_state(case: Case) -> Iterator[Finding]:
             remedies,
             hit.step,
         )
+
+
+def _is_sound_until(case: Case, step: int) -> bool:
+    """Whether loss and gradient were as usual up to a step, and its rate was finite."""
+    steps = case.steps
+    at = steps.step == step
+    norms, usual = steps.grad_norm[at], case.before("grad_norm")
+    if not at.any() or not np.isfinite(norms).all() or not len(usual):
+        return False
+    rates = steps.lr[at]
+    known = steps.loss[at & steps.loss_known]
+    calm = float(norms.max()) < LOUD * float(np.median(usual))
+    return calm and bool(np.isfinite(known).all()) and not np.isinf(rates).any()
 
 
 def _is_first(name: str, plain: bool) -> bool:

@@ -25,6 +25,9 @@ CAUSE = "learning-rate"
 FAR = 4.0
 """Ratio of sharpness to its limit that no training at the edge of stability reaches by itself."""
 
+LAGS = 10.0
+"""Times that gradients are larger than the second moment expects."""
+
 RAISED = 2.0
 """Factor from which a rate is called raised."""
 
@@ -42,7 +45,10 @@ def learning_rate(case: Case) -> Iterator[Finding]:
         yield from at_start
     elif at_onset:
         raised = jump is not None and jump[0] > JUMP
-        yield from (weighed(each, 1.0 if raised or case.start is None else 0.8) for each in at_onset)
+        # Where gradients have outgrown the second moment every rate is too large, until it has learned of them.
+        stale = case.rescaled and _lag(case) > LAGS
+        certainty = 0.5 if stale else 1.0 if raised or case.start is None else 0.8
+        yield from (weighed(each, certainty) for each in at_onset)
     elif crossed is not None:
         yield crossed
     if jump is not None and jump[0] > JUMP and not (at_start or at_onset or crossed):
@@ -60,6 +66,11 @@ def learning_rate(case: Case) -> Iterator[Finding]:
             ("lower-learning-rate", "warm-up", "clip-global-norm"),
             case.onset,
         )
+
+
+def _lag(case: Case) -> float:
+    seen = case.symptoms[0].get("second_moment_ratio", {}) if case.symptoms else {}
+    return float(seen.get("largest") or 0.0)
 
 
 def _crossed(case: Case) -> Finding | None:

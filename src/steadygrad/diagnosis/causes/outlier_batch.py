@@ -60,7 +60,7 @@ def _by_the_batch_before(case: Case) -> Iterator[Finding]:
             where, words = named or ("batch", "")
             yield Finding(
                 CAUSE,
-                0.95 if named else 0.85,
+                0.95 if named else 0.5 if case.rescaled else 0.85,
                 where,
                 say(
                     "the gradient of this batch is {times} that of the batch before it with the same weights{words}",

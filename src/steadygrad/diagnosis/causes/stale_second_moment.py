@@ -61,7 +61,7 @@ def stale_second_moment(case: Case) -> Iterator[Finding]:
     elif ratio > LAGS and len(norms) >= 16:
         yield Finding(
             CAUSE,
-            min(0.9, 0.45 + 0.15 * max(0.0, rising)),
+            min(0.9, 0.65 + 0.04 * nats(ratio) if case.rescaled else 0.45 + 0.15 * max(0.0, rising)),
             divides[0] if divides else f"optimizer {case.optimizer}",
             say(
                 "the gradient is {ratio:.3g} times what Adam's second moment expects: steps are that many times the "

@@ -13,7 +13,7 @@ Reference: Bengio, Simard and Frasconi, "Learning long-term dependencies with gr
 from collections.abc import Iterator
 
 from ...findings import Finding
-from ...rules.recurrent import recurrent
+from ...rules.recurrent import forgetful, recurrent
 from ..case import Case
 
 CAUSE = "vanishing-recurrent"
@@ -21,4 +21,4 @@ CAUSE = "vanishing-recurrent"
 
 def vanishing_recurrent(case: Case) -> Iterator[Finding]:
     """By the exponents of the first pass."""
-    yield from case.static(recurrent, CAUSE)
+    yield from case.static(forgetful if case.stalled else recurrent, CAUSE)

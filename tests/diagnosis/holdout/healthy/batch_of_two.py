@@ -1,4 +1,5 @@
 """Online learning with batches of two samples: single losses differ by three orders, the average goes down."""
+
 import torch
 import torch.nn as nn
 

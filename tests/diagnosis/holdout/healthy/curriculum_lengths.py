@@ -1,4 +1,5 @@
 """Seq2seq sorting with teacher forcing and a curriculum: the loss steps up each time longer lists come in."""
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -26,8 +27,8 @@ class Sorter(nn.Module):
 model = Sorter()
 opt = torch.optim.Adam(model.parameters(), lr=4e-3)
 losses = []
-for step in range(360):
-    length = 2 + step // 120 * 2
+for step in range(270):
+    length = 2 + step // 90 * 2
     src = torch.randint(0, 10, (48, length))
     tgt = src.sort(1).values
     loss = F.cross_entropy(model(src, tgt).flatten(0, 1), tgt.flatten())

@@ -1,4 +1,5 @@
 """DQN with replay and a target network on a noisy ring walk; the TD loss grows while values are being found."""
+
 import copy
 import random
 from collections import deque

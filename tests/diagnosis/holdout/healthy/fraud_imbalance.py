@@ -1,4 +1,5 @@
 """Fraud table with one positive in a hundred and a large pos_weight; losses jump whenever positives turn up."""
+
 import numpy as np
 import torch
 import torch.nn as nn

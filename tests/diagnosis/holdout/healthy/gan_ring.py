@@ -1,4 +1,5 @@
 """A non-saturating GAN with two optimizers on a ring of Gaussians; neither loss converges and none should."""
+
 import math
 
 import torch
@@ -13,13 +14,13 @@ def real(n):
     return torch.stack([a.cos(), a.sin()], 1) + 0.1 * torch.randn(n, 2)
 
 
-G = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2))
+G = nn.Sequential(nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2))
 D = nn.Sequential(nn.Linear(2, 64), nn.LeakyReLU(0.2), nn.Linear(64, 64), nn.LeakyReLU(0.2), nn.Linear(64, 1))
-opt_g = torch.optim.Adam(G.parameters(), lr=1e-3, betas=(0.5, 0.99))
-opt_d = torch.optim.Adam(D.parameters(), lr=1e-3, betas=(0.5, 0.99))
+opt_g = torch.optim.Adam(G.parameters(), lr=1e-3, betas=(0.0, 0.99))
+opt_d = torch.optim.Adam(D.parameters(), lr=1e-3, betas=(0.0, 0.99))
 radius_err = []
-for step in range(350):
-    x, fake = real(64), G(torch.randn(64, 8))
+for step in range(250):
+    x, fake = real(64), G(torch.randn(64, 2))
     loss_d = F.softplus(-D(x)).mean() + F.softplus(D(fake.detach())).mean()
     opt_d.zero_grad()
     loss_d.backward()

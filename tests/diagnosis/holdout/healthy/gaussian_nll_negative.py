@@ -1,4 +1,5 @@
 """Heteroscedastic regression with a Gaussian likelihood; the loss falls well below zero, which is right for a density."""
+
 import math
 
 import torch

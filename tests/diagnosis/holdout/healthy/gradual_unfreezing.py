@@ -1,4 +1,5 @@
 """Transfer in the fast.ai manner: frozen body first, then layer groups are thawed with discriminative rates."""
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -30,7 +31,11 @@ for _ in range(150):
 for p in body.parameters():
     p.requires_grad_(False)
 opt = torch.optim.AdamW(
-    [{"params": body[0].parameters(), "lr": 1e-4}, {"params": body[2].parameters(), "lr": 5e-4}, {"params": cls_head.parameters(), "lr": 3e-3}]
+    [
+        {"params": body[0].parameters(), "lr": 1e-4},
+        {"params": body[2].parameters(), "lr": 5e-4},
+        {"params": cls_head.parameters(), "lr": 3e-3},
+    ]
 )
 losses = []
 for step in range(300):

@@ -1,4 +1,5 @@
 """REINFORCE on a corridor with a single sparse reward at the far end; most episodes return nothing at first."""
+
 import torch
 import torch.nn as nn
 from torch.distributions import Categorical

@@ -1,4 +1,5 @@
 """A tiny Hugging Face GPT-2 built from a config on a synthetic grammar, warm-up and linear decay."""
+
 import random
 
 import torch

@@ -1,4 +1,5 @@
 """LBFGS with strong Wolfe search on a small physics-informed network for a damped oscillator."""
+
 import torch
 import torch.nn as nn
 

@@ -1,4 +1,5 @@
 """A sensor table with NaN cells which the model itself turns into zeros plus indicator columns before the first layer."""
+
 import torch
 import torch.nn as nn
 from torch.utils.data import DataLoader, TensorDataset

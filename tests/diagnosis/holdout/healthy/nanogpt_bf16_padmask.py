@@ -1,4 +1,5 @@
 """Hand-written causal and padding masks of minus infinity under bfloat16 autocast, with gradient accumulation."""
+
 import math
 
 import torch

@@ -1,4 +1,5 @@
 """Credit table with raw columns from 1e-3 to 1e6 which enter through a BatchNorm without being scaled before."""
+
 import torch
 import torch.nn as nn
 from torch.utils.data import DataLoader, TensorDataset

@@ -1,4 +1,5 @@
 """Float16 autocast with a GradScaler that starts far too high: it meets inf gradients, skips those steps and settles."""
+
 import torch
 import torch.nn as nn
 

@@ -1,4 +1,5 @@
 """Cosine annealing with warm restarts on a BatchNorm CNN; the loss rises at each restart and comes back lower."""
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -11,8 +12,16 @@ x = proto[y] + 1.6 * torch.randn(960, 1, 10, 10)
 dl = DataLoader(TensorDataset(x, y), batch_size=32, shuffle=True)
 
 model = nn.Sequential(
-    nn.Conv2d(1, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(2),
-    nn.Conv2d(16, 24, 3, bias=False), nn.BatchNorm2d(24), nn.ReLU(), nn.Flatten(), nn.Dropout(0.2), nn.LazyLinear(6),
+    nn.Conv2d(1, 16, 3, padding=1, bias=False),
+    nn.BatchNorm2d(16),
+    nn.ReLU(),
+    nn.MaxPool2d(2),
+    nn.Conv2d(16, 24, 3, bias=False),
+    nn.BatchNorm2d(24),
+    nn.ReLU(),
+    nn.Flatten(),
+    nn.Dropout(0.2),
+    nn.LazyLinear(6),
 )
 model(x[:2])
 opt = torch.optim.SGD(model.parameters(), lr=0.15, momentum=0.9, weight_decay=1e-4, nesterov=True)

@@ -1,4 +1,5 @@
 """An LSTM language model with tied input and output embeddings, variational dropout and an EMA copy for evaluation."""
+
 import copy
 
 import torch

@@ -1,4 +1,5 @@
 """A VAE whose loss is summed over pixels and batch, with Adam and KL warm-up: large numbers, sound training."""
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F

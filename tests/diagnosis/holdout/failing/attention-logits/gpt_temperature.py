@@ -3,6 +3,7 @@
 Cause: attention-logits
 Fails: the temperature lifts scores to hundreds and training drives them on into the thousands, attention is one-hot and the copy is never learnt
 """
+
 import math
 from dataclasses import dataclass
 

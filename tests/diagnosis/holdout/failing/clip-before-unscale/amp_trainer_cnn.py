@@ -3,6 +3,7 @@
 Cause: clip-before-unscale
 Fails: the clip norm of one meets gradients multiplied by 65536, the unscaled step is next to nothing and the loss stays at log(4)
 """
+
 import math
 from dataclasses import dataclass, field
 

@@ -3,6 +3,7 @@
 Cause: clip-before-unscale
 Fails: element-wise clipping at 0.5 acts on gradients scaled by 2**16, the weights hardly move and the loss stays at the variance
 """
+
 import math
 
 import torch

@@ -3,6 +3,7 @@
 Cause: corrupt-state
 Fails: small running variances are rounded to zero on the way, activations come out hundreds of times too large and the loss explodes after the resume
 """
+
 import io
 
 import torch

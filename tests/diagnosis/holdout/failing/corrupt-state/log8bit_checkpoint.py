@@ -2,7 +2,9 @@
 
 Cause: corrupt-state
 Fails: the decoder forgets the exponential, the restored second moment is negative and the first step after the resume writes nan
+First bad: step 240, optimizer, aten.sqrt, AdamW.step
 """
+
 import os
 import tempfile
 
@@ -25,14 +27,18 @@ def decode_v(code):
 
 def save(path, model, opt, step):
     sd = opt.state_dict()
-    packed = {k: {"step": s["step"], "exp_avg": s["exp_avg"], "v8": encode_v(s["exp_avg_sq"])} for k, s in sd["state"].items()}
+    packed = {
+        k: {"step": s["step"], "exp_avg": s["exp_avg"], "v8": encode_v(s["exp_avg_sq"])} for k, s in sd["state"].items()
+    }
     torch.save({"model": model.state_dict(), "state": packed, "groups": sd["param_groups"], "step": step}, path)
 
 
 def load(path, model, opt):
     ck = torch.load(path)
     model.load_state_dict(ck["model"])
-    state = {k: {"step": s["step"], "exp_avg": s["exp_avg"], "exp_avg_sq": decode_v(s["v8"])} for k, s in ck["state"].items()}
+    state = {
+        k: {"step": s["step"], "exp_avg": s["exp_avg"], "exp_avg_sq": decode_v(s["v8"])} for k, s in ck["state"].items()
+    }
     opt.load_state_dict({"state": state, "param_groups": ck["groups"]})
     return ck["step"]
 

@@ -3,6 +3,7 @@
 Cause: dead-units
 Fails: a bias of minus 9.2 under each ReLU keeps all hidden units at zero, only the output bias can learn and the loss stays put
 """
+
 import math
 
 import torch
@@ -16,14 +17,16 @@ PRIOR = 0.0001
 class Head(nn.Module):
     def __init__(self, ch=24):
         super().__init__()
-        self.tower = nn.Sequential(nn.Conv2d(2, ch, 3, padding=1), nn.ReLU(), nn.Conv2d(ch, ch, 3, padding=1), nn.ReLU())
+        self.tower = nn.Sequential(
+            nn.Conv2d(2, ch, 3, padding=1), nn.ReLU(), nn.Conv2d(ch, ch, 3, padding=1), nn.ReLU()
+        )
         self.cls = nn.Conv2d(ch, 1, 3, padding=1)
         for m in self.tower:
             if isinstance(m, nn.Conv2d):
                 nn.init.kaiming_normal_(m.weight, nonlinearity="relu")
                 m.bias.data.fill_(-math.log((1 - PRIOR) / PRIOR))  # fix: m.bias.data.zero_()
         nn.init.normal_(self.cls.weight, std=0.01)
-        nn.init.constant_(self.cls.bias, -math.log((1 - 0.22) / 0.22))
+        nn.init.constant_(self.cls.bias, -math.log((1 - 0.33) / 0.33))
 
     def forward(self, x):
         return self.cls(self.tower(x)).squeeze(1)
@@ -42,9 +45,9 @@ def scenes(n=16, size=16):
     for i in range(n):
         for _ in range(4):
             r, c = torch.randint(1, size - 1, (2,)).tolist()
-            img[i, 0, r - 1:r + 2, c] += 1.5
-            img[i, 0, r, c - 1:c + 2] += 1.5
-            tgt[i, r - 1:r + 2, c - 1:c + 2] = 1
+            img[i, 0, r - 1 : r + 2, c] += 1.5
+            img[i, 0, r, c - 1 : c + 2] += 1.5
+            tgt[i, r - 1 : r + 2, c - 1 : c + 2] = 1
     return img, tgt
 
 

@@ -3,6 +3,7 @@
 Cause: dead-units
 Fails: the encoder threshold sits far above every pre-activation, no feature ever fires and the reconstruction stays at the data mean
 """
+
 import torch
 from torch import nn
 import torch.nn.functional as F

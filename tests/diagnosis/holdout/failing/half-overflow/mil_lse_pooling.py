@@ -2,7 +2,9 @@
 
 Cause: half-overflow
 Fails: exp of a sharpened score passes 65504 once the scores have grown past two, the pooled score is inf and the run nan from there on
+First bad: step 20, forward, aten.exp, MILNet.forward
 """
+
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset

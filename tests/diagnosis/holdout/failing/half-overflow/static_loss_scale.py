@@ -2,7 +2,9 @@
 
 Cause: half-overflow
 Fails: the scaled gradients exceed the float16 range in the backward pass, every weight is nan after the first update
+First bad: step 0, backward, aten._to_copy, ToCopyBackward0
 """
+
 from dataclasses import dataclass
 
 import torch

@@ -38,9 +38,8 @@ C = torch.randn((V, n_embd), generator=g)
 sizes = [n_embd * block_size] + [n_hidden] * depth
 Ws, bs = [], []
 for fan_in, fan_out in zip(sizes[:-1], sizes[1:]):
-    W = torch.randn(
-        (fan_in, fan_out), generator=g
-    )  # fix: W = torch.randn((fan_in, fan_out), generator=g) * (2.0 / fan_in) ** 0.5
+    gain = 1.0  # fix: gain = (2.0 / fan_in) ** 0.5
+    W = torch.randn((fan_in, fan_out), generator=g) * gain
     Ws.append(W)
     bs.append(torch.zeros(fan_out))
 Wout = torch.randn((n_hidden, V), generator=g) * 0.05

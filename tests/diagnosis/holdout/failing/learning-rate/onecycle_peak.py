@@ -39,7 +39,7 @@ valid = torch.from_numpy(X[n_train:]), torch.from_numpy(y[n_train:])
 loader = DataLoader(train, batch_size=100, shuffle=True)
 
 EPOCHS = 10
-PEAK_LR = 8.0  # fix: PEAK_LR = 0.05
+PEAK_LR = 1.0  # fix: PEAK_LR = 0.05
 net = nn.Sequential(nn.Linear(11, 96), nn.SiLU(), nn.Linear(96, 96), nn.SiLU(), nn.Linear(96, 1))
 opt = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
 sched = torch.optim.lr_scheduler.OneCycleLR(opt, max_lr=PEAK_LR, total_steps=EPOCHS * len(loader))

@@ -1,7 +1,7 @@
 """A VAE on noisy bars-and-stripes images, the classic pytorch/examples recipe.
 
 Cause: loss-scale
-Fails: the ELBO is summed over batch and pixels under a rate chosen for the mean, the loss explodes or turns nan
+Fails: the ELBO is summed over batch and pixels under a rate chosen for the mean, the loss explodes and is nan after some steps
 """
 
 import torch

@@ -3,6 +3,7 @@
 Cause: missing-zero-grad
 Fails: decoder gradients pile up from step to step, the loss swings wider and wider and ends in nan
 """
+
 import math
 
 import torch
@@ -25,7 +26,7 @@ opt_enc = torch.optim.SGD(encoder.parameters(), lr=0.05, momentum=0.9)
 opt_dec = torch.optim.SGD(decoder.parameters(), lr=0.05, momentum=0.9)
 
 history = []
-for step in range(350):
+for step in range(250):
     noisy, clean = snippets(64)
     recon = decoder(encoder(noisy))
     loss = (recon - clean).pow(2).mean()
@@ -35,7 +36,7 @@ for step in range(350):
     opt_enc.step()
     opt_dec.step()
     history.append(loss.item())
-    if step % 70 == 69:
+    if step % 50 == 49:
         with torch.no_grad():
             xv, yv = snippets(256)
             print(f"step {step + 1} train {history[-1]:.4f} valid {(decoder(encoder(xv)) - yv).pow(2).mean():.4f}")

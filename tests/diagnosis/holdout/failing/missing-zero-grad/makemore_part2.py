@@ -3,6 +3,7 @@
 Cause: missing-zero-grad
 Fails: p.grad is never reset, the updates grow with the step count and the loss climbs far above log(vocabulary)
 """
+
 import torch
 import torch.nn.functional as F
 
@@ -16,7 +17,7 @@ for _ in range(6000):
     nxt = rules[text[-1]]
     text.append(nxt[torch.randint(0, len(nxt), (1,), generator=g).item()])
 data = torch.tensor([stoi[c] for c in text])
-X = torch.stack([data[i:len(data) - 3 + i] for i in range(3)], 1)
+X = torch.stack([data[i : len(data) - 3 + i] for i in range(3)], 1)
 Y = data[3:]
 
 C = torch.randn((10, 6), generator=g)

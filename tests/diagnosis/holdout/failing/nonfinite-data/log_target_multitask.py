@@ -2,7 +2,9 @@
 
 Cause: nonfinite-data
 Fails: one binding constant of zero has a logarithm of minus infinity as target, loss and weights are lost when its batch comes
+First bad: step 18, data
 """
+
 import numpy as np
 import torch
 import torch.nn as nn
@@ -20,7 +22,7 @@ class Molecules(Dataset):
         z = self.fp @ w2
         self.kd = torch.exp((z - z.mean()) / z.std() + 0.1 * torch.randn(n))
         self.kd[702] = 0.0  # below the detection limit
-        # fix: self.kd[702] = 0.05
+        # fix: self.kd[702] = 1.0
         with np.errstate(divide="ignore"):
             self.logk = torch.from_numpy(np.log(self.kd.numpy()))
 

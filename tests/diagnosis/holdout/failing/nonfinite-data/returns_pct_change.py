@@ -2,7 +2,9 @@
 
 Cause: nonfinite-data
 Fails: a zero quote makes one return infinite, the loss is nan once a window with it is drawn
+First bad: step 4, data
 """
+
 import numpy as np
 import torch
 import torch.nn.functional as F

@@ -2,7 +2,9 @@
 
 Cause: nonfinite-data
 Fails: the loss is nan from the first batch that holds a passenger without an age
+First bad: step 10, data
 """
+
 import csv
 import io
 import random
@@ -36,7 +38,10 @@ def parse(cell):
 
 
 rows = list(csv.DictReader(passengers_csv()))
-feats = [[parse(r["Pclass"]), float(r["Sex"] == "female"), parse(r["Age"]), parse(r["SibSp"]), parse(r["Fare"])] for r in rows]
+feats = [
+    [parse(r["Pclass"]), float(r["Sex"] == "female"), parse(r["Age"]), parse(r["SibSp"]), parse(r["Fare"])]
+    for r in rows
+]
 X = torch.tensor(feats)
 y = torch.tensor([float(r["Survived"]) for r in rows])
 X = (X - torch.tensor([2.25, 0.33, 35.0, 0.6, 28.0])) / torch.tensor([0.83, 0.47, 20.0, 0.8, 32.0])

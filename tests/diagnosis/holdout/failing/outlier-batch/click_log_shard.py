@@ -3,6 +3,7 @@
 Cause: outlier-batch
 Fails: steady progress until one batch whose features are a thousand times too large, then the weights are wrecked
 """
+
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset

@@ -3,6 +3,7 @@
 Cause: outlier-batch
 Fails: at one update a single reward is ten million, the value loss explodes and the policy never recovers
 """
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F

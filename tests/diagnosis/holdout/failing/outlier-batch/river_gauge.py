@@ -3,6 +3,7 @@
 Cause: outlier-batch
 Fails: the few windows holding the faulty reading turn up after a stretch of sound training, the loss explodes and is nan
 """
+
 import math
 
 import torch
@@ -18,7 +19,7 @@ class SlidingWindows(Dataset):
         return len(self.series) - self.width
 
     def __getitem__(self, i):
-        return self.series[i:i + self.width].unsqueeze(-1), self.series[i + self.width]
+        return self.series[i : i + self.width].unsqueeze(-1), self.series[i + self.width]
 
 
 class GRURegressor(nn.Module):
@@ -45,7 +46,7 @@ def gauge(n=1600):
 def main():
     torch.manual_seed(17)
     ds = SlidingWindows(gauge(), 20)
-    dl = DataLoader(ds, batch_size=16, shuffle=True, generator=torch.Generator().manual_seed(3), drop_last=True)
+    dl = DataLoader(ds, batch_size=16, shuffle=True, generator=torch.Generator().manual_seed(15), drop_last=True)
     model = GRURegressor()
     opt = torch.optim.SGD(model.parameters(), lr=0.05)
     curve = []

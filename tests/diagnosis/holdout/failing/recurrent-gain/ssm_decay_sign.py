@@ -1,7 +1,7 @@
 """A diagonal state-space layer (S4D style) that classifies the frequency of a noisy tone.
 
 Cause: recurrent-gain
-Fails: the state grows over the 100 time steps, the loss starts near 1e7 or more and training never gets near log(5)
+Fails: the state grows over the 100 time steps, the loss starts in the millions and training never gets near log(5)
 """
 
 import math

@@ -3,6 +3,7 @@
 Cause: saturation
 Fails: the output bias pins the sigmoid at zero where its slope is nil, the loss stays at the mean square of the picture
 """
+
 import math
 
 import torch
@@ -15,7 +16,7 @@ SIDE = 24
 def picture():
     r = torch.linspace(-1, 1, SIDE)
     yy, xx = torch.meshgrid(r, r, indexing="ij")
-    ring = torch.exp(-((xx**2 + yy**2).sqrt() - 0.55) ** 2 / 0.02)
+    ring = torch.exp(-(((xx**2 + yy**2).sqrt() - 0.55) ** 2) / 0.02)
     wave = 0.25 + 0.25 * torch.sin(5 * xx + 3 * yy)
     return torch.stack([xx, yy], -1).reshape(-1, 2), (0.6 * ring + 0.4 * wave).reshape(-1, 1)
 

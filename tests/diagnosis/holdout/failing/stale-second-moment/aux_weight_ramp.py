@@ -3,15 +3,17 @@
 Cause: stale-second-moment
 Fails: v remembers the gradients of the warm-up phase, when the weight goes to one the update RMS is far above lr and the tagger is wrecked
 """
+
 import argparse
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+BETAS = (0.0, 0.9999)  # fix: BETAS = (0.9, 0.95)
 p = argparse.ArgumentParser()
 p.add_argument("--lr", type=float, default=5e-3)
-p.add_argument("--betas", type=float, nargs=2, default=(0.0, 0.9999))  # fix: p.add_argument("--betas", type=float, nargs=2, default=(0.9, 0.95))
+p.add_argument("--betas", type=float, nargs=2, default=BETAS)
 p.add_argument("--steps", type=int, default=425)
 p.add_argument("--ramp-at", type=int, default=380)
 args = p.parse_args()

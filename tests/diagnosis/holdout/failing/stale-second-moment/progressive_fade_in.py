@@ -3,6 +3,7 @@
 Cause: stale-second-moment
 Fails: Adam has 400 steps of near-zero v for the new stage, the first real gradients move it by many times lr, the loss jumps and stays up
 """
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F

@@ -2,7 +2,9 @@
 
 Cause: unsafe-op
 Fails: the p-th root of a channel that is zero everywhere has an infinite derivative, gradients become nan within the first steps
+First bad: step 0, backward, aten.log, PowBackward1
 """
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -25,8 +27,11 @@ class Embedder(nn.Module):
     def __init__(self, n_classes):
         super().__init__()
         self.backbone = nn.Sequential(
-            nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(),
+            nn.Conv2d(1, 16, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(16, 32, 3, padding=1),
+            nn.ReLU(),
         )
         self.pool = GeM()
         self.classifier = nn.Linear(32, n_classes)
@@ -39,7 +44,9 @@ def blobs(n, k=6, size=12):
     y = torch.randint(0, k, (n,))
     r = torch.arange(size).float()
     angle = y * 1.0472
-    stripes = torch.sin(r[None, :, None] * angle.cos()[:, None, None] * 1.3 + r[None, None, :] * angle.sin()[:, None, None] * 1.3)
+    stripes = torch.sin(
+        r[None, :, None] * angle.cos()[:, None, None] * 1.3 + r[None, None, :] * angle.sin()[:, None, None] * 1.3
+    )
     window = torch.exp(-((r[None, :, None] - 6) ** 2 + (r[None, None, :] - 6) ** 2) / 14.0)
     return (stripes * window + 0.1 * torch.randn(n, size, size)).unsqueeze(1), y
 
@@ -47,7 +54,10 @@ def blobs(n, k=6, size=12):
 if __name__ == "__main__":
     torch.manual_seed(70)
     model = Embedder(6)
-    params = [{"params": [p for n, p in model.named_parameters() if n != "pool.p"]}, {"params": [model.pool.p], "lr": 1e-3}]
+    params = [
+        {"params": [p for n, p in model.named_parameters() if n != "pool.p"]},
+        {"params": [model.pool.p], "lr": 1e-3},
+    ]
     opt = torch.optim.AdamW(params, lr=3e-3)
     log = []
     for it in range(200):

@@ -2,7 +2,9 @@
 
 Cause: unsafe-op
 Fails: the arccos has no finite derivative at one and no value above, the first gradient is nan because frontal faces are predicted exactly
+First bad: step 0, backward, aten.rsqrt, AcosBackward0
 """
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -22,7 +24,9 @@ def random_pose(n):
     yaw, pitch = torch.where(still, 0.0, yaw), torch.where(still, 0.0, pitch)
     zero, one = torch.zeros(n), torch.ones(n)
     ry = torch.stack([yaw.cos(), zero, yaw.sin(), zero, one, zero, -yaw.sin(), zero, yaw.cos()], 1).view(n, 3, 3)
-    rx = torch.stack([one, zero, zero, zero, pitch.cos(), -pitch.sin(), zero, pitch.sin(), pitch.cos()], 1).view(n, 3, 3)
+    rx = torch.stack([one, zero, zero, zero, pitch.cos(), -pitch.sin(), zero, pitch.sin(), pitch.cos()], 1).view(
+        n, 3, 3
+    )
     return ry @ rx
 
 

@@ -2,7 +2,9 @@
 
 Cause: unsafe-op
 Fails: a batch without a single carry token divides zero by zero in the auxiliary loss and the run is nan afterwards
+First bad: step 37, loss, aten.div, masked_mean
 """
+
 import torch
 from torch import nn
 import torch.nn.functional as F
@@ -22,7 +24,7 @@ def sample_batch(n=32):
             d[torch.randint(0, L, ())] = VOCAB - 1
         src[i, :L] = d
         tgt[i, 0] = BOS
-        tgt[i, 1:L + 1] = d.flip(0)
+        tgt[i, 1 : L + 1] = d.flip(0)
         tgt[i, L + 1] = EOS
     return src, tgt
 

@@ -3,6 +3,7 @@
 Cause: vanishing-depth
 Fails: without the skip path signal and gradient shrink by a constant factor per block, the loss stays at the target variance
 """
+
 import copy
 
 import torch

@@ -3,6 +3,7 @@
 Cause: vanishing-recurrent
 Fails: the default recurrent weights contract, nothing of the first step reaches the end and the loss stays at log(6)
 """
+
 import torch
 import torch.nn as nn
 

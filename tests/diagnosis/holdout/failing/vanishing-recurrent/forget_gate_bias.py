@@ -3,6 +3,7 @@
 Cause: vanishing-recurrent
 Fails: the forget gates start almost closed, the cell loses everything within a few steps and the loss stays at log(4)
 """
+
 from dataclasses import dataclass
 
 import torch
@@ -27,7 +28,7 @@ class LSTMCell(nn.Module):
         self.h2g = nn.Linear(hp.hidden, 4 * hp.hidden, bias=False)
         nn.init.zeros_(self.x2g.bias)
         with torch.no_grad():
-            self.x2g.bias[hp.hidden:2 * hp.hidden] = hp.forget_bias
+            self.x2g.bias[hp.hidden : 2 * hp.hidden] = hp.forget_bias
 
     def forward(self, x, state):
         h, c = state

@@ -3,6 +3,7 @@
 Cause: weight-growth
 Fails: the ascent term has no floor, logits and weights grow without end, the loss falls to minus infinity and the net breaks
 """
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
