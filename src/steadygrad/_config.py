@@ -23,11 +23,13 @@ rescales an explosive initialisation and keeps a lowered learning rate for good.
 
 @dataclass(frozen=True, slots=True)
 class ChildConfig:
-    """What a watched process needs to know: the run folder (absolute), the mode, and bytes for snapshots (or None)."""
+    """What a watched process needs to know: the run folder (absolute), the mode, bytes for snapshots (or None), and
+    the language that `--lang` has chosen (None: by the environment)."""
 
     folder: str
     mode: str
     snapshot_memory: int | None = None
+    lang: str | None = None
 
     def to_env(self) -> str:
         """The value of the environment variable `STEADYGRAD_RUN`."""
@@ -45,7 +47,7 @@ def child_config() -> ChildConfig | None:
     if not text:
         return None
     fields = json.loads(text)
-    return ChildConfig(fields["folder"], fields["mode"], fields.get("snapshot_memory"))
+    return ChildConfig(fields["folder"], fields["mode"], fields.get("snapshot_memory"), fields.get("lang"))
 
 
 def rank() -> int:

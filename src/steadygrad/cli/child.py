@@ -22,12 +22,14 @@ FROM_TERMINAL = frozenset(
 """Signals that a terminal sends to the whole foreground group: the child has them already."""
 
 
-def environment(folder: Path, mode: str, snapshot_memory: int | None = None) -> dict[str, str]:
-    """The child's environment: ours, with the autostart first on PYTHONPATH."""
+def environment(
+    folder: Path, mode: str, snapshot_memory: int | None = None, *, lang: str | None = None
+) -> dict[str, str]:
+    """The child's environment: ours, with the autostart first on PYTHONPATH. Its LANG is the script's own affair."""
     result = dict(os.environ)
     inherited = result.get("PYTHONPATH")
     result["PYTHONPATH"] = str(SITE) + (os.pathsep + inherited if inherited else "")
-    result[_config.CHILD] = _config.ChildConfig(str(folder.resolve()), mode, snapshot_memory).to_env()
+    result[_config.CHILD] = _config.ChildConfig(str(folder.resolve()), mode, snapshot_memory, lang).to_env()
     return result
 
 
