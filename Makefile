@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test test-slow lint format types bench papers clean
+.PHONY: demo test test-slow lint format types messages bench papers clean
 
 demo: $(STAMP)
 	$(BIN)/steadygrad demo
@@ -25,6 +25,10 @@ types: $(STAMP)
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# What is said to people, in every language: update the catalogues from the source, and compile them.
+messages: $(STAMP)
+	$(BIN)/python tools/messages.py
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/run_overhead.py

@@ -10,6 +10,17 @@ from typing import Any
 
 import pytest
 
+from steadygrad import _i18n
+
+
+@pytest.fixture(autouse=True)
+def _english(monkeypatch):
+    """Tests read what is said: in English, whatever the machine speaks."""
+    for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
+        if not os.environ.get(name, "").startswith(("en", "C")):
+            monkeypatch.delenv(name, raising=False)
+    _i18n.use("en")
+
 
 @pytest.fixture(autouse=True)
 def _no_inherited_switches(monkeypatch):

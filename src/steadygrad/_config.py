@@ -24,12 +24,13 @@ rescales an explosive initialisation and keeps a lowered learning rate for good.
 @dataclass(frozen=True, slots=True)
 class ChildConfig:
     """What a watched process needs to know: the run folder (absolute), the mode, bytes for snapshots (or None), and
-    whether the samples of a bad batch are kept."""
+    whether the samples of a bad batch are kept, the language that `--lang` has chosen (None: by the environment)."""
 
     folder: str
     mode: str
     snapshot_memory: int | None = None
     keep_batch: bool = False
+    lang: str | None = None
 
     def to_env(self) -> str:
         """The value of the environment variable `STEADYGRAD_RUN`."""
@@ -47,7 +48,13 @@ def child_config() -> ChildConfig | None:
     if not text:
         return None
     fields = json.loads(text)
-    return ChildConfig(fields["folder"], fields["mode"], fields.get("snapshot_memory"), bool(fields.get("keep_batch")))
+    return ChildConfig(
+        fields["folder"],
+        fields["mode"],
+        fields.get("snapshot_memory"),
+        bool(fields.get("keep_batch")),
+        fields.get("lang"),
+    )
 
 
 def rank() -> int:

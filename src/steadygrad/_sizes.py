@@ -2,6 +2,8 @@
 
 import re
 
+from ._i18n import say
+
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "KI": 2**10, "MI": 2**20, "GI": 2**30}
 
 
@@ -26,4 +28,6 @@ def parse_size(size: int | str) -> int:
         assert found is not None
         return int(float(found[1]) * UNITS[found[2] or ""])
     except (AssertionError, ValueError):
-        raise ValueError(f"{size!r} is no size, expected bytes or text such as '512MB', '2GiB' or '0'") from None
+        raise ValueError(
+            say("{size!r} is no size, expected bytes or text such as '512MB', '2GiB' or '0'", size=size)
+        ) from None

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ._i18n import later, say
 from ._strict_json import lenient, strict
 
 SCHEMA = "steadygrad.check/1"
@@ -113,7 +114,7 @@ class CheckResult:
     @property
     def verdict(self) -> str:
         """ "sound" or "findings"."""
-        return "findings" if self.findings else "sound"
+        return later("findings") if self.findings else later("sound")
 
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON takes it: non-finite numbers are the strings "nan", "inf" and "-inf"."""
@@ -134,14 +135,16 @@ class CheckResult:
         )
 
     def __str__(self) -> str:
-        lines = [f"{self.target}: {self.verdict} ({self.parameters:,} parameters, {self.seconds:.1f} s)"]
+        head = {"verdict": say(self.verdict), "count": self.parameters, "seconds": self.seconds}
+        lines = [say("{target}: {verdict} ({count:,} parameters, {seconds:.1f} s)", target=self.target, **head)]
         for finding in self.findings:
-            lines.append(f"  {finding.cause} at {finding.where} ({finding.confidence:.0%}): {finding.summary}")
+            told = {"cause": finding.cause, "where": finding.where, "summary": finding.summary}
+            lines.append("  " + say("{cause} at {where} ({sure:.0%}): {summary}", sure=finding.confidence, **told))
             if finding.remedies:
-                lines.append(f"    try: {', '.join(finding.remedies)}")
+                lines.append("    " + say("try: {remedies}", remedies=", ".join(finding.remedies)))
         for each in self.measurements:
             mark = "!" if each.beyond else " "
             lines.append(f" {mark} {each.quantity} {each.where}: {each.value:.4g} ({each.limit})")
         for name, reason in self.skipped.items():
-            lines.append(f"  not measured: {name} ({reason})")
+            lines.append("  " + say("not measured: {what} ({why})", what=say(name), why=say(reason)))
         return "\n".join(lines)

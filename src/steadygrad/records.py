@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ._i18n import say_count
+
 NO_GRADIENT = -1.0
 """Stands in a vector of gradient norms for a tensor that had no gradient. A norm is never negative."""
 
@@ -154,4 +156,4 @@ def describe(tensors: Sequence[TensorInfo]) -> str:
     >>> describe([TensorInfo("weight", (2, 3), "float32")])
     '1 tensor'
     """
-    return f"{len(tensors)} tensor" + ("" if len(tensors) == 1 else "s")
+    return say_count("{count} tensor", "{count} tensors", len(tensors))

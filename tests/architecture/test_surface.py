@@ -15,8 +15,8 @@ PUBLIC = {
     *("SteadygradError", "TrainingDiverged", "Watch", "check", "open_run", "watch", "write_report"),
     *("clip", "init", "measure", "penalty", "schedule"),
 }
-COMMANDS = {"check", "demo", "report", "run", "runs"}
-RUN_OPTIONS = {"--help", "--json", "--mode", "--out", "--quiet", "--report", "--snapshot-memory"}
+COMMANDS = {"check", "demo", "diagnose", "explain", "report", "run", "runs"}
+RUN_OPTIONS = {"--help", "--json", "--lang", "--mode", "--out", "--quiet", "--report", "--snapshot-memory"}
 
 
 def test_the_public_names_are_these():

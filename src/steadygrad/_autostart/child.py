@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from .. import _config
+from .._i18n import say, use
 from .._watch import Watcher
 from .._watch.watch import WATCHED
 from ..store import append_event
@@ -37,6 +38,7 @@ def start() -> None:
     config = _config.child_config()
     if config is None or _config.switched_off():
         return
+    use(config.lang)
     if config.mode == _config.CHECK:
         _start_check()
         return
@@ -67,7 +69,8 @@ def _start_check() -> None:
 
         script.start()
     except Exception as error:
-        print(f"steadygrad: cannot check: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        told = say("cannot check: {error}", error=f"{type(error).__name__}: {error}")
+        print(f"steadygrad: {told}", file=sys.stderr, flush=True)
         os._exit(2)
 
 

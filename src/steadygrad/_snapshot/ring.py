@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from .._i18n import say
 from .room import Room
 from .training import TrainingParts, TrainingSnapshot
 
@@ -97,7 +98,8 @@ class SnapshotRing:
         except (MemoryError, RuntimeError) as error:  # torch raises both when memory has run out
             self.close()
             if self._on_off is not None:
-                self._on_off(f"snapshots are off: {str(error).splitlines()[0][:200]}; this run cannot be rolled back")
+                why = str(error).splitlines()[0][:200]
+                self._on_off(say("snapshots are off: {why}; this run cannot be rolled back", why=why))
             return
         snapshot.given, snapshot.loss = proven, loss
         if proven:
@@ -167,8 +169,12 @@ class SnapshotRing:
         self._room.grant(id(self), 0)
         if self._on_off is not None and self._room.limit:
             self._on_off(
-                f"snapshots are off: two of {size / 1e6:,.0f} MB do not fit into {granted / 1e6:,.1f} MB "
-                "(snapshot_memory=); this run cannot be rolled back"
+                say(
+                    "snapshots are off: two of {size:,.0f} MB do not fit into {room:,.1f} MB (snapshot_memory=); "
+                    "this run cannot be rolled back",
+                    size=size / 1e6,
+                    room=granted / 1e6,
+                )
             )
         return False
 

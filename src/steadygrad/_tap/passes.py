@@ -12,6 +12,7 @@ from torch.overrides import _get_current_function_mode_stack, _push_mode
 from torch.utils._device import DeviceContext
 from torch.utils.hooks import RemovableHandle
 
+from .._recorded import recorded
 from ..measure.overrides import leave_mode
 from .inert import InertHook
 from .quiet import is_quiet
@@ -63,7 +64,7 @@ class PassTap:
         self.wanted = 0
         self._modules_own_all = True
         self._updated: frozenset[int] = frozenset()
-        self.why_not = "no pass was seen"
+        self.why_not = recorded("no pass was seen")
 
     def follow(self, roots: Sequence[nn.Module]) -> None:
         """Lie on these modules too."""
@@ -140,7 +141,7 @@ class PassTap:
 
     def _begin_functions(self) -> None:
         if not self._affordable() or not _may_push():
-            self.why_not = "taping every pass would have cost too much"
+            self.why_not = recorded("taping every pass would have cost too much")
             return
         self._tape, self._random = Tape(MOST, self._updated, self._after_update), torch.get_rng_state()
         _push_mode(self._tape)
@@ -161,7 +162,7 @@ class PassTap:
             if not self._modules_own_all:
                 return  # the functions inside are on the tape
             if not self._tape.entries and not self._affordable():
-                self.why_not = "taping every pass would have cost too much"
+                self.why_not = recorded("taping every pass would have cost too much")
                 return
             if self._random is None:
                 self._random = torch.get_rng_state()
@@ -183,7 +184,7 @@ class PassTap:
                 return
             self._tape.add(module, given, kwargs, output, versions)
             if not _may_push():
-                self._tape.give_up("a mode of torch's is on")
+                self._tape.give_up(recorded("a mode of torch's is on"))
             if not self._tape.broken:
                 _push_mode(self._tape)
             self._spent += time.perf_counter() - began

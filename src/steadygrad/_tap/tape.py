@@ -17,6 +17,7 @@ from torch._C._functorch import peek_interpreter_stack  # pyright: ignore[report
 from torch.nn.utils.rnn import PackedSequence
 from torch.overrides import TorchFunctionMode
 
+from .._recorded import recorded
 from ..measure.source_line import source_line
 
 PLAIN = frozenset({int, float, bool, str, type(None), torch.dtype, torch.device, torch.Size, slice})
@@ -106,9 +107,9 @@ class Tape(TorchFunctionMode):
             self._on_update()
             return
         if peek_interpreter_stack() is not None:
-            self.give_up("a transform of torch.func")
+            self.give_up(recorded("a transform of torch.func"))
         elif len(self.entries) >= self._most:
-            self.give_up(f"more than {self._most} functions between the model and the loss")
+            self.give_up(recorded("more than {count} functions between the model and the loss", count=self._most))
         elif isinstance(output, Tensor):
             made = (output,)
         elif changes_in_place(call):

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .._recorded import recorded
 from .tape import Entry, Ref, changes_in_place, swapped, tensors_within
 
 FACTORS = frozenset({"neg", "__neg__", "mul", "__mul__", "__rmul__", "div", "__truediv__", "true_divide"})
@@ -87,15 +88,22 @@ class TapedPass:
 
     def _check(self) -> None:
         if self._place is None:
-            raise CannotReplay("the loss was computed by something that torch does not show")
+            raise CannotReplay(recorded("the loss was computed by something that torch does not show"))
         if any(tensor._version != version for entry in self.entries for tensor, version in entry.versions):
-            raise CannotReplay("the batch was changed in place after the model had seen it")
+            raise CannotReplay(recorded("the batch was changed in place after the model had seen it"))
         used = {id(tensor) for entry in self.entries if not _changes_outside(entry) for tensor in _given(entry)}
         for entry in self.entries:
             if _changes_outside(entry) and id(entry.args[0]) in used:
-                raise CannotReplay(f"{entry.name} changes a tensor in place that was there before")
+                raise CannotReplay(
+                    recorded("{operation} changes a tensor in place that was there before", operation=entry.name)
+                )
             if not entry.is_model and any(tensor.grad_fn is not None for tensor in _given(entry)):
-                raise CannotReplay(f"{entry.name} was given something that torch does not show how it was computed")
+                raise CannotReplay(
+                    recorded(
+                        "{operation} was given something that torch does not show how it was computed",
+                        operation=entry.name,
+                    )
+                )
 
     def replay(
         self,
@@ -147,7 +155,7 @@ class TapedPass:
         assert self._place is not None
         loss = made[self._place.entry][self._place.place]
         if self._has_graph and not loss.requires_grad and torch.is_grad_enabled():
-            raise CannotReplay("the loss was differentiated by a function of the user's own")
+            raise CannotReplay(recorded("the loss was differentiated by a function of the user's own"))
         return loss, output
 
     def _outside(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

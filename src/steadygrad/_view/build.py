@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._i18n import say
 from ..diagnosis import summarize
 from ..records import NO_GRADIENT, OptimizerInfo
 from ..store import ProcessRecording, Run
@@ -119,9 +120,15 @@ def _notices(run: Run) -> tuple[str, ...]:
     if recording is not None:
         detached = recording.facts().get("detached")
         if detached:
-            notices.append(f"The watcher detached itself and training went on unwatched: {detached}")
+            notices.append(say("The watcher detached itself and training went on unwatched: {error}", error=detached))
         if len(run.recordings) > 1:
-            notices.append(f"The figures show rank {recording.rank}, one of {len(run.recordings)} recorded processes.")
+            notices.append(
+                say(
+                    "The figures show rank {rank}, one of {count} recorded processes.",
+                    rank=recording.rank,
+                    count=len(run.recordings),
+                )
+            )
     return tuple(notices)
 
 
@@ -133,10 +140,12 @@ def _facts(run: Run, summary: Mapping[str, Any], series: tuple[events.Series, ..
 
 def _steps_fact(run: Run, summary: Mapping[str, Any]) -> Fact:
     world = summary.get("world_size") or 1
-    note = f"{summary['mode']} mode" + (f", {world} ranks" if world > 1 else "")
+    notes = [say("{mode} mode", mode=summary["mode"])]
+    if world > 1:
+        notes.append(say("{count} ranks", count=world))
     if run.manifest.ended is not None:
-        note += f", {_duration(run.manifest.ended - run.manifest.created)}"
-    return Fact("Steps", f"{summary['steps']:,}", note)
+        notes.append(_duration(run.manifest.ended - run.manifest.created))
+    return Fact(say("Steps"), f"{summary['steps']:,}", ", ".join(notes))
 
 
 def _alarm_fact(summary: Mapping[str, Any], series: tuple[events.Series, ...]) -> Fact:
@@ -144,24 +153,24 @@ def _alarm_fact(summary: Mapping[str, Any], series: tuple[events.Series, ...]) -
     alarms = [each for each in series if each.kind == "alarm"]
     total = sum(len(each.step) for each in alarms)
     if step is None:
-        return Fact("First alarm", "none")
+        return Fact(say("First alarm"), say("none"))
     names = sorted({each.name for each in alarms if len(each.step) and each.step[0] == step})
-    more = f"{total:,} alarms in all" if total > 1 else ""
-    return Fact("First alarm", f"step {step:,}", ", ".join([*names, more] if more else names), step)
+    more = [say("{count:,} alarms in all", count=total)] if total > 1 else []
+    return Fact(say("First alarm"), say("step {step:,}", step=step), ", ".join([*names, *more]), step)
 
 
 def _nonfinite_fact(summary: Mapping[str, Any]) -> Fact:
     first = summary.get("first_nonfinite")
     if not first:
-        return Fact("First non-finite value", "none")
+        return Fact(say("First non-finite value"), say("none"))
     step = first.get("step")
     shape = "×".join(str(size) for size in first.get("shape") or ())
     inside = ", ".join(str(part) for part in (first.get("op"), shape) if part)
-    where = str(first.get("where") or "place not known")
-    phase = f"{first['phase']}: " if first.get("phase") else ""
-    value = f"step {step:,}" if isinstance(step, int) else "seen"
+    where = str(first.get("where") or say("place not known"))
+    phase = f"{say(str(first['phase']))}: " if first.get("phase") else ""
+    value = say("step {step:,}", step=step) if isinstance(step, int) else say("seen")
     link = step if isinstance(step, int) else None
-    return Fact("First non-finite value", value, f"{phase}{where}" + (f" ({inside})" if inside else ""), link)
+    return Fact(say("First non-finite value"), value, f"{phase}{where}" + (f" ({inside})" if inside else ""), link)
 
 
 def _actions_fact(series: tuple[events.Series, ...]) -> Fact:
@@ -170,35 +179,38 @@ def _actions_fact(series: tuple[events.Series, ...]) -> Fact:
         if each.kind == "action":
             counts[each.name] = counts.get(each.name, 0) + len(each.step)
     if not counts:
-        return Fact("Actions", "none", "training was not changed")
+        return Fact(say("Actions"), say("none"), say("training was not changed"))
     listed = sorted(counts.items(), key=lambda item: -item[1])
-    return Fact("Actions", f"{sum(counts.values()):,}", " · ".join(f"{count:,} {name}" for name, count in listed))
+    return Fact(say("Actions"), f"{sum(counts.values()):,}", " · ".join(f"{count:,} {name}" for name, count in listed))
 
 
 def _loss_fact(summary: Mapping[str, Any]) -> Fact:
     loss = summary.get("loss") or {}
     if loss.get("first") is None and loss.get("last") is None:
-        return Fact("Loss", "–", "no loss was seen")
+        return Fact(say("Loss"), "–", say("no loss was seen"))
     span = f"{events.number(loss.get('first'))} → {events.number(loss.get('last'))}"
-    return Fact("Loss", span, f"best {events.number(loss.get('best'))}")
+    return Fact(say("Loss"), span, say("best {loss}", loss=events.number(loss.get("best"))))
 
 
 def _overhead_fact(summary: Mapping[str, Any]) -> Fact:
     overhead = summary.get("overhead") or {}
     fraction, seconds = overhead.get("fraction"), overhead.get("seconds")
     share = f"{100 * fraction:.2g} %" if isinstance(fraction, float | int) and math.isfinite(fraction) else "–"
-    return Fact("Overhead", share, f"{events.number(seconds, 3)} s of watching" if seconds is not None else "")
+    spent = "" if seconds is None else say("{seconds} s of watching", seconds=events.number(seconds, 3))
+    return Fact(say("Overhead"), share, spent)
 
 
 def _exit_fact(run: Run, summary: Mapping[str, Any]) -> Fact:
     ended = summary.get("exit") or {}
     if ended.get("signal"):
-        return Fact("Exit", str(ended["signal"]), "ended by a signal")
+        return Fact(say("Exit"), str(ended["signal"]), say("ended by a signal"))
     if ended.get("status") is not None:
-        return Fact("Exit", f"status {ended['status']}", "" if ended["status"] else "success")
+        return Fact(
+            say("Exit"), say("status {status}", status=ended["status"]), "" if ended["status"] else say("success")
+        )
     if run.manifest.ended is None:
-        return Fact("Exit", "not ended", f"as of {time.strftime('%H:%M:%S')}")
-    return Fact("Exit", "not known")
+        return Fact(say("Exit"), say("not ended"), say("as of {time}", time=time.strftime("%H:%M:%S")))
+    return Fact(say("Exit"), say("not known"))
 
 
 def _duration(seconds: float) -> str:

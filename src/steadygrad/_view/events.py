@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._recorded import again
 from ..records import Action, Alarm
 from ..store.reader import Steps
 from .model import EventRow, TimelineRow
@@ -148,4 +149,4 @@ def _value(value: Any) -> str:
         return str(value)
     if isinstance(value, float):
         return number(value)
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+    return again(value) if isinstance(value, str) else json.dumps(value, default=str)

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from .._i18n import in_english, say
 from .._readback import read_tensor_scalar
 from .._snapshot import Room
 from .._tap import ByHand, ClipTap, PassTap, ScalerTap, TapedPass, quiet
@@ -175,7 +176,7 @@ class Examiner:
         self.passes.wanted = ARMED
         began = time.perf_counter()
         seen = [self._observation(session, "symptoms", self._symptoms(session, training, coefficient))]
-        with quiet():
+        with quiet(), in_english():
             found = examine(
                 self._subject(session, None if inside else optimizer, passes, before, as_then=passes is now[0])
             )
@@ -190,7 +191,13 @@ class Examiner:
                     found = examine(self._subject(session, optimizer, training.first, (), as_then=training.own_first))
                 seen.append(self._observation(session, "start", _plain(found)))
         if (took := time.perf_counter() - began) > WORTH_SAYING:
-            self._say(f"step {session.step}: took {took:.0f} s to compute the pass again and see why")
+            self._say(
+                say(
+                    "step {step}: took {seconds:.0f} s to compute the pass again and see why",
+                    step=session.step,
+                    seconds=took,
+                )
+            )
         return seen
 
     def piled_up(self, session: Session) -> tuple[Raised, ...]:
@@ -253,12 +260,13 @@ class Examiner:
     ) -> tuple[list[Observation], list[Raised]]:
         """Examine the pass of now and the first one; an alarm only if a rule says why."""
         start = None
-        with quiet():
+        with quiet(), in_english():
             now = examine(self._subject(session, None if inside else optimizer, self.passes.passes(), [], as_then=True))
             if training.first and training.weights is not None:
                 with _weights(session.params, training.weights), _fresh(optimizer, training.rates):
                     start = examine(self._subject(session, optimizer, training.first, (), as_then=training.own_first))
-        found = (None if start is None else judge(start.evidence)) or judge(now.evidence)
+        with in_english():  # it is recorded with the alarm
+            found = (None if start is None else judge(start.evidence)) or judge(now.evidence)
         if found is None:
             return [], []
         seen = [

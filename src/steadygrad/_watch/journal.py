@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._i18n import say
 from .._readback import read_array
+from .._recorded import again
 from ..errors import SteadygradError
 from ..guard import Incident, Raised, Ruling
 from ..records import Action, Alarm, Observation, OptimizerInfo, Sink, StepRecord, describe
@@ -84,17 +86,20 @@ class Journal:
             if self.folder is not None:
                 append_event(self.folder, "interrupted", error=str(error))
             self.folder = None
-            self._home.say(f"recording is off, protection is on: {error}")
+            self._home.say(say("recording is off, protection is on: {error}", error=again(str(error))))
 
     def announce(self, session: Session, rank: int, world_size: int) -> None:
         """Say once what is watched."""
         if self._sink is not None:
             self._sink.facts({"world_size": world_size, "torch": torch.__version__, "python": sys.version.split()[0]})
         if rank == 0:
-            where = f", run at {self.folder}" if self.folder is not None else ""
-            self._home.say(f"watching {describe(session.info.tensors)} ({self._mode}){where}")
+            told = {"tensors": describe(session.info.tensors), "mode": self._mode}
+            if self.folder is not None:
+                self._home.say(say("watching {tensors} ({mode}), run at {folder}", folder=self.folder, **told))
+            else:
+                self._home.say(say("watching {tensors} ({mode})", **told))
             if session.sharded:
-                self._home.say("parameters are sharded across ranks: only the loss is watched, nothing is changed")
+                self._home.say(say("parameters are sharded across ranks: only the loss is watched, nothing is changed"))
 
     def step(self, pending: Pending) -> None:
         """A step is over: its numbers, its alarms, what was done to it."""
@@ -138,10 +143,22 @@ class Journal:
             return
         if not self._intervened:
             self._intervened = True
-            self._home.say(f"step {session.step}: {told(action, detail)}; what follows is recorded, not printed")
+            self._home.say(
+                say(
+                    "step {step}: {what}; what follows is recorded, not printed",
+                    step=session.step,
+                    what=told(action, detail),
+                )
+            )
         streak = session.lost_in_a_row
         if action in {"skip", "hold"} and streak in {10, 100, 1000, 10_000}:
-            self._home.say(f"step {session.step}: {streak} steps in a row could not be made: this run needs a change")
+            self._home.say(
+                say(
+                    "step {step}: {count} steps in a row could not be made: this run needs a change",
+                    step=session.step,
+                    count=streak,
+                )
+            )
 
     def incident(self, session: Session, incident: Incident) -> None:
         """An incident has begun or ended."""
@@ -161,7 +178,7 @@ class Journal:
         """The samples of a batch, because the user wants them."""
         if self.folder is not None:
             path = save_batch(self.folder, step, {name: read_array(each) for name, each in tensors.items()})
-            self._home.say(f"step {step}: its batch is kept in {path}")
+            self._home.say(say("step {step}: its batch is kept in {path}", step=step, path=path))
 
     def stopped(self, reason: str) -> None:
         """The run is being stopped."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch.optim import Optimizer
 
+from .._i18n import say
 from .._snapshot import TrainingParts
 from ..errors import TrainingDiverged
 from ..guard import ENDS, Order, Raised
@@ -75,7 +76,7 @@ class Keeper:
         session.carried.arm()
         session.sampler.alarmed(session.step)
         self._journal.action(session, "roll-back", detail)
-        self._home.say(f"step {session.step}: {told('roll-back', detail)}")
+        self._home.say(say("step {step}: {what}", step=session.step, what=told("roll-back", detail)))
 
     def _stop(self, session: Session, order: Order, parts: TrainingParts) -> None:
         """Leave the best state that is known, and say why no more steps are made."""

@@ -22,8 +22,10 @@ from torch.optim import Optimizer
 
 from .. import _dist
 from .._foreach import scale_
+from .._i18n import say
 from .._names import find_roots
 from .._readback import read_step
+from .._recorded import recorded
 from .._snapshot import BufferSnapshot, Room, TrainingParts
 from .._tap import UPDATES, ByHand, ClipTap, HandTap, LoadTap, LossTap, Plan, RescaleInit, ScalerTap, StepTap, is_quiet
 from ..clip import Policy
@@ -217,8 +219,10 @@ class Watcher:
             for session in self._sessions.values():
                 session.recovery.rate.restore()
             self._home.say(
-                f"an error inside steadygrad ({first_line(error)}): it has let go of this run, "
-                "training goes on unwatched"
+                say(
+                    "an error inside steadygrad ({error}): it has let go of this run, training goes on unwatched",
+                    error=first_line(error),
+                )
             )
             if self._journal.folder is not None:
                 append_event(self._journal.folder, "detached", error=first_line(error))
@@ -248,7 +252,9 @@ class Watcher:
     def _by_hand(self, stand_in: ByHand) -> None:
         """The script updates its weights itself."""
         if self.acts:
-            self._home.say("the script makes its updates itself, without an optimizer: they are watched, not protected")
+            self._home.say(
+                say("the script makes its updates itself, without an optimizer: they are watched, not protected")
+            )
 
     def _roots(self, params: Sequence[Tensor]) -> list[nn.Module]:
         """The owners of some parameters; all modules of the process are looked through only if the known do not do."""
@@ -284,7 +290,9 @@ class Watcher:
         self._begin_sample(session)
         measured = session.measured(optimizer, reading.norms, reading.norm, loss, lr)
         if reading.left_out:
-            ruling = Ruling("scaler-skip", 1.0, _unsound(loss), {"reason": "the gradient scaler found an overflow"})
+            ruling = Ruling(
+                "scaler-skip", 1.0, _unsound(loss), {"reason": recorded("the gradient scaler found an overflow")}
+            )
         elif session.sharded:
             bad = loss is not None and not math.isfinite(loss)
             ruling = Ruling("", 1.0, (Raised("nonfinite-loss", {"loss": loss}),) if bad else ())
@@ -350,7 +358,7 @@ class Watcher:
         """A step that had been judged sound failed half-way and was undone."""
         pending = self._pending.get(id(optimizer))
         if pending is not None:
-            detail = {"reason": "the step became non-finite between evaluations of its closure"}
+            detail = {"reason": recorded("the step became non-finite between evaluations of its closure")}
             pending.ruling = Ruling("skip", 0.0, (Raised("nonfinite-gradient", detail),), detail)
             pending.session.sampler.drop()
             if self.acts:
@@ -432,11 +440,15 @@ class Watcher:
         if session.by_hand:
             session.step = UPDATES  # those by which it was seen what the script does
         if self._count == MAX_OPTIMIZERS + 1:
-            self._home.say(f"more than {MAX_OPTIMIZERS} optimizers: the others are watched, but not recorded")
+            self._home.say(
+                say("more than {count} optimizers: the others are watched, but not recorded", count=MAX_OPTIMIZERS)
+            )
         if self._count == 1:
             self._journal.announce(session, rank, world_size)
             if self.acts and rank == 0 and world_size > 1 and self._snapshot_memory is None and not session.sharded:
-                self._home.say("no snapshots: on several ranks they need a snapshot_memory that is the same on all")
+                self._home.say(
+                    say("no snapshots: on several ranks they need a snapshot_memory that is the same on all")
+                )
         if session.index < len(self._resumed):
             session.load_state_dict(self._resumed[session.index])
         if self.acts and not session.by_hand:
@@ -463,7 +475,7 @@ class Watcher:
             try:
                 self._on_incident(incident)
             except Exception as error:  # theirs, and no reason to end the training or the watching
-                self._home.say(f"on_incident has failed: {first_line(error)}")
+                self._home.say(say("on_incident has failed: {error}", error=first_line(error)))
 
     def _rescaled(self, session: Session, factors: dict[str, float]) -> None:
         """The weights have been rescaled before the first step: that is where the training begins."""
@@ -530,7 +542,7 @@ class Watcher:
         _, values = read_step([], 0, 0.0, losses)
         alarms = _unsound(float(np.mean(values)) if values else None)
         session.left_out_in_a_row += 1
-        detail = {"reason": "the gradient scaler found an overflow", "in_a_row": session.left_out_in_a_row}
+        detail = {"reason": recorded("the gradient scaler found an overflow"), "in_a_row": session.left_out_in_a_row}
         lost = bool(alarms) and session.alone  # ranks see different losses
         if session.left_out_in_a_row == SCALER_STREAK and not lost:
             alarms, lost = (*alarms, Raised("nonfinite-gradient", detail)), True

@@ -5,6 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .._i18n import later, say
+from .._recorded import again
+
+OTHERS = {
+    "return-lr": later("learning rate returned to the script's"),
+    "restore-buffers": later("buffers restored"),
+    "clear-carried-state": later("carried state cleared"),
+}
+"""Actions that need no number to be told."""
+
 
 def first_line(error: BaseException) -> str:
     """An error as one short line."""
@@ -14,38 +24,60 @@ def first_line(error: BaseException) -> str:
 
 def told(action: str, detail: Mapping[str, Any]) -> str:
     """What was done to a step, and why."""
-    tensors = ", ".join(detail.get("tensors", [])[:2])
     if action == "skip":
-        return f"skipped, the gradient or the loss is not finite{f' ({tensors})' if tensors else ''}"
+        tensors = ", ".join(detail.get("tensors", [])[:2])
+        if tensors:
+            return say("skipped, the gradient or the loss is not finite ({tensors})", tensors=tensors)
+        return say("skipped, the gradient or the loss is not finite")
     if action == "hold":
-        return f"held back, the first gradient has norm {detail.get('grad_norm', math.nan):.3g}"
+        return say("held back, the first gradient has norm {norm:.3g}", norm=detail.get("grad_norm", math.nan))
     if action == "clip":
-        return f"gradient clipped from norm {detail['grad_norm']:.3g} by {detail['coefficient']:.3g}"
+        return say(
+            "gradient clipped from norm {norm:.3g} by {coefficient:.3g}",
+            norm=detail["grad_norm"],
+            coefficient=detail["coefficient"],
+        )
     if action == "lower-lr":
-        return f"learning rate lowered to {detail['factor']:.3g} of the script's ({detail['reason']})"
+        return say(
+            "learning rate lowered to {factor:.3g} of the script's ({reason})",
+            factor=detail["factor"],
+            reason=again(detail["reason"]),
+        )
     if action == "undo":
         if "first_norm" in detail:
-            first, now = detail["first_norm"], detail["grad_norm"]
-            return f"left out, the first gradient was out of scale: {first:.3g}, now {now:.3g}"
-        return f"left out, the step before has moved the weights by {detail['update_ratio']:.3g} of their size"
+            return say(
+                "left out, the first gradient was out of scale: {first:.3g}, now {now:.3g}",
+                first=detail["first_norm"],
+                now=detail["grad_norm"],
+            )
+        return say(
+            "left out, the step before has moved the weights by {ratio:.3g} of their size", ratio=detail["update_ratio"]
+        )
     if action == "rescale-init":
-        return f"weights of {detail['layers']} layers rescaled, they amplified the first batch"
+        return say("weights of {count} layers rescaled, they amplified the first batch", count=detail["layers"])
     if action == "roll-back":
-        return f"rolled back to step {detail['to']} ({detail['reason']})"
-    return action.replace("-", " ")
+        return say("rolled back to step {step} ({reason})", step=detail["to"], reason=again(detail["reason"]))
+    return say(OTHERS.get(action, action.replace("-", " ")))
 
 
 def stop_message(step: int, detail: Mapping[str, Any], where: str, run: Path | None) -> str:
     """What `TrainingDiverged` says: what, where, since when, what was tried, and where to read on."""
-    lines = [f"training was stopped at step {step}: {detail['reason']}"]
-    lines.append(f"since step {detail['since']}: {detail['detector']}" + (f", first seen in {where}" if where else ""))
-    tried = ", ".join(dict.fromkeys(detail["tried"])) or "leaving steps out"
+    lines = [say("training was stopped at step {step}: {reason}", step=step, reason=again(detail["reason"]))]
+    began = {"step": detail["since"], "detector": detail["detector"]}
+    if where:
+        lines.append(say("since step {step}: {detector}, first seen in {where}", where=where, **began))
+    else:
+        lines.append(say("since step {step}: {detector}", **began))
     counts = {name: detail["tried"].count(name) for name in detail["tried"]}
-    if counts:
-        tried = ", ".join(f"{name} ({count}x)" if count > 1 else name for name, count in counts.items())
-    lines.append(f"tried without success: {tried}")
+    tried = ", ".join(f"{name} ({count}x)" if count > 1 else name for name, count in counts.items())
+    lines.append(say("tried without success: {tried}", tried=tried or say("leaving steps out")))
     if "to" in detail:
-        lines.append(f"model and optimizer are as they were at step {detail['to']}, the last state known to be sound")
+        lines.append(
+            say(
+                "model and optimizer are as they were at step {step}, the last state known to be sound",
+                step=detail["to"],
+            )
+        )
     if run is not None:
-        lines.append(f"the run is recorded: steadygrad report {run}")
-    return "; ".join(lines[:1]) + "\n  " + "\n  ".join(lines[1:])
+        lines.append(say("the run is recorded: steadygrad report {run}", run=run))
+    return lines[0] + "\n  " + "\n  ".join(lines[1:])

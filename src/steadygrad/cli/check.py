@@ -9,16 +9,18 @@ from pathlib import Path
 import click
 
 from .. import _config
+from .._i18n import say
 from ..errors import UsageError
 from ..findings import OUTCOME, CheckResult
 from .child import SITE, end_like, environment, run_child
+from .language import Spoken, chosen_language, lang_option
 from .outputs import require_writable, write_whole
 from .target import find_target, split_arguments
 
-WITH_VALUE = frozenset({"--json", "--report"})
+WITH_VALUE = frozenset({"--json", "--report", "--lang"})
 
 
-class _CheckCommand(click.Command):
+class _CheckCommand(Spoken):
     """Gives click our own options only: what follows the script belongs to the script."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -38,6 +40,7 @@ class _CheckCommand(click.Command):
 )
 @click.option("--report", "report_path", type=click.Path(path_type=Path), help="Write the HTML page here.")
 @click.option("--quiet", is_flag=True, help="Print findings only.")
+@lang_option
 @click.pass_context
 def check(ctx: click.Context, json_path: Path | None, report_path: Path | None, quiet: bool) -> int:
     """Check a model before its first step: scales, gains, gradients over time, curvature.
@@ -54,7 +57,7 @@ def check(ctx: click.Context, json_path: Path | None, report_path: Path | None, 
     """
     words = ctx.meta["steadygrad.target"]
     if not words:
-        raise UsageError("nothing to check: name a script, or MODULE:FACTORY (steadygrad check train.py)")
+        raise UsageError(say("nothing to check: name a script, or MODULE:FACTORY (steadygrad check train.py)"))
     if json_path is not None:
         require_writable(json_path, "--json")
     if report_path is not None:
@@ -72,8 +75,14 @@ def check(ctx: click.Context, json_path: Path | None, report_path: Path | None, 
         end_like(status)
         if _is_factory(words) and status == 2:
             return 2  # the child has said why
-        why = "the check was done" if _is_factory(words) else "its first backward"
-        raise UsageError(f"{words[0]} ended with status {status} before {why}: nothing was measured")
+        told = {"script": words[0], "status": status}
+        if _is_factory(words):
+            raise UsageError(
+                say("{script} ended with status {status} before the check was done: nothing was measured", **told)
+            )
+        raise UsageError(
+            say("{script} ended with status {status} before its first backward: nothing was measured", **told)
+        )
     if json_path is not None:
         write_whole(json_path, json.dumps(result.to_dict(), indent=2, allow_nan=False) + "\n")
     if report_path is not None:
@@ -99,7 +108,7 @@ def _command(words: list[str]) -> tuple[str, ...]:
 
 
 def _environment(folder: Path, words: list[str]) -> dict[str, str]:
-    env = environment(folder, _config.CHECK)
+    env = environment(folder, _config.CHECK, lang=chosen_language())
     if _is_factory(words):
         env["PYTHONPATH"] = env["PYTHONPATH"].removeprefix(str(SITE)).lstrip(":;")
     else:

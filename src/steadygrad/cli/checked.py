@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from .._i18n import say, say_count
 from ..findings import CheckResult, LayerProfile
 
 LAYERS = 24
@@ -24,8 +25,9 @@ def print_check(result: CheckResult, console: Console, *, quiet: bool = False, r
         report: the page that was written, if one was.
     """
     head = Text("steadygrad: ", style="bold")
-    head.append(result.verdict if not result.findings else _count(result), style="red" if result.findings else "green")
-    head.append(f" · {result.target}, {result.parameters:,} parameters, {result.seconds:.1f} s", style="dim")
+    head.append(say(result.verdict) if not result.findings else _count(result), style=_style(result))
+    size = say("{count:,} parameters", count=result.parameters)
+    head.append(f" · {result.target}, {size}, {result.seconds:.1f} s", style="dim")
     console.print(head)
     for finding in result.findings:
         console.print()
@@ -33,7 +35,7 @@ def print_check(result: CheckResult, console: Console, *, quiet: bool = False, r
         console.print(f"  [bold red]{finding.cause}[/] {place}")
         console.print(f"    {escape(finding.summary)}")
         if finding.remedies:
-            console.print(f"    [dim]try:[/] {', '.join(finding.remedies)}")
+            console.print(Text("    " + say("try: {remedies}", remedies=", ".join(finding.remedies))))
     if quiet:
         return
     console.print()
@@ -42,20 +44,26 @@ def print_check(result: CheckResult, console: Console, *, quiet: bool = False, r
         console.print()
         console.print(_layers(result.layers))
     for name, reason in result.skipped.items():
-        console.print(f"  [dim]not measured: {escape(name)} ({escape(reason)})[/]")
+        line = say("not measured: {what} ({why})", what=say(name), why=say(reason))
+        console.print(Text(f"  {line}", style="dim"))
     if report is not None:
-        console.print(f"  report: {escape(str(report))}")
+        console.print(Text("  " + say("report: {path}", path=report)))
 
 
 def _count(result: CheckResult) -> str:
-    count = len(result.findings)
-    return f"{count} finding{'s' * (count > 1)}"
+    return say_count("{count} finding", "{count} findings", len(result.findings))
+
+
+def _style(result: CheckResult) -> str:
+    return "red" if result.findings else "green"
 
 
 def _measurements(result: CheckResult) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("", "measured", "where", "value", "limit"):
-        table.add_column(name, justify="right" if name == "value" else "left", no_wrap=name == "value", overflow="fold")
+    for name in ("", say("measured"), say("where")):
+        table.add_column(name, overflow="fold")
+    table.add_column(say("value"), justify="right", no_wrap=True)
+    table.add_column(say("limit"), overflow="fold")
     for each in result.measurements:
         mark = "[yellow]![/]" if each.beyond else " "
         table.add_row(mark, each.quantity, escape(each.where), _number(each.value), escape(each.limit))
@@ -64,14 +72,18 @@ def _measurements(result: CheckResult) -> Table:
 
 def _layers(layers: tuple[LayerProfile, ...]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("layer", overflow="fold")
-    for name in ("weight rms", "rule", "signal in", "out", "gain", "gradient", "gain back"):
+    table.add_column(say("layer"), overflow="fold")
+    names = (
+        *(say("weight rms"), say("rule"), say("signal in"), say("out")),
+        *(say("gain"), say("gradient"), say("gain back")),
+    )
+    for name in names:
         table.add_column(name, justify="right", no_wrap=True)
     half = LAYERS // 2
     shown = layers if len(layers) <= LAYERS else (*layers[:half], None, *layers[-half:])
     for layer in shown:
         if layer is None:
-            table.add_row(f"... {len(layers) - 2 * half} more")
+            table.add_row(say("... {count} more", count=len(layers) - 2 * half))
             continue
         values = (
             *(layer.weight_rms, layer.rule_rms, layer.input_rms, layer.output_rms),

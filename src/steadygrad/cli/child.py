@@ -23,13 +23,19 @@ FROM_TERMINAL = frozenset(
 
 
 def environment(
-    folder: Path, mode: str, snapshot_memory: int | None = None, *, keep_batch: bool = False
+    folder: Path,
+    mode: str,
+    snapshot_memory: int | None = None,
+    *,
+    keep_batch: bool = False,
+    lang: str | None = None,
 ) -> dict[str, str]:
-    """The child's environment: ours, with the autostart first on PYTHONPATH."""
+    """The child's environment: ours, with the autostart first on PYTHONPATH. Its LANG is the script's own affair."""
     result = dict(os.environ)
     inherited = result.get("PYTHONPATH")
     result["PYTHONPATH"] = str(SITE) + (os.pathsep + inherited if inherited else "")
-    result[_config.CHILD] = _config.ChildConfig(str(folder.resolve()), mode, snapshot_memory, keep_batch).to_env()
+    config = _config.ChildConfig(str(folder.resolve()), mode, snapshot_memory, keep_batch, lang)
+    result[_config.CHILD] = config.to_env()
     return result
 
 

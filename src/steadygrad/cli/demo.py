@@ -17,9 +17,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from .._i18n import language, later, say
 from ..diagnosis import open_run, to_json
 from ..errors import SteadygradError, UsageError
 from ..store import list_runs
+from .language import Spoken, lang_option
 from .outputs import require_writable, write_whole
 from .summary import print_summary
 
@@ -46,7 +48,7 @@ class Outcome:
         return next((step for step, loss in enumerate(self.losses) if not math.isfinite(loss)), None)
 
 
-@click.command()
+@click.command(cls=Spoken)
 @click.argument("name", type=click.Choice(sorted(DEMOS)), default="language-model")
 @click.option(
     "--out",
@@ -59,6 +61,7 @@ class Outcome:
 @click.option("--steps", type=click.IntRange(min=20), help="Training steps of each run; default: the script's own.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write both runs' numbers here as JSON.")
 @click.option("--show", is_flag=True, help="Print the script and end.")
+@lang_option
 def demo(name: str, out: Path, seed: int, steps: int | None, json_path: Path | None, show: bool) -> None:
     """Train a real model twice with the same seed, in a setting where it explodes: bare, and under `steadygrad run`.
 
@@ -77,11 +80,15 @@ def demo(name: str, out: Path, seed: int, steps: int | None, json_path: Path | N
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"--out {out}: cannot make this folder ({error.strerror})") from None
+        raise UsageError(
+            say("--out {folder}: cannot make this folder ({error})", folder=out, error=error.strerror)
+        ) from None
     arguments = [str(script), "--seed", str(seed), "--log-every", "1"]
     arguments += ["--steps", str(steps)] if steps is not None else []
     console = Console(stderr=True, highlight=False)
-    console.print(f"[bold]{name}[/]: {script}, seed {seed}, twice: bare, then under [bold]steadygrad run[/]")
+    head = Text(f"{name}: ", style="bold")
+    told = say("{script}, seed {seed}, twice: bare, then under steadygrad run", script=script, seed=seed)
+    console.print(head.append(told, style="not bold"))
     with Progress(
         TextColumn("{task.description:<18}"),
         BarColumn(),
@@ -90,19 +97,22 @@ def demo(name: str, out: Path, seed: int, steps: int | None, json_path: Path | N
         TimeElapsedColumn(),
         console=console,
     ) as progress:
-        bare = _follow([sys.executable, *arguments], progress, "bare")
+        bare = _follow([sys.executable, *arguments], progress, say("bare"))
         before = set(list_runs(out))
         watched = _follow(
-            [sys.executable, "-m", "steadygrad", "run", "--quiet", "--out", str(out), *arguments],
+            [sys.executable, "-m", "steadygrad", "run", "--quiet", "--lang", language(), "--out", str(out), *arguments],
             progress,
             "steadygrad run",
         )
     made = [path for path in list_runs(out) if path not in before]
-    for outcome, what in ((bare, "bare"), (watched, "watched")):
+    for outcome, failed in (
+        (bare, later("the bare run ended with status {status}: {errors}")),
+        (watched, later("the watched run ended with status {status}: {errors}")),
+    ):
         if outcome.status or outcome.perplexity is None:
-            raise SteadygradError(f"the {what} run ended with status {outcome.status}: {outcome.errors.strip()[-800:]}")
+            raise SteadygradError(say(failed, status=outcome.status, errors=outcome.errors.strip()[-800:]))
     if not made:
-        raise SteadygradError(f"the watched run left no run folder in {out}")
+        raise SteadygradError(say("the watched run left no run folder in {folder}", folder=out))
     recorded = open_run(made[-1])
     page = out / f"{name}.html"
     write_report(recorded, page)
@@ -122,7 +132,9 @@ def find_example(file: str) -> Path:
     for folder in (package / "_examples", package.parent.parent / "examples"):
         if (folder / file).is_file():
             return folder / file
-    raise UsageError(f"this installation of steadygrad has no {file}: install it from a wheel or a checkout")
+    raise UsageError(
+        say("this installation of steadygrad has no {file}: install it from a wheel or a checkout", file=file)
+    )
 
 
 def _follow(command: list[str], progress: Progress, label: str) -> Outcome:
@@ -151,7 +163,8 @@ def _read(line: str, outcome: Outcome, update: Callable[..., Any]) -> None:
         loss = float(step[3])
         outcome.losses.append(loss)
         style = "red" if not math.isfinite(loss) else "default"
-        update(total=int(step[2]), completed=len(outcome.losses), note=f"[{style}]loss {loss:.3f}[/]")
+        note = say("loss {loss:.3f}", loss=loss)
+        update(total=int(step[2]), completed=len(outcome.losses), note=f"[{style}]{note}[/]")
     final = FINAL.search(line)
     if final:
         outcome.perplexity, outcome.bits = float(final[2]), float(final[3])
@@ -159,18 +172,18 @@ def _read(line: str, outcome: Outcome, update: Callable[..., Any]) -> None:
 
 def _table(bare: Outcome, watched: Outcome) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("", "bare", "steadygrad run"):
+    for name in ("", say("bare"), "steadygrad run"):
         table.add_column(name, justify="left" if not name else "right")
-    never = Text("never", style="green")
+    never = Text(say("never"), style="green")
     rows = {
-        "first non-finite loss at step": [
+        say("first non-finite loss at step"): [
             never if outcome.first_nonfinite is None else Text(str(outcome.first_nonfinite), style="red")
             for outcome in (bare, watched)
         ],
-        "final training loss": [_value(outcome.losses[-1]) for outcome in (bare, watched)],
-        "validation perplexity": [_value(outcome.perplexity) for outcome in (bare, watched)],
-        "bits per character": [_value(outcome.bits) for outcome in (bare, watched)],
-        "seconds": [Text(f"{outcome.seconds:.0f}") for outcome in (bare, watched)],
+        say("final training loss"): [_value(outcome.losses[-1]) for outcome in (bare, watched)],
+        say("validation perplexity"): [_value(outcome.perplexity) for outcome in (bare, watched)],
+        say("bits per character"): [_value(outcome.bits) for outcome in (bare, watched)],
+        say("seconds"): [Text(f"{outcome.seconds:.0f}") for outcome in (bare, watched)],
     }
     for name, values in rows.items():
         table.add_row(name, *values)

@@ -10,12 +10,12 @@ from rich.text import Text
 from .._i18n import say
 from ..diagnosis import open_run, to_json
 from .findings import print_findings
-from .language import lang_option
+from .language import Spoken, lang_option
 from .outputs import require_writable, write_whole
 from .summary import STYLES, first_bad, number_of_causes
 
 
-@click.command()
+@click.command(cls=Spoken)
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
     "--json", "json_path", type=click.Path(path_type=Path), help="Write verdict, findings and evidence here as JSON."

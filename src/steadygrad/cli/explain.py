@@ -12,10 +12,10 @@ from .._i18n import say
 from ..diagnosis import card, cards
 from ..errors import UsageError
 from .findings import remedies
-from .language import lang_option
+from .language import Spoken, lang_option
 
 
-@click.command()
+@click.command(cls=Spoken)
 @click.argument("cause", required=False)
 @lang_option
 def explain(cause: str | None) -> None:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .._i18n import say
+from .._recorded import again
 from ..diagnosis import card
 from ..findings import Finding, Measurement
 from ..remedies import remedy
@@ -87,4 +88,4 @@ def _measured(measured: Sequence[Measurement]) -> Table:
 
 
 def _why(finding: Finding) -> Mapping[str, Any]:
-    return {"why": finding.evidence["no_replay"]}
+    return {"why": again(str(finding.evidence["no_replay"]))}

@@ -6,13 +6,15 @@ import sys
 import click
 
 from .. import __version__
+from .._i18n import say
 from ..errors import SteadygradError
+from .language import Spoken, lang_option
 
 COMMANDS = ("run", "check", "diagnose", "explain", "report", "runs", "demo")
 """Each is a module of this package and the command in it; only the one that is called is loaded."""
 
 
-class _Commands(click.Group):
+class _Commands(Spoken, click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -24,6 +26,7 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="steadygrad")
+@lang_option
 def steadygrad() -> None:
     """Keep neural-network training steady.
 
@@ -45,7 +48,7 @@ def main() -> None:
     except click.ClickException as error:
         hint = ""
         if isinstance(error, click.UsageError) and error.ctx is not None:
-            hint = f" (see: {error.ctx.command_path} --help)"
+            hint = " " + say("(see: {command} --help)", command=error.ctx.command_path)
         print(f"steadygrad: {error.format_message()}{hint}", file=sys.stderr)
         sys.exit(2)
     except click.exceptions.Abort:

@@ -4,6 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from .._i18n import say
 from ..errors import RecordingError, UsageError
 
 
@@ -15,15 +16,16 @@ def require_writable(path: Path, option: str) -> None:
     """
     folder = path.parent
     if path.is_dir():
-        raise UsageError(f"{option} {path}: is a folder, name a file in it")
+        raise UsageError(say("{option} {path}: is a folder, name a file in it", option=option, path=path))
     if not folder.is_dir():
-        raise UsageError(f"{option} {path}: there is no folder {folder}")
+        raise UsageError(say("{option} {path}: there is no folder {folder}", option=option, path=path, folder=folder))
     try:
         handle, scratch = tempfile.mkstemp(dir=folder, prefix=".steadygrad-")
         os.close(handle)
         os.unlink(scratch)
     except OSError as error:
-        raise UsageError(f"{option} {path}: cannot write there ({error.strerror})") from None
+        told = {"option": option, "path": path, "error": error.strerror}
+        raise UsageError(say("{option} {path}: cannot write there ({error})", **told)) from None
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -38,4 +40,4 @@ def write_whole(path: Path, text: str) -> None:
         scratch.replace(path)
     except OSError as error:
         scratch.unlink(missing_ok=True)
-        raise RecordingError(f"cannot write {path}: {error.strerror or error}") from None
+        raise RecordingError(say("cannot write {path}: {error}", path=path, error=error.strerror or error)) from None

@@ -5,10 +5,11 @@ from pathlib import Path
 import click
 
 from ..diagnosis import open_run
+from .language import Spoken, lang_option
 from .outputs import require_writable
 
 
-@click.command()
+@click.command(cls=Spoken)
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
     "-o",
@@ -16,6 +17,7 @@ from .outputs import require_writable
     type=click.Path(path_type=Path),
     help="The file to write; default: report.html in the run folder.",
 )
+@lang_option
 def report(run: Path, output: Path | None) -> None:
     """Write the HTML report of a recorded RUN, one file that opens without a network.
 

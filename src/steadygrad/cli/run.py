@@ -7,16 +7,18 @@ from typing import Any
 import click
 
 from .. import _config
+from .._i18n import say
 from .._sizes import parse_size
 from ..errors import SteadygradError, UsageError
 from ..store.events import append_event
 from ..store.folder import create_run, finish_run
 from .child import end_like, environment, run_child
+from .language import Spoken, chosen_language, lang_option
 from .outputs import require_writable, write_whole
 from .target import find_target, split_arguments
 
 
-class _RunCommand(click.Command):
+class _RunCommand(Spoken):
     """Gives click our own options only: what follows the script may look like anything."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -71,6 +73,7 @@ class _RunCommand(click.Command):
     "keeps statistics, shapes and digests.",
 )
 @click.option("--quiet", is_flag=True, help="No summary at the end.")
+@lang_option
 @click.pass_context
 def run(
     ctx: click.Context,
@@ -103,9 +106,13 @@ def run(
     if _config.switched_off():
         append_event(folder, "off")
     try:
-        status = run_child(target.command, environment(folder, mode, memory, keep_batch=keep_batch))
+        status = run_child(
+            target.command, environment(folder, mode, memory, keep_batch=keep_batch, lang=chosen_language())
+        )
     except OSError as error:
-        raise UsageError(f"cannot start {target.command[0]}: {error.strerror or error}") from None
+        raise UsageError(
+            say("cannot start {command}: {error}", command=target.command[0], error=error.strerror or error)
+        ) from None
     _conclude(folder, status, json_path, report_path, quiet)
     end_like(status)
     return status
@@ -142,7 +149,7 @@ def _conclude(folder: Path, status: int, json_path: Path | None, report_path: Pa
     try:
         finish_run(folder, status)
     except SteadygradError as error:
-        _tell(f"the run folder is gone or cannot be written ({error})")
+        _tell(say("the run folder is gone or cannot be written ({error})", error=error))
     recorded = None
     try:
         recorded = open_run(folder)

@@ -8,7 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .._i18n import say, say_count
+from .._i18n import later, say, say_count
+
+PHASES = (later("data"), later("forward"), later("loss"), later("backward"), later("optimizer"))
+"""Where in a step the first number that is not finite can be; recorded in English."""
 
 STYLES = {
     "healthy": "bold green",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+from .._i18n import say
 from ..errors import UsageError
 
 
@@ -51,7 +52,7 @@ def find_target(words: list[str]) -> Target:
         UsageError: there is nothing to run, or it does not exist.
     """
     if not words:
-        raise UsageError("nothing to run: name a script, -m MODULE, or -- and a command (steadygrad run train.py)")
+        raise UsageError(say("nothing to run: name a script, -m MODULE, or -- and a command (steadygrad run train.py)"))
     first, rest = words[0], words[1:]
     if first == "--":
         return _command(rest)
@@ -65,30 +66,42 @@ def _script(name: str, rest: list[str]) -> Target:
     if path.is_dir() and (path / "__main__.py").is_file():
         return Target((sys.executable, name, *rest), path.resolve().name)
     if not path.is_file():
-        kind = "is a folder without __main__.py" if path.is_dir() else "no such script"
-        hint = f"; to run a command, write: steadygrad run -- {name} ..." if shutil.which(name) else ""
-        raise UsageError(f"{kind}: {name} (looked in {Path.cwd()}){hint}")
+        told = {"name": name, "folder": Path.cwd()}
+        if path.is_dir():
+            raise UsageError(say("is a folder without __main__.py: {name} (looked in {folder})", **told))
+        if shutil.which(name):
+            raise UsageError(
+                say(
+                    "no such script: {name} (looked in {folder}); "
+                    "to run a command, write: steadygrad run -- {name} ...",
+                    **told,
+                )
+            )
+        raise UsageError(say("no such script: {name} (looked in {folder})", **told))
     with path.open("rb") as script:
         start = script.read(2)
     if path.suffix not in {".py", ".pyw", ".pyz", ""} or (path.suffix == "" and start == b"\x7fE"):
-        raise UsageError(f"not a Python script: {name}; to run a command, write: steadygrad run -- {name} ...")
+        raise UsageError(
+            say("not a Python script: {name}; to run a command, write: steadygrad run -- {name} ...", name=name)
+        )
     return Target((sys.executable, name, *rest), path.stem)
 
 
 def _module(rest: list[str]) -> Target:
     if not rest:
-        raise UsageError("-m needs the name of a module (steadygrad run -m package.train)")
+        raise UsageError(say("-m needs the name of a module (steadygrad run -m package.train)"))
     name, arguments = rest[0], rest[1:]
     if not _importable(name):
-        raise UsageError(f"no such module: {name} (Python is {sys.executable}, looked in {Path.cwd()} too)")
+        told = {"name": name, "python": sys.executable, "folder": Path.cwd()}
+        raise UsageError(say("no such module: {name} (Python is {python}, looked in {folder} too)", **told))
     return Target((sys.executable, "-m", name, *arguments), name.rsplit(".", 1)[-1])
 
 
 def _command(rest: list[str]) -> Target:
     if not rest:
-        raise UsageError("nothing to run after -- (steadygrad run -- torchrun train.py)")
+        raise UsageError(say("nothing to run after -- (steadygrad run -- torchrun train.py)"))
     if shutil.which(rest[0]) is None:
-        raise UsageError(f"no such command: {rest[0]} (not on PATH)")
+        raise UsageError(say("no such command: {name} (not on PATH)", name=rest[0]))
     scripts = [Path(word).stem for word in rest[1:] if word.endswith(".py")]
     return Target(tuple(rest), scripts[0] if scripts else Path(rest[0]).stem)
 

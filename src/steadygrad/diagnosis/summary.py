@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._i18n import say
 from .._strict_json import strict
 from ..records import Action
 from ..store import ProcessRecording, Run
@@ -111,8 +112,14 @@ def lost_run(folder: Path, status: int | None) -> dict[str, Any]:
     Returns:
         An object of schema `steadygrad.run/1`.
     """
-    gone = f"the run folder {folder} is gone or unreadable: nothing is known of the run"
+    gone = say("the run folder {folder} is gone or unreadable: nothing is known of the run", folder=folder)
     name = signal_name(-status) if status is not None and status < 0 else None
+    if name:
+        reason = say("the command was ended by {signal}; {gone}", signal=name, gone=gone)
+    elif status:
+        reason = say("the command ended with status {status}; {gone}", status=status, gone=gone)
+    else:
+        reason = gone
     return {
         "schema": SCHEMA,
         "run": str(folder),
@@ -120,7 +127,7 @@ def lost_run(folder: Path, status: int | None) -> dict[str, Any]:
         "world_size": 1,
         "steps": 0,
         "verdict": "crashed" if status else "unobserved",
-        "reason": f"the command ended with {name or f'status {status}'}; {gone}" if status else gone,
+        "reason": reason,
         "first_alarm_step": None,
         "findings": [],
         "first_nonfinite": None,

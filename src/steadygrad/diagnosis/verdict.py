@@ -5,20 +5,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._i18n import language, later, say, say_count
 from .._levels import RECENT, recovery
+from .._recorded import again
 from ..records import DRIFTS, Alarm
 from ..store import ProcessRecording, Run
 from ..store.reader import Steps
+from .diagnose import diagnose
 
 VERDICTS = {
-    "healthy": "no alarm was raised",
-    "recovered": "there were alarms, and the run ended verified good",
-    "unstable": "there were alarms, and the run did not come back",
-    "stalled": "the run never learned",
-    "stopped": "steadygrad stopped the run because nothing repaired it",
-    "crashed": "the command failed or was killed",
-    "unobserved": "no optimizer step was seen",
+    later("healthy"): later("no alarm was raised"),
+    later("recovered"): later("there were alarms, and the run ended verified good"),
+    later("unstable"): later("there were alarms, and the run did not come back"),
+    later("stalled"): later("the run never learned"),
+    later("stopped"): later("steadygrad stopped the run because nothing repaired it"),
+    later("crashed"): later("the command failed or was killed"),
+    later("unobserved"): later("no optimizer step was seen"),
 }
+
+EVENTS = (later("interrupted"), later("detached"))
+"""What may end the watching of a process before the process ends."""
 
 SKIPS = frozenset({"skip", "hold", "undo"})
 """Actions after which the weights are as before the step."""
@@ -46,72 +52,97 @@ def judge(run: Run) -> Judgement:
     status = run.manifest.status
     if recording is None:
         if status:
-            return Judgement("crashed", f"{_why_crashed(run, status)}; {VERDICTS['unobserved']}", None)
+            why = say("{crash}; no optimizer step was seen", crash=_why_crashed(run, status))
+            return Judgement("crashed", why, None)
         return Judgement("unobserved", _why_unobserved(run), None)
     alarms = [alarm for each in run.recordings if each.rank == recording.rank for alarm in each.alarms()]
     first = min((alarm.step for alarm in alarms), default=None)
     if recording.facts().get("stopped"):
-        return Judgement("stopped", f"{VERDICTS['stopped']}: {recording.facts()['stopped']}", first)
+        why = say(
+            "steadygrad stopped the run because nothing repaired it: {reason}",
+            reason=again(str(recording.facts()["stopped"])),
+        )
+        return Judgement("stopped", why, first)
     if status:
         return Judgement("crashed", _why_crashed(run, status), first)
     broken = _why_incomplete(run, recording)
     if broken:
         return Judgement("unobserved" if first is None else "unstable", broken, first)
     if first is None:
-        return Judgement("healthy", f"{VERDICTS['healthy']} in {_steps(recording)}", None)
+        count = max(recording.step_counts().values())
+        why = say_count("no alarm was raised in {count} step", "no alarm was raised in {count} steps", count)
+        return Judgement("healthy", why, None)
     if all(alarm.detector == "stalled" for alarm in alarms):
-        tensors = ", ".join(alarms[0].detail.get("unreached", [])[:3])
-        why = alarms[0].detail.get("why") or (
-            f"no gradient reaches {tensors}" if tensors else "its steps are next to none"
-        )
-        return Judgement("stalled", f"{VERDICTS['stalled']}: {why}", first)
+        return Judgement("stalled", say("the run never learned: {why}", why=_why_stalled(run, alarms[0])), first)
     alarms = [alarm for alarm in alarms if alarm.detector != "stalled"]
     for each in run.recordings:
-        reason = _why_unstable(each)
+        reason = _why_unstable(run, each)
         if reason:
-            return Judgement("unstable", f"{_count(alarms)}, and {reason}", first)
-    return Judgement("recovered", f"{_count(alarms)}, and the loss is back at its level before them", first)
+            return Judgement("unstable", say("{alarms}, and {reason}", alarms=_count(alarms), reason=reason), first)
+    why = say("{alarms}, and the loss is back at its level before them", alarms=_count(alarms))
+    return Judgement("recovered", why, first)
 
 
-def _why_unstable(recording: ProcessRecording) -> str | None:
+def _why_stalled(run: Run, alarm: Alarm) -> str:
+    if alarm.detail.get("why"):
+        return _told(run, alarm)
+    tensors = ", ".join(alarm.detail.get("unreached", [])[:3])
+    if tensors:
+        return say("no gradient reaches {tensors}", tensors=tensors)
+    return say("its steps are next to none")
+
+
+def _told(run: Run, alarm: Alarm) -> str:
+    """Why an alarm was raised. It is recorded in English; in other languages the rule that said it is asked again."""
+    why = str(alarm.detail.get("why", ""))
+    if language() == "en" or "cause" not in alarm.detail:
+        return why
+    return next((each.summary for each in diagnose(run) if each.cause == alarm.detail["cause"]), why)
+
+
+def _why_unstable(run: Run, recording: ProcessRecording) -> str | None:
     """Why a process' run cannot be called recovered; None when it can."""
     alarms = recording.alarms()
     for optimizer in recording.step_counts():
         own = [alarm for alarm in alarms if alarm.optimizer == optimizer]
         if own:
             steps = recording.steps(optimizer)
-            reason = _not_back(steps, own)
+            reason = _not_back(run, steps, own)
             if reason:
                 return reason
     return None
 
 
-def _not_back(steps: Steps, alarms: list[Alarm]) -> str | None:
+def _not_back(run: Run, steps: Steps, alarms: list[Alarm]) -> str | None:
     lost = np.isin(steps.action.astype(str), list(SKIPS))
     tail = slice(max(0, len(steps) - RECENT), None)
     made = ~lost
     made[: tail.start] = False
     if not made.any():
-        return "every one of the last steps had to be skipped"
+        return say("every one of the last steps had to be skipped")
     known = steps.loss_known
     if not np.isfinite(steps.grad_norm[made]).all():
-        return "gradients were still not finite at the end"
+        return say("gradients were still not finite at the end")
     if not np.isfinite(steps.loss[made & known]).all():
-        return "the loss was still not finite at the end"
+        return say("the loss was still not finite at the end")
     if any(alarm.detector == "uncleared-gradient" for alarm in alarms):
-        return "gradients are never cleared: they pile up from step to step"
+        return say("gradients are never cleared: they pile up from step to step")
     scale = next((alarm for alarm in alarms if alarm.detector == "out-of-scale"), None)
     if scale is not None and np.median(steps.grad_norm[made]) > 0.1 * steps.grad_norm[steps.step == scale.step].max():
-        return f"gradients are still as far out of scale: {scale.detail.get('why', '')}"
+        return say("gradients are still as far out of scale: {why}", why=_told(run, scale))
     last_alarm = max(alarm.step for alarm in alarms)
     since = int((steps.step > last_alarm).sum())
     if since < min(3, len(steps) // 4):
-        return f"the run ended {since} steps after the last one, too early to tell"
+        return say_count(
+            "the run ended {count} step after the last one, too early to tell",
+            "the run ended {count} steps after the last one, too early to tell",
+            since,
+        )
     if not known.any():
         return None
     finite = np.flatnonzero(known & np.isfinite(steps.loss))
     if not len(finite):
-        return "no finite loss was ever seen"
+        return say("no finite loss was ever seen")
     first_alarm = min(alarm.step for alarm in alarms)
     before = steps.loss[known & (steps.step < first_alarm)]
     if not np.isfinite(before).any():
@@ -120,35 +151,46 @@ def _not_back(steps: Steps, alarms: list[Alarm]) -> str | None:
     drifted = any(alarm.detector in DRIFTS for alarm in alarms)
     back = recovery(before, after, start=float(steps.loss[finite[0]]), from_best=drifted)
     if back is None:
-        return "no loss was seen after the last one"
+        return say("no loss was seen after the last one")
     if not back.holds:
-        return (
-            f"the loss ended at {back.after:.4g}, above {back.allowed:.4g} (it was {back.before:.4g} before the first)"
+        return say(
+            "the loss ended at {after:.4g}, above {allowed:.4g} (it was {before:.4g} before the first)",
+            after=back.after,
+            allowed=back.allowed,
+            before=back.before,
         )
     return None
 
 
 def _why_crashed(run: Run, status: int) -> str:
     if status < 0:
-        return f"the command was ended by {signal_name(-status)}"
+        return say("the command was ended by {signal}", signal=signal_name(-status))
     error = next(
         (event.detail["error"] for event in run.events() if event.name == "exit" and "error" in event.detail),
         None,
     )
-    return f"the command ended with status {status}" + (f": {error}" if error else "")
+    if error:
+        return say("the command ended with status {status}: {error}", status=status, error=error)
+    return say("the command ended with status {status}", status=status)
 
 
 def _why_incomplete(run: Run, recording: ProcessRecording) -> str | None:
     """Why a recording without alarms does not show a healthy run: it does not reach the end."""
     last: dict[int, str] = {}
     for event in run.events():
-        if event.name in {"interrupted", "resumed", "detached"}:
+        if event.name in {*EVENTS, "resumed"}:
             last[event.pid] = event.name
             if event.name != "resumed":
-                last[event.pid] = f"{event.name}: {event.detail.get('error', '')}"
+                error = again(str(event.detail.get("error", "")))
+                last[event.pid] = say("{event}: {error}", event=say(event.name), error=error)
     told = [what for what in last.values() if what != "resumed"]
-    return (
-        f"watched for {_steps(recording)}, then no longer ({told[0]}): what came after is not known" if told else None
+    if not told:
+        return None
+    return say_count(
+        "watched for {count} step, then no longer ({why}): what came after is not known",
+        "watched for {count} steps, then no longer ({why}): what came after is not known",
+        max(recording.step_counts().values()),
+        why=told[0],
     )
 
 
@@ -157,20 +199,24 @@ def _why_unobserved(run: Run) -> str:
     names = {event.name for event in events}
     let_go = next((event.detail.get("error", "") for event in events if event.name == "detached"), None)
     if let_go is not None:
-        return f"an error inside steadygrad made it let go before the first step was recorded ({let_go})"
+        return say(
+            "an error inside steadygrad made it let go before the first step was recorded ({error})", error=let_go
+        )
     if "absent" in names:
         pythons = sorted({event.detail.get("python", "?") for event in events if event.name == "absent"})
-        return f"steadygrad is not installed for the Python that ran the training ({', '.join(pythons)})"
+        return say(
+            "steadygrad is not installed for the Python that ran the training ({pythons})", pythons=", ".join(pythons)
+        )
     if "off" in names:
-        return "steadygrad was turned off (STEADYGRAD=off)"
+        return say("steadygrad was turned off (STEADYGRAD=off)")
     if "backward" in names:
-        return (
+        return say(
             "gradients were computed, but no torch.optim optimizer made a step: parameters that the script updates "
             "itself (p.data.add_(...)) are not watched; use a torch.optim optimizer (nor are steps in torch.compile)"
         )
     if "attached" in names:
-        return "torch was loaded, but neither a backward pass nor an optimizer step was seen"
-    return (
+        return say("torch was loaded, but neither a backward pass nor an optimizer step was seen")
+    return say(
         "no watched Python process loaded torch: the command may run no PyTorch training, "
         "or Python was told to ignore its environment (-I, -E, -S)"
     )
@@ -190,9 +236,5 @@ def signal_name(number: int) -> str:
 
 def _count(alarms: list[Alarm]) -> str:
     detectors = sorted({alarm.detector for alarm in alarms})
-    return f"{len(alarms)} alarm{'' if len(alarms) == 1 else 's'} ({', '.join(detectors)})"
-
-
-def _steps(recording: ProcessRecording) -> str:
-    count = max(recording.step_counts().values())
-    return f"{count} step{'' if count == 1 else 's'}"
+    names = ", ".join(detectors)
+    return say_count("{count} alarm ({names})", "{count} alarms ({names})", len(alarms), names=names)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from .._recorded import recorded
 from .._tap import CannotReplay, TapedPass
 from ..evidence import Evidence, Origin
 from ..measure.origin import OriginTrace
@@ -80,7 +81,7 @@ def examine(subject: Subject) -> Examination:
     found = Examination()
     try:
         if not subject.passes:
-            raise CannotReplay(subject.why_not or "no pass was kept")
+            raise CannotReplay(subject.why_not or recorded("no pass was kept"))
         with torch.enable_grad():
             taped, objective = _worst(subject)
             found.taped, found.batch = taped, identity(taped)

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from .._readback import read_tensor_scalar
+from .._recorded import recorded
 from .._tap import CannotReplay, TapedPass
 from ..measure.objective import Objective
 from ..measure.undisturbed import undisturbed
@@ -64,9 +65,15 @@ class TapedObjective(Objective):
             loss = read_tensor_scalar(self().detach())
         was = read_tensor_scalar(self._taped.loss)
         if was is None or loss is None or math.isfinite(was) != math.isfinite(loss):
-            raise CannotReplay(f"computed again the loss is {loss:.4g}, it was {was}")
+            raise CannotReplay(recorded("computed again the loss is {loss}, it was {was}", loss=f"{loss:.4g}", was=was))
         if math.isfinite(loss) and abs(loss - was) > SAME * max(abs(loss), abs(was)):
-            raise CannotReplay(f"computed again the loss is {loss:.6g}, it was {was:.6g}: the pass is not repeatable")
+            raise CannotReplay(
+                recorded(
+                    "computed again the loss is {loss}, it was {was}: the pass is not repeatable",
+                    loss=f"{loss:.6g}",
+                    was=f"{was:.6g}",
+                )
+            )
 
 
 class _Several(nn.Module):

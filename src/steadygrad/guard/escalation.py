@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any, ClassVar
 
+from .._recorded import recorded
 from ..records import DRIFTS
 from .guard import RAISED, Raised, Ruling
 from .ladder import HALVING, Ladder, Rung
@@ -214,13 +215,18 @@ class Escalation(Stateful):
         if incident is None:
             return []
         if self._lost >= MOST_LOST:
-            return [self._stop(f"{self._lost} steps in a row could not be made")]
+            return [self._stop(recorded("{count} steps in a row could not be made", count=self._lost))]
         if sum(self._window) >= MOST_LOST_OF_WINDOW:
-            return [self._stop(f"{sum(self._window)} of the last {len(self._window)} steps could not be made")]
+            counts = {"count": sum(self._window), "window": len(self._window)}
+            return [self._stop(recorded("{count} of the last {window} steps could not be made", **counts))]
         if ruling.action == "undo":
             usual = min((a.detail.get("usual_over_it", 1.0) for a in ruling.alarms), default=1.0)
             first = any(a.detector == "gradient-spike" for a in ruling.alarms)
-            why = "the first gradient was out of scale" if first else "the steps before have thrown the weights away"
+            why = (
+                recorded("the first gradient was out of scale")
+                if first
+                else recorded("the steps before have thrown the weights away")
+            )
             # With a rate that no harmless step has ever had, the state is not what has thrown them.
             raised = max((a.detail.get("lr_raised_now", 1.0) for a in ruling.alarms), default=1.0)
             if raised > RAISED:
@@ -233,15 +239,16 @@ class Escalation(Stateful):
             if drift.detail.get("lr_raised", 1.0) > RAISED:
                 # By now the script may have taken the rate back itself.
                 raised = max(1.0, float(drift.detail["lr_raised_now"]))
-                why = "the learning rate drives the loss away"
+                why = recorded("the learning rate drives the loss away")
                 return self._back(why, can_roll_back, 1.0 / raised, lower=raised > 2.0)
-            return self._back("the loss drifts away", can_roll_back, lower=True) if level.above_start() else []
+            why = recorded("the loss drifts away")
+            return self._back(why, can_roll_back, lower=True) if level.above_start() else []
         if self._lost == 1:
             names = damaged()
             if names:
-                return self._back(f"not finite: {', '.join(names[:3])}", can_roll_back)
+                return self._back(recorded("not finite: {names}", names=", ".join(names[:3])), can_roll_back)
         if self._lost in LOST_BEFORE_ROLLBACK:
-            return self._back(f"{self._lost} steps in a row could not be made", can_roll_back)
+            return self._back(recorded("{count} steps in a row could not be made", count=self._lost), can_roll_back)
         return []
 
     def _verified(self, level: LossLevel, going_on: str, can_roll_back: bool) -> list[Order]:
@@ -257,16 +264,16 @@ class Escalation(Stateful):
         if self._calm >= CALM and incident.rollbacks and self._made_no_difference(now, incident.limit):
             level.rebase()
             end = self._end("unresolved", "give-up", {"loss": now, "limit": incident.limit})
-            rung = self.ladder.give_back("it made no difference")
+            rung = self.ladder.give_back(recorded("it made no difference"))
             return [end] if rung is None else [end, self._changed_rate(rung)]
         if self._since_change < VERIFY:
             return []
         self._since_change = 0
         if incident.rollbacks < MOST_ROLLBACKS and can_roll_back and self._better_before:
             self._before_rollback = now
-            return self._back("the loss has not come back", can_roll_back)
+            return self._back(recorded("the loss has not come back"), can_roll_back)
         if level.above_start(now):
-            return [self._stop("the loss stays above where the run began")]
+            return [self._stop(recorded("the loss stays above where the run began"))]
         level.rebase()
         return [self._end("unresolved", "give-up", {"loss": now, "limit": incident.limit})]
 
@@ -284,7 +291,7 @@ class Escalation(Stateful):
         incident = self.incident
         assert incident is not None
         if incident.rollbacks >= MOST_ROLLBACKS:
-            return [self._stop(f"{why}, after {incident.rollbacks} rollbacks")]
+            return [self._stop(recorded("{why}, after {count} rollbacks", why=why, count=incident.rollbacks))]
         orders: list[Order] = []
         share = HALVING
         if can_roll_back:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from .._recorded import recorded
 from .state import Stateful
 
 HALVING = 0.5
@@ -107,7 +108,7 @@ class Ladder(Stateful):
                 self._level, self._returning, self._returned = 1.0, 0, True
         elif self.lowered and not self._for_good and not self._returned and self._quiet >= CALM:
             self._returning = 1
-            return Rung(1.0, f"{CALM} quiet steps")
+            return Rung(1.0, recorded("{count} quiet steps", count=CALM))
         return None
 
     def factor(self, lr: float | None) -> float:
@@ -158,4 +159,4 @@ class Ladder(Stateful):
         before, self._last_lr = self._last_lr, lr or 0.0
         if not lr or lr > 0.5 * before or lr > max(0.25, self._level) * self._broke_at:
             return None
-        return self.give_back("the script has lowered its rate itself")
+        return self.give_back(recorded("the script has lowered its rate itself"))

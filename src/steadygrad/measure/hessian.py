@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from .._i18n import say
 from ..errors import NoSecondDerivative
 
 Loss = Tensor | Callable[[], Tensor]
@@ -66,8 +67,12 @@ class HessianProduct:
             if grad is not None and grad.layout != torch.strided:
                 shape = "x".join(map(str, self.params[place].shape))
                 raise NoSecondDerivative(
-                    f"the gradient of the {shape} parameter {place} is sparse and has no double backward: "
-                    "measure with sparse=False in its embedding"
+                    say(
+                        "the gradient of the {shape} parameter {place} is sparse and has no double backward: "
+                        "measure with sparse=False in its embedding",
+                        shape=shape,
+                        place=place,
+                    )
                 )
         self.gradients = [torch.zeros_like(param, requires_grad=False) for param in self.params]
         for place, grad in zip(self._used, found, strict=True):
@@ -135,10 +140,16 @@ def _refusals_named(loss: Tensor, built_here: bool) -> Iterator[None]:
         words = str(error)
         if not any(refusal in words for refusal in _REFUSALS):
             raise
-        remedy = "" if built_here else "; pass a function that builds the loss instead: kernels are then chosen for it"
-        raise NoSecondDerivative(
-            f"{_operation(words, loss)} has no double backward, so sharpness cannot be measured{remedy}"
-        ) from error
+        operation = _operation(words, loss)
+        if built_here:
+            why = say("{operation} has no double backward, so sharpness cannot be measured", operation=operation)
+        else:
+            why = say(
+                "{operation} has no double backward, so sharpness cannot be measured; pass a function that builds the "
+                "loss instead: kernels are then chosen for it",
+                operation=operation,
+            )
+        raise NoSecondDerivative(why) from error
 
 
 def _refuse_once_differentiable(loss: Tensor) -> None:
@@ -156,8 +167,8 @@ def _operation(words: str, loss: Tensor) -> str:
         return found.group(1)
     names = sorted({type(node).__name__.removesuffix("Backward") for node in _custom_functions(loss)})
     if names:
-        return " or ".join(names)
-    return f"an operation of the loss (torch says: {words.splitlines()[0]})"
+        return say(" or ").join(names)
+    return say("an operation of the loss (torch says: {error})", error=words.splitlines()[0])
 
 
 def _custom_functions(loss: Tensor) -> list[object]:

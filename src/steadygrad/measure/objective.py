@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from .._i18n import say
 from .calling import TARGETS
 from .undisturbed import undisturbed
 
@@ -73,7 +74,7 @@ class Objective:
         self.output = None
         loss = self._compute(self.batch if batch is None else batch)
         if loss is None:
-            raise ValueError(f"{self.way} gave no loss on another batch of the same form")
+            raise ValueError(say("{way} gave no loss on another batch of the same form", way=self.way))
         return loss
 
     def parts(self, batch: Any) -> tuple[Any, Any]:
@@ -196,7 +197,9 @@ def _main(output: Any) -> Any:
         value = output.get(key) if isinstance(output, Mapping) else getattr(output, key, None)
         if isinstance(value, Tensor):
             return value
-    raise TypeError(f"no tensor of {', '.join(OUTPUTS)} in an output of type {type(output).__name__}")
+    raise TypeError(
+        say("no tensor of {names} in an output of type {type}", names=", ".join(OUTPUTS), type=type(output).__name__)
+    )
 
 
 def _number(result: Any) -> Tensor | None:
@@ -208,16 +211,18 @@ def _number(result: Any) -> Tensor | None:
     if isinstance(result, (tuple, list)) and result:
         result = result[0]
     if not isinstance(result, Tensor):
-        raise TypeError(f"expected a loss, one number in a tensor, got {type(result).__name__}")
+        raise TypeError(say("expected a loss, one number in a tensor, got {type}", type=type(result).__name__))
     if result.numel() != 1:
-        raise TypeError(f"expected a loss, one number, got a tensor of shape {tuple(result.shape)}")
+        raise TypeError(say("expected a loss, one number, got a tensor of shape {shape}", shape=tuple(result.shape)))
     if not result.requires_grad:
-        raise TypeError("the loss has no gradient: was it computed under no_grad, or detached?")
+        raise TypeError(say("the loss has no gradient: was it computed under no_grad, or detached?"))
     return result.reshape(())
 
 
 def _unfit(failures: list[tuple[str, Exception]]) -> str:
     words, error = failures[0]
     others = ", ".join(way for way, _ in failures[1:])
-    text = f"cannot compute a loss: {words} raised {type(error).__name__}: {error}"
-    return text + (f" (tried {others} too)" if others else "")
+    told = {"way": words, "error": f"{type(error).__name__}: {error}"}
+    if others:
+        return say("cannot compute a loss: {way} raised {error} (tried {others} too)", others=others, **told)
+    return say("cannot compute a loss: {way} raised {error}", **told)

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch.optim import Optimizer
 
+from .._i18n import say
 from .._readback import read_tensor_scalar
 from ..evidence import Edge
 from ..measure.hessian import Loss
@@ -35,7 +36,7 @@ def live_edge(loss: Loss, optimizer: Optimizer, seconds: float) -> Edge:
     """
     found = step_sharpness(loss, optimizer, iterations=PRODUCTS, tolerance=0.1, seconds=seconds)
     if found is None:
-        raise ValueError(f"the limit of {type(optimizer).__name__} is not known")
+        raise ValueError(say("the limit of {optimizer} is not known", optimizer=type(optimizer).__name__))
     ratio = read_tensor_scalar(found.ratio)
     rate = read_tensor_scalar(optimizer.param_groups[0].get("lr"))
     return Edge(

@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from .. import _config
+from .._i18n import say, use
 from ..errors import UsageError
 from .check import check
 from .outcome import write_outcome
@@ -23,6 +24,7 @@ def main(target: str) -> int:
     """
     config = _config.child_config()
     assert config is not None
+    use(config.lang)
     try:
         made = parts(load(target), target)
         result = check(*made, progress=progress)
@@ -46,7 +48,7 @@ def load(target: str) -> Callable[[], Any]:
     if place.endswith(".py"):
         path = Path(place)
         if not path.is_file():
-            raise UsageError(f"no such file: {place} (looked in {Path.cwd()})")
+            raise UsageError(say("no such file: {path} (looked in {folder})", path=place, folder=Path.cwd()))
         sys.path.insert(0, str(path.resolve().parent))
         spec = importlib.util.spec_from_file_location(path.stem, path)
         assert spec is not None
@@ -60,14 +62,19 @@ def load(target: str) -> Callable[[], Any]:
         except ModuleNotFoundError as error:
             if error.name is None or not f"{place}.".startswith(f"{error.name}."):
                 raise
-            raise UsageError(f"no such module: {place} (looked in {Path.cwd()} too)") from None
+            raise UsageError(
+                say("no such module: {name} (looked in {folder} too)", name=place, folder=Path.cwd())
+            ) from None
     factory = module
     for part in name.split("."):
         factory = getattr(factory, part, None)
     if not callable(factory):
         known = sorted(key for key, value in vars(module).items() if callable(value) and not key.startswith("_"))
-        hint = f"; it has {', '.join(known[:8])}" if known else ""
-        raise UsageError(f"{place} has no function {name}{hint}")
+        told = {"module": place, "name": name}
+        if known:
+            others = ", ".join(known[:8])
+            raise UsageError(say("{module} has no function {name}; it has {others}", others=others, **told))
+        raise UsageError(say("{module} has no function {name}", **told))
     return factory
 
 
@@ -78,15 +85,18 @@ def parts(factory: Callable[[], Any], target: str) -> tuple[Any, ...]:
         UsageError: it returns something else.
     """
     made = factory()
-    wanted = "(model, batch, loss_fn) or (model, batch, loss_fn, optimizer)"
+    wanted = say("(model, batch, loss_fn) or (model, batch, loss_fn, optimizer)")
     if not isinstance(made, Sequence) or not 2 <= len(made) <= 4:
-        raise UsageError(f"{target} returned {type(made).__name__}, expected {wanted}")
+        told = {"target": target, "type": type(made).__name__, "wanted": wanted}
+        raise UsageError(say("{target} returned {type}, expected {wanted}", **told))
     if not isinstance(made[0], nn.Module):
-        raise UsageError(f"{target} returned a {type(made[0]).__name__} first, expected {wanted}")
+        told = {"target": target, "type": type(made[0]).__name__, "wanted": wanted}
+        raise UsageError(say("{target} returned a {type} first, expected {wanted}", **told))
     return tuple(made)
 
 
 def progress(line: str) -> None:
     """What is measured now, on one line of a terminal that the next one takes."""
     if sys.stderr.isatty():
-        print(f"\r\x1b[2K{f'measuring: {line}' if line else ''}", end="", file=sys.stderr, flush=True)
+        told = say("measuring: {what}", what=line) if line else ""
+        print(f"\r\x1b[2K{told}", end="", file=sys.stderr, flush=True)

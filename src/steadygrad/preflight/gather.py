@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
+from .._i18n import later, say
 from .._readback import read_tensor_scalar
 from ..evidence import Evidence, Pass, Rehearsal, TensorProfile
 from ..evidence.chain import Layer, layers
@@ -39,17 +40,17 @@ UNEVEN = 30.0
 
 
 def gather(
-    objective: Objective, optimizer: Optimizer | None, say: Callable[[str], None], budget: float = BUDGET
+    objective: Objective, optimizer: Optimizer | None, tell: Callable[[str], None], budget: float = BUDGET
 ) -> Evidence:
     """Everything about one model, batch and loss.
 
     Args:
         objective: model, batch and loss.
         optimizer: the one that will train it, or None.
-        say: is told what is measured now.
+        tell: is told what is measured now.
         budget: seconds that curvature and steps may take together.
     """
-    say("one forward and backward pass")
+    tell(say("one forward and backward pass"))
     began = perf_counter()
     base = observe(objective)
     fewer = _affordable(objective, perf_counter() - began)
@@ -61,29 +62,33 @@ def gather(
         targets=profile(objective.target, "target"),
         optimizer="" if optimizer is None else type(optimizer).__name__,
     )
-    trying = Trying(evidence.skipped, say)
+    trying = Trying(evidence.skipped, tell)
     if not base.finite:
-        evidence.origin = trying("the origin of what is not finite", lambda: _origin(objective))
+        evidence.origin = trying(later("the origin of what is not finite"), lambda: _origin(objective))
     if any(unusual(each) for each in evidence.inputs):
         evidence.standard_inputs = trying(
-            "the same pass with standardised inputs", lambda: observe(objective, standardised(objective, inputs=True))
+            later("the same pass with standardised inputs"),
+            lambda: observe(objective, standardised(objective, inputs=True)),
         )
     if any(_is_unusual(max(each.rms, abs(each.mean))) for each in evidence.targets):
         evidence.standard_target = trying(
-            "the same pass with a standardised target", lambda: observe(objective, standardised(objective, target=True))
+            later("the same pass with a standardised target"),
+            lambda: observe(objective, standardised(objective, target=True)),
         )
-    evidence.doubled = trying("the batch with each sample twice", lambda: _doubled(objective, fewer))
-    evidence.weights = trying("symmetry of the weights", lambda: weight_profiles(base, objective)) or ()
+    evidence.doubled = trying(later("the batch with each sample twice"), lambda: _doubled(objective, fewer))
+    evidence.weights = trying(later("symmetry of the weights"), lambda: weight_profiles(base, objective)) or ()
     found = (
-        trying("recurrent layers", lambda: _recurrences(objective, base)) if may_recur(objective.model, base) else None
+        trying(later("recurrent layers"), lambda: _recurrences(objective, base))
+        if may_recur(objective.model, base)
+        else None
     )
     if found is not None:
         evidence.recurrences, evidence.time_gradients = found
     if optimizer is not None and base.finite:
-        evidence.edge = trying("sharpness", lambda: edge(objective, optimizer, fewer, budget / 2))
+        evidence.edge = trying(later("sharpness"), lambda: edge(objective, optimizer, fewer, budget / 2))
         evidence.rehearsals = _rehearsals(objective, optimizer, fewer, trying, budget / 2)
     elif optimizer is None:
-        evidence.skipped["learning rate"] = "no optimizer was given"
+        evidence.skipped[later("learning rate")] = later("no optimizer was given")
     return evidence
 
 
@@ -103,14 +108,14 @@ def _fan_in(weight: Tensor) -> int:
 
 
 class Trying:
-    """Measures one thing, or notes why it could not be."""
+    """Measures one thing, or notes why it could not be: in English, for a recording; pages and terminals say it."""
 
-    def __init__(self, skipped: dict[str, str], say: Callable[[str], None] = lambda line: None) -> None:
+    def __init__(self, skipped: dict[str, str], tell: Callable[[str], None] = lambda line: None) -> None:
         self._skipped = skipped
-        self._say = say
+        self._tell = tell
 
     def __call__(self, what: str, measure: Callable[[], Any]) -> Any:
-        self._say(what)
+        self._tell(say(what))
         try:
             return measure()
         except Exception as error:
@@ -141,7 +146,7 @@ def _doubled(objective: Objective, fewer: Any) -> float:
     whole = objective.batch if fewer is None else fewer
     twice = doubled(objective, whole) if objective.other_sizes else None
     if twice is None:
-        raise ValueError("which dimension the samples lie along is not to be seen")
+        raise ValueError(say("which dimension the samples lie along is not to be seen"))
     # The trace leaves dropout out, which would be noise.
     with undisturbed(objective.model), traced(objective.model):
         once, double = (read_tensor_scalar(objective(batch).detach()) for batch in (whole, twice))
@@ -154,9 +159,9 @@ def _rehearsals(
     """Steps at the rate that was chosen, and at lower ones if those make it worse."""
     found: list[Rehearsal] = []
     for factor, words in (
-        (1.0, "a few steps of the optimizer"),
-        (0.1, "the same at a tenth"),
-        (0.01, "and a hundredth"),
+        (1.0, later("a few steps of the optimizer")),
+        (0.1, later("the same at a tenth")),
+        (0.01, later("and a hundredth")),
     ):
         made = trying(words, lambda factor=factor: rehearse(objective, optimizer, factor, fewer, seconds=seconds))
         if made is None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from .._i18n import later
 from .._names import name_parameters
 from .._readback import any_nonfinite
 from ..evidence import Evidence
@@ -23,7 +24,8 @@ from .observed import reduction_of, to_pass
 from .recurrences import RecurrenceProbe
 from .symmetry import weight_profiles
 
-ONCE = "a script's loss cannot be computed again: give a factory"
+ONCE = later("a script's loss cannot be computed again: give a factory")
+"""Why what needs a second pass is not measured."""
 
 
 class Live:
@@ -89,7 +91,7 @@ class Live:
         trying = Trying(skipped)
         found = None
         if optimizer is not None and not any_nonfinite([loss]):
-            found = trying("sharpness", lambda: live_edge(loss, optimizer, BUDGET))
+            found = trying(later("sharpness"), lambda: live_edge(loss, optimizer, BUDGET))
         loss.backward()
         base = to_pass(trace, loss, self._output, params, reduction_of(loss))
         inputs = tuple(each for given in self._inputs for each in profile(given, "inputs"))
@@ -101,16 +103,16 @@ class Live:
             optimizer="" if optimizer is None else type(optimizer).__name__,
             skipped=skipped,
         )
-        evidence.weights = trying("symmetry of the weights", lambda: weight_profiles(base)) or ()
-        measured = [trying("recurrent layers", lambda probe=probe: probe.measure(base)) for probe in self._probes]
+        evidence.weights = trying(later("symmetry of the weights"), lambda: weight_profiles(base)) or ()
+        measured = [
+            trying(later("recurrent layers"), lambda probe=probe: probe.measure(base)) for probe in self._probes
+        ]
         evidence.recurrences = tuple(each for one in measured if one is not None for each in one[0])
         curves = [one[1] for one in measured if one is not None]
         evidence.time_gradients = {name: curve for each in curves for name, curve in each.items()}
         if any(unusual(each) for each in inputs):
-            skipped["the same pass with standardised inputs"] = (
-                "a script's loss cannot be computed again: give a factory"
-            )
-        skipped["the batch with each sample twice"] = "a script's loss cannot be computed again: give a factory"
+            skipped[later("the same pass with standardised inputs")] = ONCE
+        skipped[later("the batch with each sample twice")] = ONCE
         return judged(evidence, target, model, perf_counter() - began)
 
     def _renamed(self, trace: ForwardTrace, roots: Sequence[nn.Module]) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
+from .._i18n import say
 from .._readback import read_tensor_scalar
 from .._snapshot import TrainingParts, TrainingSnapshot
 from ..evidence import Rehearsal
@@ -79,7 +80,12 @@ def _replica(optimizer: Optimizer, known: dict[int, Any] | None = None) -> Optim
         if isinstance(value, Optimizer) and id(value) not in known:
             _replica(value, known)
         elif callable(value) and not isinstance(value, type):
-            raise TypeError(f"{type(optimizer).__name__}.{name} is a function: a copy might not step by itself")
+            raise TypeError(
+                say(
+                    "{function} is a function: a copy might not step by itself",
+                    function=f"{type(optimizer).__name__}.{name}",
+                )
+            )
     vars(replica).update(copy.deepcopy(held, known))
     for hooks in ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks"):
         getattr(replica, hooks, {}).clear()

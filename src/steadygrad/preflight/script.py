@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from .. import _config
+from .._i18n import say
 from .._names import find_roots
 from .live import Live
 from .outcome import write_outcome
@@ -90,13 +91,12 @@ class ScriptCheck:
             optimizer = self._optimizer()
             params = [] if optimizer is None else [p for group in optimizer.param_groups for p in group["params"]]
             roots = self._live.roots or find_roots(params)
-            name = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "script"
+            name = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else say("script")
             result = self._live.judge(loss, optimizer, roots, name, self._began)
             write_outcome(self._folder, result)
         except Exception as error:
-            print(
-                f"steadygrad: the check failed at the first backward: {type(error).__name__}: {error}", file=sys.stderr
-            )
+            told = say("the check failed at the first backward: {error}", error=f"{type(error).__name__}: {error}")
+            print(f"steadygrad: {told}", file=sys.stderr)
             status = 2
         sys.stdout.flush()
         sys.stderr.flush()

@@ -1,5 +1,6 @@
 """The page of a check before step 0: what was found, and every measurement beside its limit."""
 
+from .._i18n import say, say_count
 from ..findings import CheckResult
 from .check_figures import check_panels, named_layers
 from .html import document
@@ -32,13 +33,23 @@ def _reason(result: CheckResult) -> str:
     """The verdict in a sentence."""
     if not result.findings:
         if not result.measurements:
-            return "Nothing was measured: this page says nothing about the model, neither good nor bad."
+            return say("Nothing was measured: this page says nothing about the model, neither good nor bad.")
         beyond = sum(each.beyond for each in result.measurements)
         if not beyond:
-            return "Nothing was found: every measurement is within its limit."
-        numbers = "One number is beyond its limit" if beyond == 1 else f"{beyond} numbers are beyond their limits"
-        untried = ", and not everything could be tried: see below" if result.skipped else ""
-        return f"Nothing was found. {numbers}, without an effect that was seen{untried}."
+            return say("Nothing was found: every measurement is within its limit.")
+        if result.skipped:
+            return say_count(
+                "Nothing was found. One number is beyond its limit, without an effect that was seen, and not "
+                "everything could be tried: see below.",
+                "Nothing was found. {count} numbers are beyond their limits, without an effect that was seen, and not "
+                "everything could be tried: see below.",
+                beyond,
+            )
+        return say_count(
+            "Nothing was found. One number is beyond its limit, without an effect that was seen.",
+            "Nothing was found. {count} numbers are beyond their limits, without an effect that was seen.",
+            beyond,
+        )
     first, *others = result.findings
-    more = f", and {len(others)} more" if others else ""
-    return f"{first.cause} at {first.where}{more}" if first.where else f"{first.cause}{more}"
+    place = say("{cause} at {where}", cause=first.cause, where=first.where) if first.where else first.cause
+    return say("{cause}, and {count} more", cause=place, count=len(others)) if others else place

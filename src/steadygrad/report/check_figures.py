@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from .._i18n import say
 from .._view.events import number
 from ..findings import GRADIENT_WITHIN, SIGNAL_WITHIN, CheckResult, Finding, LayerProfile
 from .figures import Panel
@@ -46,15 +47,15 @@ def _depth(layers: Sequence[LayerProfile], findings: Sequence[Finding]) -> list[
     axis = place_axis(len(layers), "layers")
     flags = named_layers(layers, findings)
     names = [layer.name or layer.kind for layer in layers]
-    told = {"layer": names, "kind": [layer.kind for layer in layers]}
+    told = {say("layer"): names, say("kind"): [layer.kind for layer in layers]}
     if flags:
-        told["finding"] = [flags.get(place, "–") for place in range(len(layers))]
+        told[say("finding")] = [flags.get(place, "–") for place in range(len(layers))]
     signals = _around(_input(layers), SIGNAL_WITHIN)
     gradients = _around(_last_gradient(layers), GRADIENT_WITHIN)
     signal = profile(
         axis,
-        [Profile("output rms", BLUE, [layer.output_rms for layer in layers])],
-        {**told, "gain": [number(layer.gain) for layer in layers]},
+        [Profile(say("output rms"), BLUE, [layer.output_rms for layer in layers])],
+        {**told, say("gain"): [number(layer.gain) for layer in layers]},
         height=200,
         band=signals,
         flags=flags,
@@ -62,23 +63,23 @@ def _depth(layers: Sequence[LayerProfile], findings: Sequence[Finding]) -> list[
     )
     gradient = profile(
         axis,
-        [Profile("gradient rms", ORANGE, [layer.grad_rms for layer in layers])],
-        {**told, "gain on the way back": [number(layer.grad_gain) for layer in layers]},
+        [Profile(say("gradient rms"), ORANGE, [layer.grad_rms for layer in layers])],
+        {**told, say("gain on the way back"): [number(layer.grad_gain) for layer in layers]},
         height=200,
         band=gradients,
         flags=flags,
     )
     name_places((signal, gradient), names)
-    output = "root mean square of each layer's output, by depth"
-    slope = "root mean square of the loss's gradient with respect to each output"
+    output = [say("root mean square of each layer's output, by depth")]
+    slope = [say("root mean square of the loss's gradient with respect to each output")]
     if signals:
-        output += "; grey: 1/30 to 30 times the input"
+        output.append(say("grey: 1/30 to 30 times the input"))
     if gradients:
-        slope += "; grey: 0.0001 to 100 times the last layers'"
-    marked = ((NAN_COLOR, "has a finding"),) if flags else ()
+        slope.append(say("grey: 0.0001 to 100 times the last layers'"))
+    marked = ((NAN_COLOR, say("has a finding")),) if flags else ()
     return [
-        Panel("signal", "Signal", output, signal, swatches=marked),
-        Panel("gradient", "Gradient", slope, gradient),
+        Panel("signal", say("Signal"), "; ".join(output), signal, swatches=marked),
+        Panel("gradient", say("Gradient"), "; ".join(slope), gradient),
     ]
 
 
@@ -105,7 +106,7 @@ def _time(curves: Mapping[str, Sequence[float]], findings: Sequence[Finding]) ->
     causes = {finding.where: finding.cause for finding in findings}
     drawn = [
         Profile(
-            f"{name} ({causes[name]})" if name in causes else name or "recurrence",
+            f"{name} ({causes[name]})" if name in causes else name or say("recurrence"),
             COLORS[index % len(COLORS)],
             [None] * (longest - len(curve)) + list(curve),
             DASHES[index // len(COLORS) % len(DASHES)],
@@ -113,10 +114,11 @@ def _time(curves: Mapping[str, Sequence[float]], findings: Sequence[Finding]) ->
         for index, (name, curve) in enumerate(curves.items())
     ]
     axis = place_axis(longest, "time")
-    told = {"step": [f"{step:,} of {longest:,}" for step in range(1, longest + 1)]}
-    note = "root mean square of the loss's gradient with respect to each state; the last step is on the right"
+    steps = range(1, longest + 1)
+    told = {say("time step"): [say("{step:,} of {count:,}", step=step, count=longest) for step in steps]}
+    note = say("root mean square of the loss's gradient with respect to each state; the last step is on the right")
     if len(drawn) > TOLD:
-        note += f"; the tooltip has the first {TOLD} layers"
+        note += "; " + say("the tooltip has the first {count} layers", count=TOLD)
     plot = profile(axis, drawn, told, height=240)
     swatches = tuple((one.color, one.label) for one in drawn)
-    return Panel("time", "Gradient over time", note, plot, wide=len(drawn) > BESIDE, swatches=swatches)
+    return Panel("time", say("Gradient over time"), note, plot, wide=len(drawn) > BESIDE, swatches=swatches)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from bokeh.models import ColumnDataSource, CustomJSTickFormatter, Range1d
 
+from .._i18n import say
 from .._view import Lines
 from .marks import EdgeMark, draw_edge_marks
 from .theme import StepAxis, add_hover, step_figure
@@ -64,7 +65,7 @@ def curves(axis: StepAxis, data: Lines, drawn: Sequence[Curve], *, height: int, 
         first = plot.line("step", curve.column, line_width=curve.width, line_join="round", **options)
         draw_lone_points(plot, data.step, visible[curve.column], curve.color)
     if first is not None:
-        rows = [("step", "@step{0,0}")]
+        rows = [(say("step"), "@step{0,0}")]
         rows += [(curve.label, f"@{curve.column}{{%.6g}}") for curve in drawn]
         add_hover(plot, first, rows, mode="vline", formatters={f"@{c.column}": "printf" for c in drawn})
     _draw_edges(plot, data, drawn, columns, (low, high))
@@ -120,13 +121,15 @@ def _draw_edges(
         if column not in labels or (step, kind) in seen:
             continue  # both norms of one step: one mark says it
         seen.add((step, kind))
-        until = f" ({count:,} of the steps to {last:,})" if count > 1 else ""
-        found.append(EdgeMark.of(kind, step, f"{step:,}", f"{labels[column]} {kind}{until}"))
+        words = f"{labels[column]} {kind}"
+        if count > 1:
+            words = say("{value} ({count:,} of the steps to {last:,})", value=words, count=count, last=last)
+        found.append(EdgeMark.of(kind, step, f"{step:,}", words))
     for curve in drawn:
         values = columns[curve.column]
         for beyond, top in ((values > ends[1], True), (values < ends[0], False)):
             for i in np.flatnonzero(beyond):
                 step = int(data.step[i])
-                words = f"{curve.label} {values[i]:.6g} (off the scale)"
+                words = say("{value} (off the scale)", value=f"{curve.label} {values[i]:.6g}")
                 found.append(EdgeMark(step, f"{step:,}", words, curve.color, top))
-    draw_edge_marks(plot, "step", found)
+    draw_edge_marks(plot, say("step"), found)

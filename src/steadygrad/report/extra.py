@@ -2,6 +2,7 @@
 
 from importlib import import_module
 
+from .._i18n import say
 from ..errors import MissingExtra
 
 
@@ -15,4 +16,4 @@ def require_ui() -> None:
         import_module("jinja2")
         import_module("bokeh.plotting")
     except ImportError:
-        raise MissingExtra("the report needs bokeh and jinja2: pip install 'steadygrad[ui]'") from None
+        raise MissingExtra(say("the report needs bokeh and jinja2: pip install 'steadygrad[ui]'")) from None

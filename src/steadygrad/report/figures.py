@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from .._i18n import say
 from .._view import Heat, Section
 from .curves import Curve, curves
 from .heatmap import heatmap
@@ -42,36 +43,39 @@ def _section_panels(axis: StepAxis, section: Section) -> list[Panel]:
     key = f"o{section.index}"
     found = []
     if len(section.loss) or len(section.loss.marks):
-        plot = curves(axis, section.loss, [Curve("loss", "loss", BLUE)], height=190)
-        found.append(Panel(f"{key}-loss", "Loss", "", plot))
+        plot = curves(axis, section.loss, [Curve("loss", say("loss"), BLUE)], height=190)
+        found.append(Panel(f"{key}-loss", say("Loss"), "", plot))
     if len(section.grad_norm):
         norms = [
-            Curve("grad_norm", "before clipping", ORANGE, 1.3),
-            Curve("clipped_norm", "after clipping", BLUE),
+            Curve("grad_norm", say("before clipping"), ORANGE, 1.3),
+            Curve("clipped_norm", say("after clipping"), BLUE),
         ]
         plot = curves(axis, section.grad_norm, norms, height=210, log=True)
-        swatches = ((BLUE, "after clipping"), (ORANGE, "before"))
-        found.append(Panel(f"{key}-norm", "Gradient norm", "all tensors", plot, swatches=swatches))
+        swatches = ((BLUE, say("after clipping")), (ORANGE, say("before")))
+        found.append(Panel(f"{key}-norm", say("Gradient norm"), say("all tensors"), plot, swatches=swatches))
     if len(section.lr):
-        plot = curves(axis, section.lr, [Curve("lr", "learning rate", BLUE)], height=110, log=False)
-        found.append(Panel(f"{key}-lr", "Learning rate", "", plot))
+        plot = curves(axis, section.lr, [Curve("lr", say("learning rate"), BLUE)], height=110, log=False)
+        found.append(Panel(f"{key}-lr", say("Learning rate"), "", plot))
     if section.timeline:
         plot = timeline(axis, section.timeline)
-        found.append(Panel(f"{key}-events", "Timeline", "alarms and actions", plot, wide=True))
+        found.append(Panel(f"{key}-events", say("Timeline"), say("alarms and actions"), plot, wide=True))
     for heat in section.heats:
         found.append(_heat_panel(axis, heat, f"{key}-{heat.quantity}"))
     return found
 
 
 def _heat_panel(axis: StepAxis, heat: Heat, key: str) -> Panel:
-    titles = {"grad_norm": "Gradient norm of each tensor", "update_ratio": "Update ratio of each tensor"}
+    titles = {
+        "grad_norm": say("Gradient norm of each tensor"),
+        "update_ratio": say("Update ratio of each tensor"),
+    }
     notes = []
     if heat.steps_per_column > 1:
-        notes.append(f"each column is the largest of {_about(heat.steps_per_column)} steps")
+        notes.append(say("each column is the largest of {count} steps", count=_about(heat.steps_per_column)))
     if heat.tensors_per_row > 1:
-        notes.append(f"each row is the largest of {heat.tensors_per_row} tensors")
+        notes.append(say("each row is the largest of {count} tensors", count=heat.tensors_per_row))
     if heat.held:
-        notes.append("sampled; held until the next sample")
+        notes.append(say("sampled; held until the next sample"))
     values = heat.values
     tests = {
         "nan": np.isnan(values),
@@ -97,4 +101,4 @@ def _about(count: float) -> str:
     >>> _about(1250.0), _about(6.96)
     ('1,250', 'about 7')
     """
-    return f"{count:,.0f}" if count == round(count) else f"about {count:,.0f}"
+    return f"{count:,.0f}" if count == round(count) else say("about {count:,.0f}", count=count)

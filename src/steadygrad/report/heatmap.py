@@ -11,6 +11,7 @@ from bokeh.models import (
     Range1d,
 )
 
+from .._i18n import say
 from .._view import Heat
 from .shades import Shades
 from .theme import (
@@ -59,7 +60,7 @@ def heatmap(axis: StepAxis, heat: Heat) -> Any:
     add_hover(
         plot,
         shown,
-        [("tensor", "$y{custom}"), ("step", "$x{custom}"), (heat.quantity, "@image{custom}")],
+        [(say("tensor"), "$y{custom}"), (say("step"), "$x{custom}"), (heat.quantity, "@image{custom}")],
         formatters={"$y": _row_name(heat), "$x": _step_span(heat), "@image": _cell_value(shades)},
         point_policy="follow_mouse",
     )
@@ -143,9 +144,15 @@ def _row_name(heat: Heat) -> CustomJSHover:
     code = """
         const row = Math.min(names.length - 1, Math.max(0, Math.round(value)))
         const more = Math.min(group, tensors - row * group) - 1
-        return names[row] + (more > 0 ? ` and the next ${more}` : "")
+        return names[row] + (more > 0 ? next.replace("{count}", more) : "")
     """
-    args = {"names": list(heat.labels), "group": heat.tensors_per_row, "tensors": heat.num_tensors}
+    # JavaScript fills these places in, hence `say` without values.
+    args = {
+        "next": " " + say("and the next {count}"),
+        "names": list(heat.labels),
+        "group": heat.tensors_per_row,
+        "tensors": heat.num_tensors,
+    }
     return CustomJSHover(args=args, code=code)
 
 
@@ -155,18 +162,20 @@ def _step_span(heat: Heat) -> CustomJSHover:
         const begin = Math.ceil(first + column * width - 1e-9)
         const end = Math.max(begin, Math.ceil(first + (column + 1) * width - 1e-9) - 1)
         const text = (step) => step.toLocaleString("en-US")
-        return begin == end ? text(begin) : `${text(begin)} to ${text(end)} (largest)`
+        return begin == end ? text(begin) : span.replace("{first}", text(begin)).replace("{last}", text(end))
     """
-    return CustomJSHover(args={"first": heat.first, "width": heat.steps_per_column}, code=code)
+    span = say("{first} to {last} (largest)")
+    return CustomJSHover(args={"first": heat.first, "width": heat.steps_per_column, "span": span}, code=code)
 
 
 def _cell_value(shades: Shades) -> CustomJSHover:
     code = """
         if (isNaN(value)) return "NaN"
         if (value == infinity) return "Inf"
-        if (value < -1e20) return "no gradient"
+        if (value < -1e20) return nothing
         if (value == zero) return "0"
-        return (value <= low + 1e-5 && smallest < low ? "at most " : "") + (10 ** value).toPrecision(4)
+        return (value <= low + 1e-5 && smallest < low ? most + " " : "") + (10 ** value).toPrecision(4)
     """
     args = {"zero": float(shades.zero), "infinity": float(shades.infinity), "low": shades.low}
-    return CustomJSHover(args={**args, "smallest": shades.smallest}, code=code)
+    words = {"nothing": say("no gradient"), "most": say("at most")}
+    return CustomJSHover(args={**args, **words, "smallest": shades.smallest}, code=code)

@@ -18,6 +18,7 @@ from bokeh.resources import Resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from .._i18n import language, say, say_count
 from .._view import Page
 from .._view.events import number
 from .figures import panels
@@ -29,13 +30,6 @@ OPEN_TENSORS = 24
 LISTED_TENSORS = 5_000
 """Tensors listed at the most."""
 
-CELLS = {
-    "nan": ("NaN", NAN_COLOR),
-    "inf": ("Inf", INF_COLOR),
-    "zero": ("exactly 0", ZERO_COLOR),
-    "nothing": ("no gradient", NOTHING_COLOR),
-}
-
 
 def render(page: Page) -> str:
     """The page as one self-contained HTML document."""
@@ -45,11 +39,21 @@ def render(page: Page) -> str:
         {panel.key: panel.plot for each in figures.values() for panel in each},
         page=page,
         figures=figures,
-        cells=CELLS,
+        cells=_cells(),
         gradient=", ".join(MAP_STOPS),
         open_tensors=OPEN_TENSORS,
         listed_tensors=LISTED_TENSORS,
     )
+
+
+def _cells() -> dict[str, tuple[str, str]]:
+    """What the colours of a map's cells mean, that are no numbers."""
+    return {
+        "nan": ("NaN", NAN_COLOR),
+        "inf": ("Inf", INF_COLOR),
+        "zero": (say("exactly 0"), ZERO_COLOR),
+        "nothing": (say("no gradient"), NOTHING_COLOR),
+    }
 
 
 def document(template: str, plots: Mapping[str, Any], **values: Any) -> str:
@@ -68,6 +72,7 @@ def document(template: str, plots: Mapping[str, Any], **values: Any) -> str:
             policy=_policy([script for script in scripts if script]),
             style=Markup(_own("style.css")),
             version=_version(),
+            language=language(),
         )
     )
     return _encodable(text)
@@ -104,6 +109,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals.update(say=say, say_count=say_count)
     environment.filters["number"] = number
     environment.filters["moment"] = _moment
     environment.filters["evidence"] = _evidence
@@ -131,7 +137,7 @@ def _evidence(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(map(_evidence, value))
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return say("yes") if value else say("no")
     return f"{value:,}" if isinstance(value, int) else number(value)
 
 

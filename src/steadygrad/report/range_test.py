@@ -7,19 +7,23 @@ import numpy as np
 from bokeh.models import ColumnDataSource, CustomJSTickFormatter, Label, LogTicker, Range1d, Span
 from bokeh.plotting import figure
 
+from .._i18n import later, say
 from ..records import RangeTest
 from .html import document
 from .theme import BLUE, GREY, NAN_COLOR, ORANGE, StepAxis, add_hover, step_figure
 
 HEIGHT = 420
 
+DIVERGENCE = later("divergence")
+"""What the rate is called at which the loss ran away."""
+
 
 def render_range_test(test: RangeTest) -> str:
     """The page as one self-contained HTML document."""
     rates = [(name, value, BLUE) for name, value in test.suggestions.items()]
     if test.diverged_at is not None:
-        rates.append(("divergence", test.diverged_at, NAN_COLOR))
-    swatches = [(BLUE, "running mean"), (GREY, "each step")]
+        rates.append((DIVERGENCE, test.diverged_at, NAN_COLOR))
+    swatches = [(BLUE, say("running mean")), (GREY, say("each step"))]
     return document(
         "range_test.html.jinja", {"range-test": _plot(test, rates)}, test=test, rates=rates, swatches=swatches
     )
@@ -45,16 +49,18 @@ def _plot(test: RangeTest, rates: Sequence[tuple[str, float, str]]) -> figure:
     })  # fmt: skip
     plot.line("lr", "loss", source=source, color=GREY, alpha=0.6, line_width=1)
     line = plot.line("lr", "smoothed", source=source, color=BLUE, line_width=2, line_join="round")
-    rows = [("learning rate", "@lr{%.3e}"), ("loss", "@text"), ("running mean", "@smoothed{%.6g}")]
+    rate, loss = say("learning rate"), say("loss")
+    rows = [(rate, "@lr{%.3e}"), (loss, "@text"), (say("running mean"), "@smoothed{%.6g}")]
     add_hover(plot, line, rows, mode="vline", formatters={"@lr": "printf", "@smoothed": "printf"})
     for place, (name, value, color) in enumerate(sorted(rates, key=lambda rate: rate[1])):
-        dash = "solid" if name == "divergence" else "dashed"
+        dash = "solid" if name == DIVERGENCE else "dashed"
         plot.add_layout(Span(location=value, dimension="height", line_color=color, line_dash=dash, line_width=1.4))
         # They may lie close together: each a line lower than the one before, the outer two beside the figure's middle.
-        left = place == 0 or name == "divergence"
+        left = place == 0 or name == DIVERGENCE
         words = Label(
             x=value, y=HEIGHT - 60 - 18 * place, y_units="screen", x_offset=-6 if left else 6,
-            text=f"{name} {value:.2g}", text_color=color, text_font_size="12px", text_align="right" if left else "left",
+            text=f"{say(name)} {value:.2g}", text_color=color, text_font_size="12px",
+            text_align="right" if left else "left",
         )  # fmt: skip
         plot.add_layout(words)
     beyond = [(lr, f"{loss:.6g}") for lr, loss in zip(test.lrs, test.losses, strict=True) if not low <= loss <= high]
@@ -67,7 +73,7 @@ def _plot(test: RangeTest, rates: Sequence[tuple[str, float, str]]) -> figure:
             "color": [NAN_COLOR if text == "nan" else ORANGE for _, text in beyond],
         })  # fmt: skip
         marks = plot.scatter("lr", "y", source=top, marker="marker", color="color", size=9, line_width=1.8)
-        add_hover(plot, marks, [("learning rate", "@lr{%.3e}"), ("loss", "@text")], formatters={"@lr": "printf"})
+        add_hover(plot, marks, [(rate, "@lr{%.3e}"), (loss, "@text")], formatters={"@lr": "printf"})
     return plot
 
 

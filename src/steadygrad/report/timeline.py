@@ -4,12 +4,16 @@ from typing import Any
 
 from bokeh.models import ColumnDataSource, CustomJSTickFormatter, FixedTicker, Range1d
 
+from .._i18n import later, say
 from .._view import TimelineRow
 from .theme import AXIS, BLUE, FONT, GUTTER, INK, NAN_COLOR, ORANGE, StepAxis, add_hover, step_figure
 
 ROW_HEIGHT = 26
 
 LABEL_LENGTH = 24
+
+KINDS = (later("alarm"), later("action"))
+"""What a row is of."""
 
 
 def timeline(axis: StepAxis, rows: tuple[TimelineRow, ...]) -> Any:
@@ -41,7 +45,7 @@ def timeline(axis: StepAxis, rows: tuple[TimelineRow, ...]) -> Any:
             fill_color=color,
             line_width=1.6,
         )
-        add_hover(plot, marks, [(row.kind, "@text"), ("step", "@span")])
+        add_hover(plot, marks, [(say(row.kind), "@text"), (say("step"), "@span")])
     labels = [f"{_short(row.name)}  {row.total:,}" for row in rows]
     plot.yaxis.ticker = FixedTicker(ticks=list(range(len(rows))))
     plot.yaxis.formatter = CustomJSTickFormatter(args={"names": labels}, code="return names[tick] ?? ''")
@@ -51,7 +55,7 @@ def timeline(axis: StepAxis, rows: tuple[TimelineRow, ...]) -> Any:
 
 
 def _look(row: TimelineRow) -> tuple[str, str]:
-    if row.kind == "alarm":
+    if row.kind == KINDS[0]:
         return NAN_COLOR, "diamond"
     return (ORANGE, "dash") if row.name == "clip" else (BLUE, "square")
 
@@ -62,7 +66,9 @@ def _told(row: TimelineRow, index: int) -> str:
 
 def _span(row: TimelineRow, index: int) -> str:
     first, last, count = int(row.step[index]), int(row.last[index]), int(row.count[index])
-    return f"{first:,}" if count == 1 else f"{first:,} to {last:,} ({count:,} events)"
+    if count == 1:
+        return f"{first:,}"
+    return say("{first:,} to {last:,} ({count:,} events)", first=first, last=last, count=count)
 
 
 def _short(name: str) -> str:

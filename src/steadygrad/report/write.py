@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .._i18n import say
 from .._view import build_page
 from ..errors import RecordingError
 from ..findings import CheckResult
@@ -53,7 +54,9 @@ def write_report(
     try:
         _replace(target, text.encode("utf-8"))
     except OSError as error:
-        raise RecordingError(f"cannot write the report {target}: {error.strerror or error}") from error
+        raise RecordingError(
+            say("cannot write the report {path}: {error}", path=target, error=error.strerror or error)
+        ) from error
     return target
 
 

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from .._i18n import later, say
 from .._readback import read_tensor_scalar
 from .._snapshot import TrainingParts, TrainingSnapshot
 from ..measure.objective import Objective
@@ -132,16 +133,18 @@ def _judged(
     words = []
     steepest = _steepest(lrs, smoothed)
     if steepest is not None:
-        suggestions["steepest descent"] = steepest
-        words.append(f"the loss falls fastest at {steepest:.2g}")
+        suggestions[later("steepest descent")] = steepest
+        words.append(say("the loss falls fastest at {rate:.2g}", rate=steepest))
     if diverged_at is not None:
-        suggestions["a tenth of divergence"] = diverged_at / 10
-        words.append(f"it runs away at {diverged_at:.2g}, a tenth of which is {diverged_at / 10:.2g}")
+        suggestions[later("a tenth of divergence")] = diverged_at / 10
+        words.append(
+            say("it runs away at {rate:.2g}, a tenth of which is {tenth:.2g}", rate=diverged_at, tenth=diverged_at / 10)
+        )
     else:
-        words.append(f"it did not run away up to {lrs[-1]:.2g}")
+        words.append(say("it did not run away up to {rate:.2g}", rate=lrs[-1]))
     suggestion = None if steepest is None else min(suggestions.values())
     if steepest is None:
-        words.insert(0, "the loss never fell")
+        words.insert(0, say("the loss never fell"))
     why = "; ".join(words)
     return RangeTest(tuple(lrs), tuple(losses), tuple(smoothed), diverged_at, suggestions, suggestion, why)
 
@@ -213,7 +216,7 @@ def _bar(wanted: bool, steps: int) -> Iterator[Callable[[], None]]:
     if not (wanted and sys.stderr.isatty()):
         yield lambda: None
         return
-    columns = TextColumn("learning-rate range test"), BarColumn(), MofNCompleteColumn()
+    columns = TextColumn(say("learning-rate range test")), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=steps)
         yield lambda: bar.advance(task)

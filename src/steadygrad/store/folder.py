@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from .._i18n import say
 from ..errors import NotARun, RecordingError, RunTooNew
 
 SCHEMA = "steadygrad.run/1"
@@ -40,7 +41,9 @@ def create_run(parent: Path, stem: str, mode: str, command: tuple[str, ...]) -> 
         folder = _make_new(parent, base)
         _write(folder, RunManifest(name=folder.name, mode=mode, command=command, created=now))
     except OSError as error:
-        raise RecordingError(f"cannot write a run folder in {parent}: {error.strerror or error}") from error
+        raise RecordingError(
+            say("cannot write a run folder in {folder}: {error}", folder=parent, error=error.strerror or error)
+        ) from error
     return folder
 
 
@@ -50,7 +53,9 @@ def finish_run(folder: Path, status: int | None) -> None:
     try:
         _write(folder, replace(manifest, status=status, ended=time.time()))
     except OSError as error:
-        raise RecordingError(f"cannot write {folder / MANIFEST}: {error.strerror or error}") from error
+        raise RecordingError(
+            say("cannot write {path}: {error}", path=folder / MANIFEST, error=error.strerror or error)
+        ) from error
 
 
 def read_manifest(folder: Path) -> RunManifest:
@@ -66,21 +71,38 @@ def read_manifest(folder: Path) -> RunManifest:
         schema = fields["schema"]
         family, _, version = schema.partition("/")
     except FileNotFoundError:
-        hint = "a folder of runs: name one of them" if list_runs(Path(folder)) else f"no {MANIFEST} in it"
-        missing = "no such folder" if not Path(folder).exists() else hint
-        raise NotARun(f"not a run folder: {folder} ({missing}; `steadygrad runs` lists runs)") from None
+        if not Path(folder).exists():
+            missing = say("no such folder")
+        elif list_runs(Path(folder)):
+            missing = say("a folder of runs: name one of them")
+        else:
+            missing = say("no {file} in it", file=MANIFEST)
+        raise NotARun(
+            say("not a run folder: {folder} ({why}; `steadygrad runs` lists runs)", folder=folder, why=missing)
+        ) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise NotARun(f"not a run folder: {folder} ({MANIFEST} cannot be read: {error})") from None
+        raise NotARun(
+            say(
+                "not a run folder: {folder} ({file} cannot be read: {error})", folder=folder, file=MANIFEST, error=error
+            )
+        ) from None
     if family != "steadygrad.run" or not version.isdecimal():
-        raise NotARun(f"not a run folder: {folder} ({MANIFEST} has schema {schema!r})")
+        raise NotARun(
+            say(
+                "not a run folder: {folder} ({file} has schema {schema!r})", folder=folder, file=MANIFEST, schema=schema
+            )
+        )
     if int(version) > int(SCHEMA.partition("/")[2]):
-        raise RunTooNew(f"{folder} has schema {schema}, this version reads {SCHEMA}: upgrade steadygrad")
+        told = {"folder": folder, "schema": schema, "known": SCHEMA}
+        raise RunTooNew(say("{folder} has schema {schema}, this version reads {known}: upgrade steadygrad", **told))
     known = {name: fields[name] for name in RunManifest.__dataclass_fields__ if name in fields}
     known["command"] = tuple(known.get("command", ()))
     try:
         return RunManifest(**known)
     except TypeError as error:
-        raise NotARun(f"not a run folder: {folder} ({MANIFEST} is incomplete: {error})") from None
+        raise NotARun(
+            say("not a run folder: {folder} ({file} is incomplete: {error})", folder=folder, file=MANIFEST, error=error)
+        ) from None
 
 
 def recording_path(folder: Path, rank: int) -> Path:
@@ -109,7 +131,7 @@ def _make_new(parent: Path, base: str) -> Path:
         except FileExistsError:
             continue
         return folder
-    raise RecordingError(f"too many run folders named {base} in {parent}")
+    raise RecordingError(say("too many run folders named {name} in {folder}", name=base, folder=parent))
 
 
 def _write(folder: Path, manifest: RunManifest) -> None:

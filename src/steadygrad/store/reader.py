@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .._i18n import say
 from .._strict_json import lenient
 from ..errors import NotARun, RecordingError, RunTooNew
 from ..records import NO_GRADIENT, NOT_MEASURED, QUANTITIES, Action, Alarm, Observation, OptimizerInfo, TensorInfo
@@ -60,10 +61,15 @@ class ProcessRecording:
         (application,) = self._query("PRAGMA application_id")[0]
         (version,) = self._query("PRAGMA user_version")[0]
         if application != APPLICATION_ID:
-            raise RecordingError(f"{self.path} is not a steadygrad recording")
+            raise RecordingError(say("{path} is not a steadygrad recording", path=self.path))
         if version > VERSION:
             raise RunTooNew(
-                f"{self.path} is a recording of version {version}, this one reads {VERSION}: upgrade steadygrad"
+                say(
+                    "{path} is a recording of version {version}, this one reads {known}: upgrade steadygrad",
+                    path=self.path,
+                    version=version,
+                    known=VERSION,
+                )
             )
 
     def optimizers(self) -> tuple[OptimizerInfo, ...]:
@@ -167,7 +173,7 @@ class ProcessRecording:
         except sqlite3.DatabaseError as error:
             if Path(f"{self.path}-journal").exists():
                 return self._query_recovered(sql, arguments)
-            raise RecordingError(f"cannot read {self.path}: {error}") from None
+            raise RecordingError(say("cannot read {path}: {error}", path=self.path, error=error)) from None
 
     def _query_recovered(self, sql: str, arguments: tuple[Any, ...]) -> list[Any]:
         # A process killed inside a commit leaves its journal behind. Rolling it back writes, so it is done on a copy:
@@ -180,7 +186,7 @@ class ProcessRecording:
                 with closing(sqlite3.connect(copy, timeout=5)) as connection:
                     return connection.execute(sql, arguments).fetchall()
             except (OSError, sqlite3.DatabaseError) as error:
-                raise RecordingError(f"cannot read {self.path}: {error}") from None
+                raise RecordingError(say("cannot read {path}: {error}", path=self.path, error=error)) from None
 
 
 class Run:
@@ -222,7 +228,7 @@ def open_run(folder: str | Path) -> Run:
     """
     path = Path(folder)
     if path.is_file():
-        raise NotARun(f"not a run folder: {path} is a file; name the folder that holds run.json")
+        raise NotARun(say("not a run folder: {path} is a file; name the folder that holds run.json", path=path))
     return Run(path)
 
 

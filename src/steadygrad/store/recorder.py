@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .._i18n import say
+from .._recorded import recorded
 from .._strict_json import strict
 from ..errors import RecordingError
 from ..records import Action, Alarm, Observation, OptimizerInfo, StepRecord
@@ -65,7 +67,7 @@ class Recorder:
         try:
             self._connection = self._create()
         except (sqlite3.Error, OSError) as error:
-            raise RecordingError(f"cannot record to {path}: {error}") from error
+            raise RecordingError(recorded("cannot record to {path}: {error}", path=path, error=error)) from error
 
     def optimizer(self, info: OptimizerInfo) -> None:
         """A new optimizer has made its first step."""
@@ -208,7 +210,9 @@ class Recorder:
         if not self._failed:
             self._failed = True
             append_event(self._path.parent, "interrupted", error=reason)
-            self._on_failure(f"recording to {self._path} is interrupted, training goes on: {reason}")
+            self._on_failure(
+                say("recording to {path} is interrupted, training goes on: {reason}", path=self._path, reason=reason)
+            )
 
 
 def _size(row: tuple[Any, ...]) -> int:

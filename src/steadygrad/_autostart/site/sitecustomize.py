@@ -92,7 +92,14 @@ def absent(error):
 def complain(error):
     """One line; the user's run goes on."""
     try:
-        print(f"steadygrad: not watching ({type(error).__name__}: {error})", file=sys.stderr, flush=True)
+        told = f"{type(error).__name__}: {error}"
+        try:
+            from steadygrad._i18n import say
+
+            line = say("not watching ({error})", error=told)
+        except Exception:
+            line = f"not watching ({told})"
+        print(f"steadygrad: {line}", file=sys.stderr, flush=True)
     except Exception:
         pass
 
