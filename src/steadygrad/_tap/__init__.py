@@ -3,7 +3,7 @@
 Every hook here is guarded: an error of ours is handed to `on_error` and never reaches the user's training.
 """
 
-from .by_hand import UPDATES, ByHand, HandTap
+from .by_hand import UPDATES, ByHand, HandTap, leaves_of
 from .carried import CarriedState
 from .clips import ClipTap
 from .loads import LoadTap
@@ -34,5 +34,6 @@ __all__ = [
     "StepTap",
     "TapedPass",
     "is_quiet",
+    "leaves_of",
     "quiet",
 ]

@@ -31,6 +31,9 @@ CHEAP = 250e-6
 FIRST = 8
 """Passes that are always taped: most that goes wrong does so at once."""
 
+UNSEEN = 2
+"""Losses from elsewhere for which their models are looked for."""
+
 KEPT = 4
 """Passes of one step that are kept, where several are accumulated."""
 
@@ -63,6 +66,9 @@ class PassTap:
         self._began = time.perf_counter()
         self.wanted = 0
         self._modules_own_all = True
+        self._tries = UNSEEN
+        self.on_unseen: Callable[[Tensor], None] = lambda loss: None
+        """Is told a loss, a few times at most, that came from no module which is followed."""
         self._updated: frozenset[int] = frozenset()
         self.why_not = recorded("no pass was seen")
 
@@ -119,6 +125,9 @@ class PassTap:
                 self._passes.append(TapedPass(tape.entries, loss, tape.place_of(loss), random))
             tape.end()
             self._ended = tape
+        elif self._tries:
+            self._tries -= 1
+            self.on_unseen(loss)
         self._spent += tape.spent + time.perf_counter() - began
 
     def passes(self) -> list[TapedPass]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from .._recorded import recorded
+from ..measure.forward_trace import CLASSIFICATION
 from .tape import Entry, Ref, changes_in_place, swapped, tensors_within
 
 FACTORS = frozenset({"neg", "__neg__", "mul", "__mul__", "__rmul__", "div", "__truediv__", "true_divide"})
@@ -45,6 +46,11 @@ class TapedPass:
         """Where the user's code calls the first "model", and where it computes the "loss"."""
         model = next((entry.line for entry in self.entries if entry.is_model), None)
         return {"model": model, "loss": None if self._place is None else self.entries[self._place.entry].line}
+
+    @property
+    def classifies(self) -> bool:
+        """Whether one of torch's classification losses is in it."""
+        return any(entry.name in CLASSIFICATION for entry in self.entries)
 
     @property
     def inputs(self) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -16,7 +17,7 @@ from torch.optim import Optimizer
 from .._i18n import in_english, say
 from .._readback import read_tensor_scalar
 from .._snapshot import Room
-from .._tap import ByHand, ClipTap, PassTap, ScalerTap, TapedPass, quiet
+from .._tap import ByHand, ClipTap, PassTap, ScalerTap, TapedPass, leaves_of, quiet
 from ..evidence import Evidence, to_plain
 from ..examination import Examination, Subject, examine, tensors_of_batch
 from ..findings import SCALES, VANISHING, Finding
@@ -24,6 +25,7 @@ from ..guard import Raised
 from ..measure.source_line import source_line
 from ..records import Observation
 from ..rules import Rule
+from ..rules.attention import attention
 from ..rules.data import data
 from ..rules.depth import depth
 from ..rules.head import head
@@ -59,6 +61,12 @@ PILED = 12
 WHOLE = 0.02
 """By how much what lay there may differ from it."""
 
+REFRESHED = 64
+"""Steps between two copies of the buffers, while nothing is wrong."""
+
+MOST_BUFFERS = 1 << 20
+"""Numbers in buffers of which copies are kept."""
+
 CARRIED = 8
 """Latest such numbers that are kept."""
 
@@ -70,6 +78,7 @@ class Examiner:
         clips: knows of the user's own clips.
         scaler: knows the gradient scaler.
         say: tells people one line.
+        find_roots: finds the owners of some parameters.
         on_error: receives errors of ours.
         keep_batch: is given the samples of a batch that raised an alarm; None: nobody wants them.
     """
@@ -79,16 +88,23 @@ class Examiner:
         clips: ClipTap,
         scaler: ScalerTap,
         say: Callable[[str], None],
+        find_roots: Callable[[Sequence[Tensor]], Sequence[nn.Module]],
         on_error: Callable[[BaseException], None],
         keep_batch: Callable[[int, Mapping[str, Tensor]], None] | None = None,
     ) -> None:
         self._keep_batch = keep_batch
+        self._find_roots = find_roots
         self.passes = PassTap(on_error)
+        self.passes.on_unseen = self.unseen
         self._clips = clips
         self._scaler = scaler
         self._say = say
         self._trainings: dict[int, _Training] = {}
         self._made_at: WeakKeyDictionary[Optimizer, tuple[str, int] | None] = WeakKeyDictionary()
+
+    def unseen(self, loss: Tensor) -> None:
+        """A loss came from no model that is followed: a copy in half precision, say. Those that it came from are."""
+        self.passes.follow(self._find_roots(leaves_of(loss)))
 
     def built(self, optimizer: Optimizer, params: Sequence[Tensor], roots: Sequence[nn.Module]) -> None:
         """An optimizer was made: lie in wait for the first pass."""
@@ -113,14 +129,16 @@ class Examiner:
             training.weights, training.own_first = list(optimizer.first), False
             return
         training.first = self.passes.passes()
+        training.own_first = bool(training.first)
         training.weights = [param.detach().clone() for param in session.params]
+        training.buffers = _copies(session.roots)
         training.rates = [group.get("lr") for group in optimizer.param_groups]
 
     def backward(self, loss: Tensor) -> None:
         """A loss is about to be differentiated."""
         self.passes.conclude(loss)
         for training in self._trainings.values():
-            training.look(self._is_looked_at(training.step))
+            training.look(loss, self._is_looked_at(training.step))
 
     def stepped(self, session: Session, reading: Reading, coefficient: float) -> None:
         """A step is over."""
@@ -128,6 +146,9 @@ class Examiner:
         if training is not None and not training.own_first and not training.first:
             training.first = self.passes.passes()
         self.passes.stepped()
+        if training is not None and training.step % REFRESHED == 0 and training.is_calm:
+            for now, old in training.buffers:
+                old.copy_(now)
         if training is not None:
             training.over(session.params, reading, coefficient)
 
@@ -178,10 +199,15 @@ class Examiner:
         seen = [self._observation(session, "symptoms", self._symptoms(session, training, coefficient))]
         with quiet(), in_english():
             found = examine(
-                self._subject(session, None if inside else optimizer, passes, before, as_then=passes is now[0])
+                replace(
+                    self._subject(session, None if inside else optimizer, passes, before, as_then=passes is now[0]),
+                    bad=bad and passes is now[0],
+                    buffers=training.buffers,
+                )
             )
             detail = _plain(found)
             detail["batch_before"] = found.batch_before
+            detail["old_buffers"] = found.old_buffers
             if self._keep_batch is not None and found.taped is not None:
                 self._keep_batch(session.step, tensors_of_batch(found.taped))
             seen.append(self._observation(session, "examination", detail))
@@ -207,6 +233,10 @@ class Examiner:
             return ()
         training.piled_told = True
         return (Raised("uncleared-gradient", {"carried": training.carried[-1], "steps": training.piled}),)
+
+    def classifies(self) -> bool:
+        """Whether the loss of the pass on tape is one of torch's for classes: a large one says something by itself."""
+        return any(each.classifies for each in self.passes.passes())
 
     def idle(self, session: Session, optimizer: Optimizer, *, inside: bool) -> tuple[list[Observation], list[Raised]]:
         """The loss does not fall: see whether a gradient that does not arrive is why.
@@ -321,6 +351,7 @@ class _Training:
     def __init__(self, largest: list[Tensor]) -> None:
         self._largest = largest
         self._entries: list[Tensor | None] = []
+        self._are_leaves: bool | None = None
         self.piled = 0
         self.piled_told = False
         self._fresh = True
@@ -328,6 +359,7 @@ class _Training:
         self.first: list[TapedPass] = []
         self.weights: list[Tensor] | None = None
         self.rates: list[Any] = []
+        self.buffers: list[tuple[Tensor, Tensor]] = []
         self.own_first = True
         self.lines: dict[str, tuple[str, int] | None] = {}
         self.start_examined = False
@@ -340,6 +372,11 @@ class _Training:
         self._last = -APART
         self._bad_seen = False
 
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing has been worth a look yet."""
+        return not self._examined
+
     def due(self, step: int, bad: bool) -> bool:
         return self._examined < MOST and (step - self._last >= APART or (bad and not self._bad_seen))
 
@@ -348,9 +385,13 @@ class _Training:
         self._last = step
         self._bad_seen = self._bad_seen or bad
 
-    def look(self, wanted: bool) -> None:
-        """A backward pass begins: do gradients lie there already?"""
+    def look(self, loss: Tensor, wanted: bool) -> None:
+        """A backward pass begins: do gradients lie there already, of weights that it will add to?"""
         self.backwards += 1
+        if wanted and self.step and self._are_leaves is None:
+            reached = set(map(id, leaves_of(loss)))
+            self._are_leaves = any(id(param) in reached for param in self._largest)
+        wanted = wanted and bool(self._are_leaves)
         # At every one of a step's: where two trainings alternate, another's pass goes by before gradients are cleared.
         if wanted and self.step:
             self._entries.append(symptoms.grads_lying_there(self._largest))
@@ -400,6 +441,14 @@ def _fresh(optimizer: Optimizer | None, rates: Sequence[Any]) -> Iterator[None]:
         _set_rates(optimizer, now)
 
 
+def _copies(roots: Sequence[nn.Module]) -> list[tuple[Tensor, Tensor]]:
+    """Buffers with copies of what they hold; none if they are large."""
+    buffers = [each for root in roots for each in root.buffers() if each.is_floating_point()]
+    if sum(each.numel() for each in buffers) > MOST_BUFFERS:
+        return []
+    return [(each, each.detach().clone()) for each in buffers]
+
+
 def _set_rates(optimizer: Optimizer, rates: Sequence[Any]) -> None:
     for group, rate in zip(optimizer.param_groups, rates, strict=False):
         if "lr" in group:
@@ -408,7 +457,7 @@ def _set_rates(optimizer: Optimizer, rates: Sequence[Any]) -> None:
 
 def vanishing(evidence: Evidence | None) -> Finding | None:
     """What keeps the gradient from arriving, by the rules of the check."""
-    return _surest(evidence, (units, depth, forgetful, symmetric), VANISHING)
+    return _surest(evidence, (units, depth, forgetful, symmetric, attention), VANISHING | {"attention-logits"})
 
 
 def amplifying(evidence: Evidence | None) -> Finding | None:

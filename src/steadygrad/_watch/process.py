@@ -112,6 +112,7 @@ class Watcher:
             self._clips,
             self._scaler,
             home.say,
+            self._roots,
             self.fail,
             (lambda *kept: self._journal.batch(*kept)) if keep_batch else None,
         )
@@ -315,10 +316,11 @@ class Watcher:
             least = SLOWLY if self._clips.scaled else None
             scale = session.out_of_scale(reading.norm)
             above = session.above_start()
-            if not stalled and not ruling.alarms and (scale or above or session.idle(least)):
+            loud = session.loud() and self._examiner.classifies()
+            if not stalled and not ruling.alarms and (scale or above or loud or session.idle(least)):
                 look = (
                     self._examiner.out_of_scale
-                    if scale
+                    if scale or loud
                     else self._examiner.above_start
                     if above
                     else self._examiner.idle

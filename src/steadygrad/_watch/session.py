@@ -190,6 +190,10 @@ class Session:
         weights = self.sampler.weight_norm
         return self.stall.is_time_to_look() and weights > 0 and norm > OUT_OF_SCALE * max(1.0, weights)
 
+    def loud(self) -> bool:
+        """Whether, at one of a few steps, the loss is that of no guess."""
+        return self.stall.loud(self.guard.level)
+
     def above_start(self) -> bool:
         """Whether, at one of a few steps, the loss is far above where it began."""
         return self.stall.above_start(self.guard.level)

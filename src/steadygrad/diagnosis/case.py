@@ -31,12 +31,18 @@ FIRST, ONSET = "first pass", "onset"
 @dataclass(frozen=True, slots=True)
 class Look:
     """One pass that was computed again. `batch_before` is loss and gradient norm of the batch before, same weights;
-    `numbers` are the plain ones in its loss."""
+    `old_buffers` the same of this batch with the buffers of a while ago; `numbers` are the plain ones in its loss."""
 
     step: int
     evidence: Evidence
     batch_before: tuple[float, float] | None = None
     numbers: tuple[float, ...] = ()
+    old_buffers: tuple[float, float] | None = None
+
+    @property
+    def finite(self) -> bool:
+        """Whether nothing in it was found that is not."""
+        return self.evidence.base.finite and self.evidence.origin is None
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,7 @@ class Case:
     @property
     def broken(self) -> Look | None:
         """The first one that is not finite."""
-        return next((look for look in self.looks if not look.evidence.base.finite), None)
+        return next((look for look in self.looks if not look.finite), None)
 
     def before(self, column: str) -> np.ndarray:
         """The finite values of a column of the steps shortly before the onset."""
@@ -177,7 +183,10 @@ def case_of(recording: ProcessRecording, optimizer: int, alarms: Sequence[Alarm]
 
 def _look(observation: Observation, evidence: Evidence) -> Look:
     numbers = tuple(float(each) for each in observation.detail.get("numbers") or ())
-    return Look(observation.step, evidence, _pair(observation.detail.get("batch_before")), numbers)
+    detail = observation.detail
+    return Look(
+        observation.step, evidence, _pair(detail.get("batch_before")), numbers, _pair(detail.get("old_buffers"))
+    )
 
 
 def _evidence(observation: Observation) -> Evidence | None:

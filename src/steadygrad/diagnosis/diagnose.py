@@ -18,6 +18,9 @@ LOG = logging.getLogger(__name__)
 STRUCTURAL = frozenset({"missing-zero-grad", "nonfinite-data", "corrupt-state", "clip-before-unscale"})
 """Causes that are seen themselves, not by what they do: what else is seen beside them, they have done."""
 
+STALLING = VANISHING | STRUCTURAL | {"attention-logits"}
+"""Causes of a run that does not learn."""
+
 SURE = 0.7
 """Confidence from which a cause explains others."""
 
@@ -104,7 +107,7 @@ def _fitting(case: Case, findings: list[Finding]) -> list[Finding]:
             weighed(each, EXPLAINED)
             if by_inputs and each.cause in ("saturation", "dead-units")
             else each
-            if each.cause in VANISHING | STRUCTURAL or (by_inputs and each.cause == "input-scale")
+            if each.cause in STALLING or (by_inputs and each.cause == "input-scale")
             else weighed(each, 0.8)
             for each in findings
         ]

@@ -31,9 +31,12 @@ def first_nonfinite(recording: ProcessRecording, cases: list[Case]) -> dict[str,
 
 def _of(look: Look) -> dict[str, Any] | None:
     evidence, origin = look.evidence, look.evidence.origin
-    bad = next((each for each in (*evidence.inputs, *evidence.targets) if each.nonfinite), None)
+    given = (*evidence.inputs, *evidence.targets)
+    bad = next((each for each in given if each.nonfinite), None)
+    if bad is None and origin is None:
+        bad = next((each for each in given if each.minus_infinite), None)
     if bad is not None:
-        share = bad.nonfinite / max(1, math.prod(bad.shape))
+        share = (bad.nonfinite or bad.minus_infinite) / max(1, math.prod(bad.shape))
         return {"phase": "data", "where": bad.name, "op": None, "shape": list(bad.shape), "share": share}
     weight = _bad_weight(evidence)
     if weight is not None:

@@ -10,7 +10,7 @@ from statistics import median
 class TensorProfile:
     """One floating tensor of the batch. `feature_ratio` is the largest feature's root mean square over the median's.
 
-    `nonfinite` counts NaN and +inf; -inf alone may be a mask.
+    `nonfinite` counts NaN and +inf; -inf alone, counted in `minus_infinite`, may be a mask.
     """
 
     name: str
@@ -21,6 +21,7 @@ class TensorProfile:
     absmax: float
     feature_ratio: float
     nonfinite: int
+    minus_infinite: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class Examination:
     Attributes:
         evidence: everything that the check would measure; None where the pass cannot be computed again.
         batch_before: loss and gradient norm of the batch before, with the same weights; None if it is not there.
+        old_buffers: loss and gradient norm with the buffers of a while ago; None if those are still the same.
         numbers: the plain numbers in the functions behind the models.
         batch: which batch it was, see `identity`.
         samples: which of its samples had the largest loss, see `worst_samples`; None where that is not known.
@@ -45,6 +46,7 @@ class Examination:
     evidence: Evidence | None = None
     batch_before: tuple[float, float] | None = None
     numbers: tuple[float, ...] = ()
+    old_buffers: tuple[float, float] | None = None
     batch: list[dict[str, Any]] = field(default_factory=list)
     samples: dict[str, Any] | None = None
     taped: TapedPass | None = None
@@ -56,7 +58,9 @@ class Examination:
 class Subject:
     """What is examined: passes, and the optimizer that trains on them.
 
-    `weights_as_then` says that the weights are those of the passes: then the loss must come out again.
+    `weights_as_then` says that the weights are those of the passes: then the loss must come out again. `bad` says that
+    the pass itself was not finite: measured again without dropout it may be. `buffers` are pairs of a model's buffers
+    and what they held a while ago.
     """
 
     passes: Sequence[TapedPass]
@@ -66,6 +70,8 @@ class Subject:
     names: Sequence[str]
     why_not: str = ""
     weights_as_then: bool = True
+    bad: bool = False
+    buffers: Sequence[tuple[Tensor, Tensor]] = ()
     say: Callable[[str], None] = field(default=lambda line: None)
 
 
@@ -88,9 +94,10 @@ def examine(subject: Subject) -> Examination:
             if subject.weights_as_then:
                 objective.verify()
             found.evidence = gather(objective, subject.optimizer, subject.say, BUDGET)
-            if not found.evidence.base.finite:
+            if subject.bad or not found.evidence.base.finite:
                 found.evidence.origin = _origin(taped, objective) or found.evidence.origin
             found.batch_before = _before(subject)
+            found.old_buffers = _with_old_buffers(subject, objective)
             found.samples = worst_samples(taped, objective)
             found.numbers = tuple(sorted(taped.numbers))[:MOST_NUMBERS]
     except CannotReplay as error:
@@ -122,6 +129,23 @@ def _before(subject: Subject) -> tuple[float, float] | None:
     except Exception:
         return None
     return made.loss, made.grad_norm
+
+
+def _with_old_buffers(subject: Subject, objective: TapedObjective) -> tuple[float, float] | None:
+    changed = [(now, old) for now, old in subject.buffers if not torch.equal(now, old)]
+    if not changed:
+        return None
+    kept = [now.detach().clone() for now, _ in changed]
+    try:
+        for now, old in changed:
+            now.data.copy_(old)
+        made = observe(objective)
+        return made.loss, made.grad_norm
+    except Exception:
+        return None
+    finally:
+        for (now, _), values in zip(changed, kept, strict=True):
+            now.data.copy_(values)
 
 
 def _origin(taped: TapedPass, objective: TapedObjective) -> Origin | None:

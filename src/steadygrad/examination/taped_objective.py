@@ -15,7 +15,7 @@ from ..measure.undisturbed import undisturbed
 SAME = 1e-3
 """By how much, of its size, a loss may differ when it is computed again: kernels may add in another order."""
 
-CONSTANTS = frozenset({-2.0, -1.0, 0.0, 0.5, 1.0, 2.0})
+CONSTANTS = frozenset({-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0})
 """Numbers in a loss that do not depend on how large the batch is."""
 
 
@@ -39,7 +39,8 @@ class TapedObjective(Objective):
         self.inputs, self.target = dict(taped.inputs), dict(taped.others)
         self.batch = self.inputs, self.target
         # A loss divided by the number of samples, written as a number, would grow with a larger batch like a sum.
-        self.other_sizes = taped.numbers <= CONSTANTS
+        sizes = {each.shape[0] for each in (*self.inputs.values(), *self.target.values()) if each.ndim} - {0, 1}
+        self.other_sizes = not any(_may_count(number, size) for number in taped.numbers for size in sizes)
 
     def __call__(self, batch: Any = None) -> Tensor:
         """The loss, 0-d, with its graph, on this batch or another of the same form."""
@@ -74,6 +75,14 @@ class TapedObjective(Objective):
                     was=f"{was:.6g}",
                 )
             )
+
+
+def _may_count(number: float, size: int) -> bool:
+    """Whether a number in a loss may be one of samples, or one over that: a multiple of the size of the batch."""
+    if number in CONSTANTS or not math.isfinite(number):
+        return False
+    large = abs(number) if abs(number) > 1 else 1 / abs(number)
+    return large >= size and abs(large / size - round(large / size)) < 1e-6
 
 
 class _Several(nn.Module):

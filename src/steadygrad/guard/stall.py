@@ -33,6 +33,9 @@ IDLE_FELL = 0.35
 LOOK_AT = frozenset(start << times for start in (96, 128) for times in range(16))
 """Steps at which a closer look may be taken."""
 
+LOUD = 30.0
+"""A mean cross-entropy above this is that of a guess among exp(30) classes."""
+
 LOOK_EARLY = frozenset({16, 32, 64})
 """Steps at which one may be taken too, where the loss is far above its start: a few are enough to see that."""
 
@@ -107,6 +110,13 @@ class Stall(Stateful):
         # The noise of a run that has broken out is as large as its losses: then none of them is near the start.
         apart = rise > 4.0 * level.noise() or level.lowest_recent() > first + 0.5 * abs(first)
         return rise > ABOVE * abs(first) and apart
+
+    def loud(self, level: LossLevel) -> bool:
+        """Whether, at one of a few steps, the loss is above what a guess has among more classes than anybody has."""
+        if self._told or self._count not in LOOK_EARLY or not self._start or not level.known:
+            return False
+        now = level.level()
+        return self._start[0] > LOUD and now is not None and now > LOUD
 
     def told(self) -> None:
         """It has been said; once is enough."""

@@ -37,5 +37,9 @@ def _profile(name: str, tensor: Tensor) -> TensorProfile:
         if len(used) > 1 and len(used) * 2 > len(sizes):
             ratio = used.max() / used.median()
     bad = torch.logical_or(torch.isnan(tensor), tensor == torch.inf).sum()
-    _, numbers = read_step([], 0, 0.0, [(square.sum() / count).sqrt(), mean, spread, values.abs().max(), ratio, bad])
-    return TensorProfile(name, tuple(tensor.shape), *numbers[:5], nonfinite=int(numbers[5]))
+    below = (tensor == -torch.inf).sum()
+    sizes = [(square.sum() / count).sqrt(), mean, spread, values.abs().max(), ratio, bad, below]
+    _, numbers = read_step([], 0, 0.0, sizes)
+    return TensorProfile(
+        name, tuple(tensor.shape), *numbers[:5], nonfinite=int(numbers[5]), minus_infinite=int(numbers[6])
+    )

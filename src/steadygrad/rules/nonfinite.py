@@ -23,8 +23,10 @@ def nonfinite(evidence: Evidence) -> Iterator[Finding | Measurement]:
         say("one NaN in a batch reaches every weight"),
         bool(count),
     )
-    if evidence.base.finite:
+    if evidence.base.finite and evidence.origin is None:
         return  # what the model masks on purpose has no effect
+    if not bad and evidence.origin is None:  # what was no mask, since no operation made the first bad number
+        bad = [each for each in (*evidence.inputs, *evidence.targets) if each.minus_infinite]
     if bad:
         yield Finding(
             "nonfinite-data",
@@ -33,7 +35,7 @@ def nonfinite(evidence: Evidence) -> Iterator[Finding | Measurement]:
             say(
                 "{tensor} holds NaN or infinity ({count} of its numbers), and so does the loss or its gradient",
                 tensor=bad[0].name,
-                count=bad[0].nonfinite,
+                count=bad[0].nonfinite or bad[0].minus_infinite,
             ),
             {"nonfinite_count": count, "loss": evidence.base.loss, "grad_norm": evidence.base.grad_norm},
             ("drop-or-impute-nonfinite-samples",),

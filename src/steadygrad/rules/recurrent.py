@@ -69,7 +69,8 @@ def forgetful(evidence: Evidence) -> Iterator[Finding | Measurement]:
         yield each
     for each in evidence.recurrences:
         leading = each.exponents[0]
-        if FORGETS <= leading < FLAT and leading * each.steps < GONE:
+        known = leading >= FORGETS and not (each.ungated and leading * each.steps < LOST)  # and not told by `recurrent`
+        if known and (leading < FLAT or each.ungated) and leading * each.steps < GONE:
             yield _forgets(each, leading)
 
 

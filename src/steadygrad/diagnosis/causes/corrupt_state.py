@@ -34,6 +34,9 @@ SQUARES = ("exp_avg_sq", "square_avg", "sum", "max_exp_avg_sq")
 LOUD = 30.0
 """How much larger than usual a gradient may be and still be sound."""
 
+WORSE = 4.0
+"""How many times its size a loss has grown by the change of buffers alone, where they are damaged."""
+
 BUFFERS = ("nonfinite-buffer", "broken-buffer")
 
 
@@ -80,6 +83,7 @@ def corrupt_state(case: Case) -> Iterator[Finding]:
             case.onset,
         )
         return
+    yield from _by_old_buffers(case)
     broken = next((alarm for alarm in case.alarms if alarm.detector == "nonfinite-parameter"), None)
     if broken is not None and broken.step == case.onset and _is_sound_until(case, broken.step):
         tensors = ", ".join(broken.detail.get("tensors", ())) or "weights"
@@ -98,6 +102,29 @@ def corrupt_state(case: Case) -> Iterator[Finding]:
             remedies,
             hit.step,
         )
+
+
+def _by_old_buffers(case: Case) -> Iterator[Finding]:
+    """The same batch and weights are sound with the running statistics of a while ago."""
+    for look in case.looks:
+        if look.old_buffers is None or not math.isfinite(look.old_buffers[0]):
+            continue
+        now, then = look.evidence.base.loss, look.old_buffers[0]
+        if not now <= then + WORSE * max(abs(then), 1e-12):
+            yield Finding(
+                CAUSE,
+                0.93,
+                "buffers",
+                say(
+                    "with the running statistics of a while ago the same batch has a loss of {then:.3g}, now {now:.3g}",
+                    then=then,
+                    now=now,
+                ),
+                {"loss": now, "loss_with_old_buffers": then},
+                ("reset-running-stats", "reload-checkpoint"),
+                case.onset,
+            )
+            return
 
 
 def _is_sound_until(case: Case, step: int) -> bool:

@@ -19,6 +19,7 @@ from ..._i18n import say
 from ...findings import Finding
 from ...rules.learning_rate import learning_rate as rule
 from ..case import Case, weighed
+from .weight_growth import bottomless
 
 CAUSE = "learning-rate"
 
@@ -37,6 +38,8 @@ JUMP = 3.0
 
 def learning_rate(case: Case) -> Iterator[Finding]:
     """By sharpness and steps, at the start and at the onset; by a rate that had just been raised."""
+    if next(bottomless(case), None) is not None:
+        return  # along a loss without a minimum any rate is too large in the end
     at_start = case.at_start(rule, CAUSE)
     at_onset = case.at_onset(rule, CAUSE)
     jump = _jump(case)

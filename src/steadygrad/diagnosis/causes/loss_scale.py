@@ -33,9 +33,25 @@ def _accumulated(case: Case) -> Iterator[Finding]:
     passes = max((int(each.get("backward_passes", 1)) for each in case.symptoms), default=1)
     if passes < 2:
         return
-    edge = None if case.start is None else case.start.edge
+    start = case.start
+    edge = None if start is None else start.edge
     numbers = {number for look in case.looks for number in look.numbers}
     divided = any(abs(number - factor) < 1e-6 * factor for number in numbers for factor in (passes, 1 / passes))
+    if start is not None and edge is None and not divided and start.rehearsals and not start.rehearsals[0].diverged:
+        yield Finding(
+            CAUSE,
+            0.75,
+            "loss",
+            say(
+                "the gradients of {passes} passes are summed for each step, and their losses are not divided by "
+                "{passes}: steps along one of them do no harm",
+                passes=passes,
+            ),
+            {"passes": passes},
+            ("divide-loss-by-accumulation-steps", "lower-learning-rate"),
+            case.onset,
+        )
+        return
     if edge is None or divided or not edge.ratio < 1.0 < passes * edge.ratio:
         return
     yield Finding(

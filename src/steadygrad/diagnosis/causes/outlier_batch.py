@@ -97,7 +97,7 @@ def _by_the_history(case: Case) -> Iterator[Finding]:
         where, words = named or ("batch", say(", and those before and after it are not"))
         yield Finding(
             CAUSE,
-            0.92 if named else 0.8,
+            0.92 if named else 0.7,
             where,
             say(
                 "the gradient of step {step} is {times} the usual one{words}",

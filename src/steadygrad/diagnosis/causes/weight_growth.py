@@ -3,7 +3,8 @@
 Without decay, normalisation or a penalty on logits, weights may grow for thousands of steps while the loss looks fine,
 until activations leave the range in which anything is stable.
 
-Seen in: the norm of the weights from the first steps to the onset, sample by sample.
+Seen in: the norm of the weights from the first steps to the onset, sample by sample; a loss that falls without end
+while gradients grow.
 
 Remedies: decoupled-weight-decay, z-loss, normalisation.
 
@@ -23,12 +24,16 @@ CAUSE = "weight-growth"
 GROWTH = 3.0
 """Factor by which the weights must have grown."""
 
+FAR = 30.0
+"""Times the first losses that a loss lies below zero, and times that gradients have grown, where there is no bottom."""
+
 STEADY = 0.35
 """Share of that growth that a single stretch between samples may have: what jumps does not drift."""
 
 
 def weight_growth(case: Case) -> Iterator[Finding]:
-    """By the sampled norms of the weights."""
+    """By the sampled norms of the weights; by a loss that falls without bound."""
+    yield from bottomless(case)
     steps, norms = case.recording.vectors("param_norm", case.optimizer, last=case.onset + 1)
     if len(steps) < 5:
         return
@@ -57,6 +62,34 @@ def weight_growth(case: Case) -> Iterator[Finding]:
             last=int(steps[-1]),
         ),
         {"growth": float(total[-1] / total[0]), "largest_share_of_one_stretch": longest},
+        ("decoupled-weight-decay", "z-loss", "normalisation"),
+        case.onset,
+    )
+
+
+def bottomless(case: Case) -> Iterator[Finding]:
+    """The loss goes down and down, and gradients grow with it: it has no minimum, and weights follow it away."""
+    steps = case.steps
+    until = (steps.step <= case.onset) & steps.loss_known & np.isfinite(steps.loss) & np.isfinite(steps.grad_norm)
+    losses, norms = steps.loss[until], steps.grad_norm[until]
+    if len(losses) < 16:
+        return
+    size = max(1.0, float(np.abs(losses[:8]).max()))
+    begun, now = float(np.median(norms[:8])), float(np.median(norms[-4:]))
+    if not losses[-4:].max() < -FAR * size or not now > FAR * begun > 0:
+        return
+    yield Finding(
+        CAUSE,
+        0.85,
+        "loss",
+        say(
+            "the loss falls without end, from {first:.3g} to {last:.3g}, and the gradient grows with it, {ratio:.3g} "
+            "times: nothing holds the weights",
+            first=float(losses[0]),
+            last=float(losses[-1]),
+            ratio=now / begun,
+        ),
+        {"first_loss": float(losses[0]), "loss": float(losses[-1]), "growth_of_the_gradient": now / begun},
         ("decoupled-weight-decay", "z-loss", "normalisation"),
         case.onset,
     )
