@@ -188,13 +188,15 @@ class Examiner:
         bad = not math.isfinite(norm) or (loss is not None and not math.isfinite(loss))
         if not training.due(session.step, bad):
             return []
-        training.looked_at(session.step, bad)
         late = max((raised.late for raised in alarms), default=0)
         now = self.passes.passes(), self.passes.before()
         passes, before = training.suspects.get(session.step - late, now)
         if not passes and late == 1:
             passes, before = self.passes.before(), []
         self.passes.wanted = ARMED
+        if passes or not training.missed:
+            training.looked_at(session.step, bad)
+        training.missed = max(0, training.missed - (not passes))
         began = time.perf_counter()
         seen = [self._observation(session, "symptoms", self._symptoms(session, training, coefficient))]
         with quiet(), in_english():
@@ -234,9 +236,10 @@ class Examiner:
         training.piled_told = True
         return (Raised("uncleared-gradient", {"carried": training.carried[-1], "steps": training.piled}),)
 
-    def classifies(self) -> bool:
-        """Whether the loss of the pass on tape is one of torch's for classes: a large one says something by itself."""
-        return any(each.classifies for each in self.passes.passes())
+    def classifies(self, session: Session) -> bool:
+        """Whether the loss is one of torch's for classes: a large one says something by itself."""
+        training = self._trainings.get(session.index)
+        return training is not None and any(each.classifies for each in training.first)
 
     def idle(self, session: Session, optimizer: Optimizer, *, inside: bool) -> tuple[list[Observation], list[Raised]]:
         """The loss does not fall: see whether a gradient that does not arrive is why.
@@ -363,6 +366,7 @@ class _Training:
         self.own_first = True
         self.lines: dict[str, tuple[str, int] | None] = {}
         self.start_examined = False
+        self.missed = ARMED
         self.idle_looks = 0
         self.suspects: dict[int, tuple[Sequence[TapedPass], Sequence[TapedPass]]] = {}
         self.step = 0

@@ -281,6 +281,8 @@ class Watcher:
         began = time.perf_counter()
         if os.getpid() != self._pid:
             self._forget()
+        if self._hand is not None and not isinstance(optimizer, ByHand):
+            self._hand.end()
         with self._lock:
             session = self._session(optimizer, frame)
         self._scaler.stepped(optimizer)
@@ -316,7 +318,7 @@ class Watcher:
             least = SLOWLY if self._clips.scaled else None
             scale = session.out_of_scale(reading.norm)
             above = session.above_start()
-            loud = session.loud() and self._examiner.classifies()
+            loud = session.loud() and self._examiner.classifies(session)
             if not stalled and not ruling.alarms and (scale or above or loud or session.idle(least)):
                 look = (
                     self._examiner.out_of_scale
