@@ -21,6 +21,10 @@ MEMORY = 8
 FLAT = -1.0
 """Nats a step that explain a loss which does not move, below what torch's defaults have."""
 
+ROUNDED = -16.0
+"""Nats over all steps from which what comes from the first ones is lost in float32 beside the last ones; without gates
+nothing will change that."""
+
 GONE = -30.0
 """Nats over all steps that explain it."""
 
@@ -69,8 +73,9 @@ def forgetful(evidence: Evidence) -> Iterator[Finding | Measurement]:
         yield each
     for each in evidence.recurrences:
         leading = each.exponents[0]
-        known = leading >= FORGETS and not (each.ungated and leading * each.steps < LOST)  # and not told by `recurrent`
-        if known and (leading < FLAT or each.ungated) and leading * each.steps < GONE:
+        total = leading * each.steps
+        told = leading < FORGETS or (each.ungated and total < LOST)  # by `recurrent`
+        if not told and (total < ROUNDED if each.ungated else leading < FLAT and total < GONE):
             yield _forgets(each, leading)
 
 

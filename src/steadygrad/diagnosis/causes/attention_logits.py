@@ -12,8 +12,9 @@ Reference: Wortsman et al., "Small-scale proxies for large-scale Transformer tra
 
 from collections.abc import Iterator
 
+from ..._i18n import say
 from ...findings import Finding
-from ...rules.attention import attention
+from ...rules.attention import SPREAD, attention
 from ..case import Case, weighed
 
 CAUSE = "attention-logits"
@@ -27,5 +28,22 @@ def attention_logits(case: Case) -> Iterator[Finding]:
     at_start = case.at_start(attention, CAUSE)
     if at_start:
         yield from at_start
+        return
+    seen = () if case.start is None else case.start.base.attentions
+    widest = max(seen, key=lambda each: each.spread, default=None)
+    if widest is not None and widest.spread > SPREAD and not case.stalled:
+        yield Finding(
+            CAUSE,
+            0.78,
+            widest.layer,
+            say(
+                "logits of one query lie {spread:.3g} apart in the first pass, where scaled ones lie a few: they grew "
+                "from there",
+                spread=widest.spread,
+            ),
+            {"logit_spread": widest.spread, "relative_entropy": widest.relative_entropy},
+            ("divide-logits-by-sqrt-d", "qk-norm", "rescale-query-key-weights"),
+            case.onset,
+        )
         return
     yield from (weighed(each, GROWN) for each in case.at_onset(attention, CAUSE))
