@@ -45,3 +45,11 @@ def test_pictures_and_pages_that_are_linked_exist():
 def test_nothing_names_a_network_host_to_install_from():
     for name in ("Makefile", "pyproject.toml", "constraints.txt", ".ci/run"):
         assert "://" not in (ROOT / name).read_text()
+
+
+def test_the_pages_of_the_causes_are_those_that_would_be_written():
+    import subprocess
+    import sys
+
+    told = subprocess.run([sys.executable, "tools/cause_pages.py", "--check"], cwd=ROOT, capture_output=True, text=True)
+    assert told.returncode == 0, told.stdout + told.stderr

@@ -122,6 +122,11 @@ class LossTap:
         taken, self._pending = self._pending, []
         return taken
 
+    def earlier(self) -> list[Tensor]:
+        """The losses since the last call but for the latest, which stays."""
+        taken, self._pending = self._pending[:-1], self._pending[-1:]
+        return taken
+
     def _look(self, tensors: Any) -> None:
         if self.on_backward is not None:
             self.on_backward()

@@ -149,6 +149,7 @@ class PassTap:
             self._begin_functions()
 
     def _begin_functions(self) -> None:
+        self._leave_modes()
         if not self._affordable() or not _may_push():
             self.why_not = recorded("taping every pass would have cost too much")
             return

@@ -310,7 +310,8 @@ class Examiner:
             training.start_examined = True
             seen.append(self._observation(session, "start", _plain(start)))
         training.looked_at(session.step, False)
-        return seen, [Raised(detector, {"unreached": [found.where], "cause": found.cause, "why": found.summary})]
+        detail = {"unreached": [found.where], "cause": found.cause, "why": found.summary}
+        return seen, [Raised(detector, {**detail, "first_loss": session.stall.first})]
 
     def _subject(
         self,

@@ -333,6 +333,8 @@ class Watcher:
                 if raised:
                     session.stall.told()
             stalled = (*stalled, *self._examiner.piled_up(session))
+            if session.stall.looks_next():
+                self._examiner.passes.wanted = max(1, self._examiner.passes.wanted)
             ruling = replace(ruling, alarms=(*ruling.alarms, *stalled)) if stalled else ruling
         if ruling.alarms or ruling.lost:
             self._journal.observations(
@@ -443,6 +445,8 @@ class Watcher:
         self._examiner.begin(session, optimizer, self._room, frame)
         if session.by_hand:
             session.step = UPDATES  # those by which it was seen what the script does
+            for loss in read_step([], 0, 0.0, self.losses.earlier())[1]:
+                session.stall.begin(loss)
         if self._count == MAX_OPTIMIZERS + 1:
             self._home.say(
                 say("more than {count} optimizers: the others are watched, but not recorded", count=MAX_OPTIMIZERS)

@@ -149,7 +149,11 @@ def _not_back(run: Run, steps: Steps, alarms: list[Alarm]) -> str | None:
         before = steps.loss[finite[:1]]
     after = steps.loss[known & (steps.step > last_alarm)]
     drifted = any(alarm.detector in DRIFTS for alarm in alarms)
-    back = recovery(before, after, start=float(steps.loss[finite[0]]), from_best=drifted)
+    start = float(steps.loss[finite[0]])
+    known_first = [each for alarm in alarms if (each := alarm.detail.get("first_loss")) is not None]
+    if known_first and known_first[0] < start:  # those of the first steps are not in the recording
+        before, start = np.array(known_first), known_first[0]
+    back = recovery(before, after, start=start, from_best=drifted)
     if back is None:
         return say("no loss was seen after the last one")
     if not back.holds:

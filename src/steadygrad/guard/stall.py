@@ -71,6 +71,11 @@ class Stall(Stateful):
         self._agreeing = 0
         self._told = False
 
+    @property
+    def first(self) -> float | None:
+        """The very first loss."""
+        return self._start[0] if self._start else None
+
     def due(self, step: int) -> bool:
         """Whether it wants to look at this step."""
         return not self._told and step >= FROM_STEP and step % EVERY == 0
@@ -88,6 +93,10 @@ class Stall(Stateful):
     def is_time_to_look(self) -> bool:
         """Whether this is one of the few steps at which a closer look may be taken."""
         return not self._told and self._count in LOOK_AT
+
+    def looks_next(self) -> bool:
+        """Whether the step after this one is among those at which a closer look may be taken."""
+        return not self._told and self._count + 1 in LOOK_AT | LOOK_EARLY
 
     def idle(self, level: LossLevel, *, least: float = LEARNED) -> bool:
         """Whether, at one of a few steps, the loss has not fallen since the first ones by `least` of itself.
