@@ -59,7 +59,7 @@ def _example(script: Script) -> list[str]:
     before, after = marked.split(MARK, 1)
     link = f"[{script.path.name}](../../{script.path.relative_to(ROOT).as_posix()})"
     diff = [f"  - {before.strip()}"] if before.strip() else []
-    return [f"- {link}: {title} {script.fails}", "  ```diff", *diff, f"  + {after.strip()}", "  ```"]
+    return [f"- {link}: {title} Bare, {script.fails}.", "  ```diff", *diff, f"  + {after.strip()}", "  ```"]
 
 
 def _path(script: Script) -> Path:

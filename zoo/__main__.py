@@ -26,7 +26,9 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="scripts at a time")
     parser.add_argument("--json", type=Path, help="write the outcomes here")
     args = parser.parse_args()
-    scripts = [each for each in find(args.words, args.folder) if each.causes or not args.fixed]
+    scripts = find(args.words, args.folder)
+    if args.fixed:
+        scripts = list({each.path: each for each in scripts if each.causes}.values())
     if not scripts:
         parser.error("no script has such a name")
     keep = None if args.keep is None else args.keep.resolve()

@@ -67,7 +67,8 @@ def watch(script: Script, mode: str, *, mended: bool = False, keep: Path | None 
         summary = Path(scratch) / "summary.json"
         folder = Path(scratch) / "runs" if keep is None else keep
         command = [str(Path(sys.executable).with_name("steadygrad")), "run", "--quiet", "--mode", mode]
-        command += ["--json", str(summary), "--out", str(folder), path.name, *script.args]
+        # A fix is that of the script as it stands: arguments might undo it.
+        command += ["--json", str(summary), "--out", str(folder), path.name, *(() if mended else script.args)]
         began = time.perf_counter()
         done = _execute(command, scratch)
         outcome.seconds = time.perf_counter() - began
