@@ -57,7 +57,7 @@ def test_smooth_activations_agree_with_gauss_hermite(activation, weight_variance
     assert weight_variance * gauss_hermite(slope, theory.q) == pytest.approx(theory.chi1, rel=1e-4)
 
 
-@pytest.mark.parametrize("activation", KINKED, ids=str)
+@pytest.mark.parametrize("activation", KINKED, ids=lambda each: getattr(each, "__name__", str(each)))
 @pytest.mark.parametrize("weight_variance", [0.5, 1.2])
 def test_kinked_activations_agree_with_many_samples(activation, weight_variance):
     theory = mean_field(activation, weight_variance, 0.1)
