@@ -66,7 +66,8 @@ def test_findings_are_shown_when_there_are_some(recorded, tmp_path):
         "cause": "recurrent-gain", "confidence": 0.93, "where": "rnn.weight_hh_l0", "step": 2, "proven": None,
         "summary": "The recurrent weights <b>amplify</b>.",
         "evidence": {"lyapunov_exponent": 0.31, "worst": "inf"},
-        "remedies": ["orthogonal-recurrent-init"],
+        "remedies": ["orthogonal-recurrent-init"], "line": "train.py:12",
+        "measured": [{"quantity": "exponent", "where": "rnn", "value": 0.31, "limit": "at most 0.1", "reason": "", "beyond": True}],
     }  # fmt: skip
     from steadygrad.diagnosis import summarize
 
@@ -77,6 +78,9 @@ def test_findings_are_shown_when_there_are_some(recorded, tmp_path):
     assert "&lt;b&gt;amplify" in text
     assert "lyapunov_exponent <b>0.31</b>" in text
     assert "orthogonal-recurrent-init" in text
+    assert "sg.init.orthogonal_recurrent_(model)" in text
+    assert "train.py:12" in text
+    assert "exponent, rnn <b>0.31</b> limit: at most 0.1" in text
     without = write_report(run, tmp_path / "without.html").read_text(encoding="utf-8")
     assert "Findings" not in without
 

@@ -21,6 +21,8 @@ from markupsafe import Markup
 from .._i18n import language, say, say_count
 from .._view import Page
 from .._view.events import number
+from ..diagnosis import card
+from ..remedies import remedy
 from .figures import panels
 from .theme import INF_COLOR, MAP_STOPS, NAN_COLOR, NOTHING_COLOR, ZERO_COLOR
 
@@ -113,6 +115,8 @@ def _environment() -> Environment:
     environment.filters["number"] = number
     environment.filters["moment"] = _moment
     environment.filters["evidence"] = _evidence
+    environment.filters["remedy"] = remedy
+    environment.filters["title_of"] = _title_of
     return environment
 
 
@@ -139,6 +143,12 @@ def _evidence(value: object) -> str:
     if isinstance(value, bool):
         return say("yes") if value else say("no")
     return f"{value:,}" if isinstance(value, int) else number(value)
+
+
+def _title_of(cause: str) -> str:
+    """What is wrong, in one sentence; nothing of a cause that only the check has."""
+    about = card(cause)
+    return "" if about is None else about.said().title
 
 
 def _version() -> str:
