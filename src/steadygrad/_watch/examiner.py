@@ -355,6 +355,8 @@ class _Training:
     def __init__(self, largest: list[Tensor]) -> None:
         self._largest = largest
         self._entries: list[Tensor | None] = []
+        self._width = 0
+        self._places: list[int] = []
         self._are_leaves: bool | None = None
         self.piled = 0
         self.piled_told = False
@@ -405,8 +407,10 @@ class _Training:
 
     def over(self, params: Sequence[Tensor], reading: Reading, coefficient: float) -> None:
         """A step is over: compare what lay there with the gradients of the step before it."""
-        wanted = {id(param) for param in self._largest}
-        own = [norm for param, norm in zip(params, reading.norms, strict=True) if id(param) in wanted and norm >= 0]
+        if len(params) != self._width:
+            self._width, wanted = len(params), {id(param) for param in self._largest}
+            self._places = [place for place, param in enumerate(params) if id(param) in wanted]
+        own = [norm for place in self._places if (norm := reading.norms[place]) >= 0]
         if self._entries and self._norm_before:
             lay = min(0.0 if each is None else read_tensor_scalar(each) or 0.0 for each in self._entries)
             self.carried = [*self.carried, lay / self._norm_before][-CARRIED:]
