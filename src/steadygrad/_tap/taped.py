@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .._readback import read_tensor_scalar
 from .._recorded import recorded
 from ..measure.forward_trace import CLASSIFICATION
 from .tape import Entry, Ref, changes_in_place, swapped, tensors_within
@@ -64,14 +65,16 @@ class TapedPass:
 
     @property
     def numbers(self) -> set[float]:
-        """The plain numbers that functions behind the models were given."""
-        return {
+        """The plain numbers that models and functions were given, single numbers in tensors from outside among them."""
+        plain = {
             float(each)
             for entry in self.entries
-            if not entry.is_model
-            for each in entry.args
+            for each in (*entry.args, *entry.kwargs.values())
             if type(each) in (int, float)
         }
+        outside = (*self.inputs.values(), *self.others.values())
+        single = (read_tensor_scalar(each) for each in outside if each.numel() == 1 and not each.ndim)
+        return plain | {number for number in single if number is not None}
 
     def reduction(self) -> tuple[int, float]:
         """The place among the calls of the one that has made a single number of many, and the sign of what follows."""

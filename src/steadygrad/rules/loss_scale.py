@@ -12,6 +12,9 @@ GROWTH = (1.8, 2.2)
 """What twice the same samples make of a loss that is summed over them."""
 
 
+SAME = 0.3
+"""By how much a loss may differ from the mean and be one: there are weights of classes and small terms beside it."""
+
 FAR = 300.0
 """Targets this many times the first outputs are out of reach of steps that are made for unit size."""
 
@@ -33,6 +36,8 @@ def _summed(evidence: Evidence) -> Iterator[Finding | Measurement]:
         summed = evidence.base.reduction == "sum"
     edge, tried = evidence.edge, evidence.rehearsals
     harmful = (edge is not None and edge.ratio > 1) or (bool(tried) and tried[0].diverged)
+    if _is_mean(evidence):
+        return  # however it grows: it may be divided by a count that came with the batch
     if not summed or ((edge is not None or tried) and not harmful):
         return  # a rate that was chosen for it, or an optimizer that no factor moves
     rows = evidence.rows
@@ -50,6 +55,12 @@ def _summed(evidence: Evidence) -> Iterator[Finding | Measurement]:
         {"doubled_ratio": ratio, "samples": rows, "grad_norm": evidence.base.grad_norm, "reduction": "sum"},
         ("mean-reduction", "divide-learning-rate-by-batch-size"),
     )
+
+
+def _is_mean(evidence: Evidence) -> bool:
+    """Whether the loss is as large as the mean of torch's own loss for classes in it."""
+    seen = evidence.base.losses
+    return len(seen) == 1 and abs(evidence.base.loss - seen[0].mean_loss) <= SAME * abs(seen[0].mean_loss)
 
 
 def _targets(evidence: Evidence) -> Iterator[Finding | Measurement]:
