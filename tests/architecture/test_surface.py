@@ -16,7 +16,17 @@ PUBLIC = {
     *("clip", "init", "measure", "penalty", "schedule"),
 }
 COMMANDS = {"check", "demo", "diagnose", "explain", "report", "run", "runs"}
-RUN_OPTIONS = {"--help", "--json", "--lang", "--mode", "--out", "--quiet", "--report", "--snapshot-memory"}
+RUN_OPTIONS = {
+    "--help",
+    "--json",
+    "--keep-batch",
+    "--lang",
+    "--mode",
+    "--out",
+    "--quiet",
+    "--report",
+    "--snapshot-memory",
+}
 
 
 def test_the_public_names_are_these():

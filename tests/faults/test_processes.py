@@ -111,20 +111,24 @@ def test_an_interpreter_that_lacks_us_is_unobserved(runner):
     assert "Traceback" not in ran.stderr
 
 
-def test_parameters_updated_without_an_optimizer_are_unobserved(runner):
+def test_parameters_updated_without_an_optimizer_are_observed_from_the_third_update_on(runner):
     runner.write(
         textwrap.dedent(
             """
             import torch
             w = torch.zeros(3, requires_grad=True)
-            for _ in range(5):
+            import sys
+            for _ in range(int(sys.argv[1])):
                 (w - 1).square().sum().backward()
                 w.data.add_(w.grad, alpha=-0.1)
                 w.grad = None
             """
         )
     )
-    ran = runner.watched("train.py")
+    ran = runner.watched("train.py", "5")
+    assert (ran.status, ran.summary["verdict"], ran.summary["steps"]) == (0, "healthy", 5)
+    assert "watched, not protected" in ran.stderr
+    ran = runner.watched("train.py", "2")
     assert (ran.status, ran.summary["verdict"], ran.summary["steps"]) == (0, "unobserved", 0)
     assert "p.data.add_" in ran.summary["reason"]
     assert "unobserved" in ran.stderr

@@ -113,6 +113,15 @@ class Case:
         return np.where(np.isnan(values), np.inf, values)
 
     @cached_property
+    def lonely(self) -> bool:
+        """Whether the step of the onset was not finite, nothing had grown before it, and no pass tells of it."""
+        steps, before = self.steps, self.before("grad_norm")
+        at = steps.step == self.onset
+        bad = bool(at.any()) and not np.isfinite(steps.grad_norm[at]).all()
+        calm = len(before) >= 8 and float(before[-3:].max()) < 8 * float(np.median(before))
+        return bad and calm and not self.looks
+
+    @cached_property
     def rescaled(self) -> bool:
         """Whether gradients stay far above what was usual after the onset: a new scale, not a batch."""
         before, after = self.before("grad_norm"), self.after("grad_norm")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -138,7 +139,13 @@ def _affordable(objective: Objective, seconds: float) -> Any:
     rows = batch_size(objective)
     if rows is None or seconds < SLOW or not objective.other_sizes:
         return None
-    return shortened(objective, max(FEWEST_ROWS, int(rows * SLOW / seconds)))
+    fewer = shortened(objective, max(FEWEST_ROWS, int(rows * SLOW / seconds)))
+    try:
+        with undisturbed(objective.model), torch.no_grad():
+            objective(fewer)
+    except Exception:  # a batch whose parts belong together in another way
+        return None
+    return fewer
 
 
 def _doubled(objective: Objective, fewer: Any) -> float:

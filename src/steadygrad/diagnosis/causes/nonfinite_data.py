@@ -12,6 +12,7 @@ Reference: Goodfellow, Bengio and Courville, "Deep learning", 2016, section 11.5
 from collections.abc import Iterator
 from dataclasses import replace
 
+from ..._i18n import say
 from ...findings import Finding
 from ...rules.nonfinite import nonfinite
 from ..case import ONSET, Case
@@ -24,3 +25,17 @@ def nonfinite_data(case: Case) -> Iterator[Finding]:
     look = case.broken
     if look is not None:
         yield from (replace(each, step=look.step) for each in case.ask(nonfinite, CAUSE, look.evidence, ONSET))
+    elif case.lonely:
+        yield Finding(
+            CAUSE,
+            0.4,
+            "batch",
+            say(
+                "step {step} is not finite and those before it were calm: something in its batch, or an operation that "
+                "its batch hits",
+                step=case.onset,
+            ),
+            {},
+            ("drop-or-impute-nonfinite-samples",),
+            case.onset,
+        )

@@ -13,6 +13,7 @@ Reference: Higham, "Accuracy and stability of numerical algorithms", 2002.
 from collections.abc import Iterator
 from dataclasses import replace
 
+from ..._i18n import say
 from ...findings import Finding
 from ...rules.nonfinite import nonfinite
 from ..case import ONSET, Case, nats, usual
@@ -27,6 +28,20 @@ def unsafe_op(case: Case) -> Iterator[Finding]:
     """By the origin of what is not finite, if nothing had grown before it."""
     look = case.broken
     if look is None:
+        if case.lonely:
+            yield Finding(
+                CAUSE,
+                0.35,
+                "loss",
+                say(
+                    "step {step} is not finite and those before it were calm: something in its batch, or an operation "
+                    "that its batch hits",
+                    step=case.onset,
+                ),
+                {},
+                ("add-epsilon-inside-the-operation", "use-the-stable-form"),
+                case.onset,
+            )
         return
     grown = _grown(case)
     for each in case.ask(nonfinite, CAUSE, look.evidence, ONSET):
