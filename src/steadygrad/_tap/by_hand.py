@@ -94,7 +94,6 @@ class HandTap:
                 self._weights = self._copies(None)
             elif self._values:
                 self._compare(self._copies(COMPARED))
-                self._values = []  # a backward pass is told of twice: by its tensor, and by torch
         except Exception as error:
             self._on_error(error)
 

@@ -25,6 +25,7 @@ class LossTap:
     def __init__(self, on_error: Callable[[BaseException], None]) -> None:
         self._on_error = on_error
         self._pending: list[Tensor] = []
+        self._told: Any = None
         self._grad: Any = None
         self._grad_wrapper: Any = None
         self._original: Callable[..., None] | None = None
@@ -69,6 +70,7 @@ class LossTap:
             if self._original is not None and not is_quiet() and not torch.compiler.is_compiling():
                 try:
                     self._tell(tensor)
+                    self._told = tensor
                 except Exception as error:
                     self._on_error(error)
             return of_tensor(tensor, *args, **kwargs)
@@ -131,8 +133,9 @@ class LossTap:
         if self.on_backward is not None:
             self.on_backward()
         several = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-        if len(several) == 1:
+        if len(several) == 1 and several[0] is not self._told:  # a tensor has told of itself
             self._tell(several[0])
+        self._told = None
         for tensor in several:
             if (
                 isinstance(tensor, Tensor)

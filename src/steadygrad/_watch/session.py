@@ -188,7 +188,8 @@ class Session:
     def out_of_scale(self, norm: float) -> bool:
         """Whether, at one of a few steps, the gradient is still thousands of times larger than the weights."""
         weights = self.sampler.weight_norm
-        return self.stall.is_time_to_look() and weights > 0 and norm > OUT_OF_SCALE * max(1.0, weights)
+        large = weights > 0 and norm > OUT_OF_SCALE * max(1.0, weights)
+        return large and self.stall.is_time_to_look() and not self.stall.falls(self.guard.level)
 
     def loud(self) -> bool:
         """Whether, at one of a few steps, the loss is that of no guess."""

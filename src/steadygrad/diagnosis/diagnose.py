@@ -18,7 +18,7 @@ LOG = logging.getLogger(__name__)
 STRUCTURAL = frozenset({"missing-zero-grad", "nonfinite-data", "corrupt-state", "clip-before-unscale"})
 """Causes that are seen themselves, not by what they do: what else is seen beside them, they have done."""
 
-STALLING = VANISHING | STRUCTURAL | {"attention-logits"}
+STALLING = VANISHING | STRUCTURAL | {"attention-logits", "stale-second-moment"}
 """Causes of a run that does not learn."""
 
 SURE = 0.7

@@ -11,6 +11,7 @@ class TensorProfile:
     """One floating tensor of the batch. `feature_ratio` is the largest feature's root mean square over the median's.
 
     `nonfinite` counts NaN and +inf; -inf alone, counted in `minus_infinite`, may be a mask.
+    `counts` says that all are whole numbers from 0 on.
     """
 
     name: str
@@ -22,6 +23,7 @@ class TensorProfile:
     feature_ratio: float
     nonfinite: int
     minus_infinite: int = 0
+    counts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,9 @@ IDLE_FELL = 0.35
 LOOK_AT = frozenset(start << times for start in (96, 128) for times in range(16))
 """Steps at which a closer look may be taken."""
 
+FELL = 0.3
+"""The part of the first loss that a training has lost which goes well."""
+
 LOUD = 30.0
 """A mean cross-entropy above this is that of a guess among exp(30) classes."""
 
@@ -119,6 +122,11 @@ class Stall(Stateful):
         # The noise of a run that has broken out is as large as its losses: then none of them is near the start.
         apart = rise > 4.0 * level.noise() or level.lowest_recent() > first + 0.5 * abs(first)
         return rise > ABOVE * abs(first) and apart
+
+    def falls(self, level: LossLevel) -> bool:
+        """Whether the loss has lost a good part of what it began with, whatever its size."""
+        now = level.level() if level.known else None
+        return now is not None and self.first is not None and self.first - now > FELL * abs(self.first)
 
     def loud(self, level: LossLevel) -> bool:
         """Whether, at one of a few steps, the loss is above what a guess has among more classes than anybody has."""

@@ -1,5 +1,6 @@
 """The batch itself: how large its numbers are, feature by feature."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -38,8 +39,9 @@ def _profile(name: str, tensor: Tensor) -> TensorProfile:
             ratio = used.max() / used.median()
     bad = torch.logical_or(torch.isnan(tensor), tensor == torch.inf).sum()
     below = (tensor == -torch.inf).sum()
-    sizes = [(square.sum() / count).sqrt(), mean, spread, values.abs().max(), ratio, bad, below]
+    whole = ((values == values.round()) & (values >= 0)).all().double()
+    sizes = [(square.sum() / count).sqrt(), mean, spread, values.abs().max(), ratio, bad, below, whole]
     _, numbers = read_step([], 0, 0.0, sizes)
-    return TensorProfile(
-        name, tuple(tensor.shape), *numbers[:5], nonfinite=int(numbers[5]), minus_infinite=int(numbers[6])
-    )
+    counts = bool(numbers[7]) and numbers[3] > 1
+    profile = TensorProfile(name, tuple(tensor.shape), *numbers[:5], nonfinite=int(numbers[5]))
+    return replace(profile, minus_infinite=int(numbers[6]), counts=counts)

@@ -12,6 +12,9 @@ GROWTH = (1.8, 2.2)
 """What twice the same samples make of a loss that is summed over them."""
 
 
+COUNTS = 300.0
+"""Counts of this size are what they are: a likelihood of counts has no use for standardised ones."""
+
 SAME = 0.3
 """By how much a loss may differ from the mean and be one: there are weights of classes and small terms beside it."""
 
@@ -74,7 +77,7 @@ def _targets(evidence: Evidence) -> Iterator[Finding | Measurement]:
             say("a network's first outputs are of about unit size"),
             size > LARGEST,
         )
-        if size <= LARGEST or evidence.standard_target is None:
+        if size <= LARGEST or evidence.standard_target is None or (each.counts and size < COUNTS):
             continue
         nats, words = effect(evidence.base, evidence.standard_target)
         reach = size / max(evidence.base.output_rms or 0.0, 1e-12)
