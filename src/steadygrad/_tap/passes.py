@@ -28,6 +28,10 @@ SHARE = 0.004
 CHEAP = 250e-6
 """Seconds that a pass may take in any case: training that has shorter steps is over before anyone waits for it."""
 
+FREE = 1.0
+"""Seconds that taping may take in any case, once: nobody waits for them in a short training, nor misses them in a long
+one."""
+
 FIRST = 8
 """Passes that are always taped: most that goes wrong does so at once."""
 
@@ -211,7 +215,8 @@ class PassTap:
         if self._count < FIRST or self.wanted:
             self.wanted = max(0, self.wanted - 1)
             return True
-        return self._spent < SHARE * (time.perf_counter() - self._began) + CHEAP * self._seen
+        allowed = SHARE * (time.perf_counter() - self._began) + CHEAP * self._seen
+        return self._spent < max(FREE, allowed)
 
 
 def _may_push() -> bool:

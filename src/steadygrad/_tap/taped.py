@@ -152,8 +152,8 @@ class TapedPass:
             args, kwargs = swapped(entry.args, value), swapped(entry.kwargs, value)
             if on_call is not None:
                 on_call(entry, args, kwargs)
-            if _changes_outside(entry):  # of no use to the loss: gradients that are set to zero
-                made.append([])
+            if _changes_outside(entry):  # it has been changed: gradients set to zero, weights copied from others
+                made.append([entry.args[0]])
                 continue
             result = entry.again(args, kwargs)
             if changes_in_place(entry.call) and not isinstance(result, Tensor):

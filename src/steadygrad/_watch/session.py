@@ -174,8 +174,11 @@ class Session:
 
     def stalled(self, norms: np.ndarray, loss: float | None) -> tuple[Raised, ...]:
         """An alarm if the run has never learned and its gradients do not reach the weights."""
-        self.stall.begin(loss)
+        self.stall.begin(loss, global_norm(norms))
         unreached = self.stall.look(self.guard.level, norms, self._matrices) if self.stall.due(self.step) else []
+        if self.stall.bottomless(self.guard.level, global_norm(norms)):
+            self.stall.told()
+            return (Raised("bottomless-loss", {"loss": loss, "first": self.stall.first}),)
         if not unreached:
             return ()
         tensors = [self.info.tensors[place].name for place in unreached[:5]]

@@ -125,6 +125,8 @@ def _not_back(run: Run, steps: Steps, alarms: list[Alarm]) -> str | None:
         return say("gradients were still not finite at the end")
     if not np.isfinite(steps.loss[made & known]).all():
         return say("the loss was still not finite at the end")
+    if any(alarm.detector == "bottomless-loss" for alarm in alarms):
+        return say("the loss falls without end, and gradients grow with it")
     if any(alarm.detector == "uncleared-gradient" for alarm in alarms):
         return say("gradients are never cleared: they pile up from step to step")
     scale = next((alarm for alarm in alarms if alarm.detector == "out-of-scale"), None)

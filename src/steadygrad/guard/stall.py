@@ -33,6 +33,9 @@ IDLE_FELL = 0.35
 LOOK_AT = frozenset(start << times for start in (96, 128) for times in range(16))
 """Steps at which a closer look may be taken."""
 
+BOTTOMLESS = 30.0
+"""Times the first losses that a loss lies below zero, and times that gradients have grown, without a minimum."""
+
 FELL = 0.3
 """The part of the first loss that a training has lost which goes well."""
 
@@ -64,12 +67,13 @@ class Stall(Stateful):
         352
     """
 
-    KEPT: ClassVar[tuple[str, ...]] = ("_start", "_first", "_early", "_count", "_agreeing", "_told")
+    KEPT: ClassVar[tuple[str, ...]] = ("_norms", "_start", "_first", "_early", "_count", "_agreeing", "_told")
 
     def __init__(self) -> None:
         self._first: deque[float] = deque(maxlen=8)
         self._early: deque[float] = deque(maxlen=8)
         self._start: list[float] = []
+        self._norms: list[float] = []
         self._count = 0
         self._agreeing = 0
         self._told = False
@@ -83,9 +87,11 @@ class Stall(Stateful):
         """Whether it wants to look at this step."""
         return not self._told and step >= FROM_STEP and step % EVERY == 0
 
-    def begin(self, loss: float | None) -> None:
-        """Tell of the loss of a step; those that end the first `BIASES` say what there was to fall from."""
+    def begin(self, loss: float | None, norm: float | None = None) -> None:
+        """Tell of the loss and the gradient norm of a step; what there was to fall from is what ends `BIASES` steps."""
         self._count += 1
+        if norm is not None and len(self._norms) < 8:
+            self._norms.append(norm)
         if loss is not None and BIASES - 8 < self._count <= BIASES:
             self._first.append(loss)
         if loss is not None and len(self._start) < 8:
@@ -127,6 +133,14 @@ class Stall(Stateful):
         """Whether the loss has lost a good part of what it began with, whatever its size."""
         now = level.level() if level.known else None
         return now is not None and self.first is not None and self.first - now > FELL * abs(self.first)
+
+    def bottomless(self, level: LossLevel, norm: float) -> bool:
+        """Whether, at one of a few steps, the loss has fallen far below zero while gradients have grown as much."""
+        now = level.level() if self.is_time_to_look() and level.known else None
+        if now is None or not self._start or len(self._norms) < 8:
+            return False
+        size = max(1.0, *map(abs, self._start))
+        return now < -BOTTOMLESS * size and norm > BOTTOMLESS * median(self._norms) > 0
 
     def loud(self, level: LossLevel) -> bool:
         """Whether, at one of a few steps, the loss is above what a guess has among more classes than anybody has."""

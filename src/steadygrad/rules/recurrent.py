@@ -75,7 +75,9 @@ def forgetful(evidence: Evidence) -> Iterator[Finding | Measurement]:
         leading = each.exponents[0]
         total = leading * each.steps
         told = leading < FORGETS or (each.ungated and total < LOST)  # by `recurrent`
-        if not told and (total < ROUNDED if each.ungated else leading < FLAT and total < GONE):
+        # Of a cell written by hand the gradient itself was followed: it says what arrives.
+        followed = each.ungated or math.isnan(each.radius)
+        if not told and (total < ROUNDED if followed else leading < FLAT and total < GONE):
             yield _forgets(each, leading)
 
 
