@@ -46,8 +46,8 @@ def test_erf_has_a_closed_form(weight_variance, bias_variance):
 @given(st.sampled_from(SMOOTH), st.floats(0.2, 2), st.floats(0.01, 1))
 def test_smooth_activations_agree_with_gauss_hermite(activation, weight_variance, bias_variance):
     theory = mean_field(activation, weight_variance, bias_variance)
-    if not 1e-6 < theory.q < 30:
-        return
+    if not 1e-6 < theory.q < 10:
+        return  # the nodes of the quadrature it is compared with lie too far apart for a bend at 0 beyond that
 
     def slope(x):
         x.requires_grad_()
