@@ -1,20 +1,16 @@
 """Run the zoo: every script bare, observed and protected; print a table and the confusion counts.
 
-    python zoo/measure.py                        # everything
-    python zoo/measure.py vae gan lbfgs          # scripts whose name contains one of these words
-    python zoo/measure.py --json zoo.json --jobs 2
+    python -m zoo.measure                        # everything
+    python -m zoo.measure vae gan lbfgs          # scripts whose name contains one of these words
+    python -m zoo.measure --json zoo.json --jobs 2
 
 A script ends by printing `final loss <number>`. A docstring line `Variants: --lr 0.1 | --lr 1` runs it once for each.
-What the bare run did is read by a recorder of this file, not by the tool that is measured.
+What the bare run did is read by `bare.py`, not by the tool that is measured.
 """
 
 import argparse
 import json
 import math
-import os
-import re
-import runpy
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -23,12 +19,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from scripts import find
+from .scripts import ZOO, find
+from .watched import execute, final_loss
 
-ZOO = Path(__file__).resolve().parent
 KINDS = ("healthy", "failing")
-TIMEOUT = 300.0
-
 MOST_CLIPPED = 0.01
 """Share of steps that may be clipped in a healthy run."""
 
@@ -96,8 +90,8 @@ def measure(case: Case) -> Result:
     """Run one case three times."""
     with TemporaryDirectory(prefix="zoo-") as scratch:
         record = Path(scratch) / "bare.json"
-        command = [sys.executable, str(ZOO / "measure.py"), "--record", str(record), str(case.path), *case.args]
-        bare = _execute(command, scratch)
+        command = [sys.executable, str(ZOO / "bare.py"), str(record), str(case.path), *case.args]
+        bare = execute(command, scratch)
         steps = json.loads(record.read_text()) if record.exists() else []
         observe = _watched(case, "observe", Path(scratch), bare.stdout)
         protect = _watched(case, "protect", Path(scratch), bare.stdout)
@@ -105,7 +99,7 @@ def measure(case: Case) -> Result:
     bad = [step["step"] for step in steps if not (_finite(step["loss"]) and _finite(step["grad_norm"]))]
     losses = [float(step["loss"]) for step in main if step["loss"] is not None]
     norms = [float(step["grad_norm"]) for step in steps if _finite(step["grad_norm"])]
-    start, final = (losses[0] if losses else None), _final(bare.stdout)
+    start, final = (losses[0] if losses else None), final_loss(bare.stdout)
     lost = final is None or not math.isfinite(final)
     if not lost and start is not None and math.isfinite(start):
         lost = final > start and final > 2 * start
@@ -181,7 +175,7 @@ def _watched(case: Case, mode: str, scratch: Path, bare_output: str) -> Watched:
     command = [str(Path(sys.executable).with_name("steadygrad")), "run", "--quiet", "--mode", mode]
     command += ["--json", str(summary_path), "--out", str(scratch / mode), str(case.path), *case.args]
     began = time.perf_counter()
-    done = _execute(command, str(scratch))
+    done = execute(command, str(scratch))
     seconds = time.perf_counter() - began
     if not summary_path.exists():
         return Watched("missing", "", None, {}, {}, 0.0, None, False, seconds, done.stderr.strip()[-200:])
@@ -200,26 +194,11 @@ def _watched(case: Case, mode: str, scratch: Path, bare_output: str) -> Watched:
         alarms,
         actions,
         actions.get("clip", 0) / max(1, summary["steps"]),
-        _final(done.stdout),
+        final_loss(done.stdout),
         done.stdout == bare_output,
         seconds,
         error,
     )
-
-
-def _execute(command: list[str], folder: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
-    try:
-        return subprocess.run(
-            command, capture_output=True, text=True, env=environment, cwd=folder, timeout=TIMEOUT, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 124, "", f"longer than {TIMEOUT} s")
-
-
-def _final(output: str) -> float | None:
-    found = re.findall(r"^final loss (\S+)$", output, re.MULTILINE)
-    return float(found[-1]) if found else None
 
 
 def _finite(value: Any) -> bool:
@@ -234,43 +213,6 @@ def _same(one: float | None, other: float | None) -> bool:
 
 def _show(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
-
-
-def record(path: Path, script: str, args: list[str]) -> None:
-    """Run a script as `python script args` would, and write the loss and gradient norm of each optimizer step."""
-    import torch
-    from torch.optim.optimizer import register_optimizer_step_pre_hook
-
-    pending: list[torch.Tensor] = []
-    places: dict[int, int] = {}
-    counts: dict[int, int] = {}
-    rows: list[dict[str, Any]] = []
-    original = torch.autograd.backward
-
-    def backward(tensors: Any, *rest: Any, **named: Any) -> None:
-        first = tensors if isinstance(tensors, torch.Tensor) else next(iter(tensors))
-        if first.numel() == 1:
-            pending.append(first.detach().clone())
-        return original(tensors, *rest, **named)
-
-    def before_step(optimizer: torch.optim.Optimizer, *_: Any) -> None:
-        place = places.setdefault(id(optimizer), len(places))
-        step = counts[place] = counts.get(place, -1) + 1
-        grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        squares = [(g.coalesce().values() if g.is_sparse else g).double().square().sum() for g in grads]
-        loss = sum(float(value) for value in pending) / len(pending) if pending else None
-        norm = math.sqrt(sum(float(value) for value in squares))
-        rows.append({"optimizer": place, "step": step, "loss": repr(loss) if loss is not None else None})
-        rows[-1]["grad_norm"] = repr(norm)
-        pending.clear()
-
-    torch.autograd.backward = backward
-    register_optimizer_step_pre_hook(before_step)
-    sys.argv = [script, *args]
-    try:
-        runpy.run_path(script, run_name="__main__")
-    finally:
-        path.write_text(json.dumps(rows))
 
 
 def table(results: list[Result]) -> str:
@@ -315,9 +257,6 @@ def confusion(results: list[Result]) -> str:
 
 def main() -> None:
     """The command."""
-    if sys.argv[1:2] == ["--record"]:
-        record(Path(sys.argv[2]), sys.argv[3], sys.argv[4:])
-        return
     parser = argparse.ArgumentParser(description="Measure the zoo.")
     parser.add_argument("words", nargs="*", help="run only cases whose name contains one of these")
     parser.add_argument("--json", type=Path, help="write the results here")

@@ -70,11 +70,11 @@ def watch(script: Script, mode: str, *, mended: bool = False, keep: Path | None 
         # A fix is that of the script as it stands: arguments might undo it.
         command += ["--json", str(summary), "--out", str(folder), path.name, *(() if mended else script.args)]
         began = time.perf_counter()
-        done = _execute(command, scratch)
+        done = execute(command, scratch)
         outcome.seconds = time.perf_counter() - began
         if summary.exists():
             _read(outcome, json.loads(summary.read_text()), None if mended or mode != "observe" else script.first_bad)
-        outcome.final = _final(done.stdout)
+        outcome.final = final_loss(done.stdout)
         if done.returncode or "let go of this run" in done.stderr:
             outcome.error = f"status {done.returncode}: {done.stderr.strip()[-300:]}"
     return outcome
@@ -106,7 +106,8 @@ def _plain(op: str) -> str:
     )
 
 
-def _execute(command: list[str], folder: str) -> subprocess.CompletedProcess[str]:
+def execute(command: list[str], folder: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder, on one thread; status 124 if it takes too long."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
     try:
         return subprocess.run(
@@ -116,6 +117,7 @@ def _execute(command: list[str], folder: str) -> subprocess.CompletedProcess[str
         return subprocess.CompletedProcess(command, 124, "", f"longer than {TIMEOUT} s")
 
 
-def _final(output: str) -> float | None:
+def final_loss(output: str) -> float | None:
+    """The number that a script has printed last as its final loss."""
     found = re.findall(r"^final loss (\S+)$", output, re.MULTILINE)
     return float(found[-1]) if found else None

@@ -28,9 +28,8 @@ SHARE = 0.004
 CHEAP = 250e-6
 """Seconds that a pass may take in any case: training that has shorter steps is over before anyone waits for it."""
 
-FREE = 1.0
-"""Seconds that taping may take in any case, once: nobody waits for them in a short training, nor misses them in a long
-one."""
+FREE = 0.3
+"""Seconds that taping may take in any case, once: in a short training nobody waits for them."""
 
 FIRST = 8
 """Passes that are always taped: most that goes wrong does so at once."""

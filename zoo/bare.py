@@ -1,0 +1,54 @@
+"""Runs a script as `python SCRIPT ARGS` would, and writes loss and gradient norm of each optimizer step.
+
+python zoo/bare.py OUT.json SCRIPT [ARGS...]
+
+It shares no code with the tool that is measured.
+"""
+
+import json
+import math
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def record(path: Path, script: str, args: list[str]) -> None:
+    """Run a script as `python script args` would, and write the loss and gradient norm of each optimizer step."""
+    import torch
+    from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+    pending: list[torch.Tensor] = []
+    places: dict[int, int] = {}
+    counts: dict[int, int] = {}
+    rows: list[dict[str, Any]] = []
+    original = torch.autograd.backward
+
+    def backward(tensors: Any, *rest: Any, **named: Any) -> None:
+        first = tensors if isinstance(tensors, torch.Tensor) else next(iter(tensors))
+        if first.numel() == 1:
+            pending.append(first.detach().clone())
+        return original(tensors, *rest, **named)
+
+    def before_step(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        place = places.setdefault(id(optimizer), len(places))
+        step = counts[place] = counts.get(place, -1) + 1
+        grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        squares = [(g.coalesce().values() if g.is_sparse else g).double().square().sum() for g in grads]
+        loss = sum(float(value) for value in pending) / len(pending) if pending else None
+        norm = math.sqrt(sum(float(value) for value in squares))
+        rows.append({"optimizer": place, "step": step, "loss": repr(loss) if loss is not None else None})
+        rows[-1]["grad_norm"] = repr(norm)
+        pending.clear()
+
+    torch.autograd.backward = backward
+    register_optimizer_step_pre_hook(before_step)
+    sys.argv = [script, *args]
+    try:
+        runpy.run_path(script, run_name="__main__")
+    finally:
+        path.write_text(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    record(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])
