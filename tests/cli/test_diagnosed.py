@@ -78,6 +78,47 @@ SCRIPTS = {
         None,
     ),
     "a rate of 60": (script(PLAIN, "SGD(net.parameters(), lr=60.0)"), "learning-rate", None, None),
+    "a sum over a count that came with the batch": (
+        script(
+            PLAIN.replace(
+                "F.cross_entropy(net(x), y)",
+                'F.cross_entropy(net(x), y, reduction="sum") / torch.tensor(float(len(x)))',
+            ),
+            "SGD(net.parameters(), lr=60.0)",
+        ),
+        "learning-rate",
+        None,
+        None,
+    ),
+    "a summed loss": (
+        script(
+            PLAIN.replace("F.cross_entropy(net(x), y)", 'F.cross_entropy(net(x), y, reduction="sum")'),
+            "SGD(net.parameters(), lr=2.0)",
+        ),
+        "loss-scale",
+        None,
+        None,
+    ),
+    "micro-batches that are not averaged": (
+        script(
+            """
+            optimizer.zero_grad()
+            for part in range(20):
+                F.cross_entropy(net(x[part:part + 1]), y[part:part + 1]).backward()
+            optimizer.step()
+            """,
+            "SGD(net.parameters(), lr=2.0)",
+        ),
+        "loss-scale",
+        None,
+        None,
+    ),
+    "a loss without a minimum": (
+        script("loss = -net(x).square().mean()\noptimizer.zero_grad()\nloss.backward()\noptimizer.step()"),
+        "weight-growth",
+        None,
+        None,
+    ),
     "raw features": (
         script(PLAIN.replace("net(x)", "net(x * 5000 + 20000)"), "SGD(net.parameters(), lr=0.5)"),
         "input-scale",

@@ -37,7 +37,8 @@ def _accumulated(case: Case) -> Iterator[Finding]:
     edge = None if start is None else start.edge
     numbers = {number for look in case.looks for number in look.numbers}
     divided = any(abs(number - factor) < 1e-6 * factor for number in numbers for factor in (passes, 1 / passes))
-    if start is not None and edge is None and not divided and start.rehearsals and not start.rehearsals[0].diverged:
+    harmless = start is not None and bool(start.rehearsals) and not start.rehearsals[0].diverged
+    if harmless and not divided and (edge is None or edge.ratio >= 1.0):
         yield Finding(
             CAUSE,
             0.75,
