@@ -1,5 +1,6 @@
 """Unmodified scripts with one fault: the cause is named, and so is the first number that is not finite."""
 
+import sys
 import textwrap
 
 import pytest
@@ -196,3 +197,15 @@ def test_a_pass_that_cannot_be_computed_again_is_diagnosed_from_the_records(runn
         for each in seen
     )
     assert ran.summary["findings"][0]["cause"] == "outlier-batch"
+
+
+def test_what_a_model_prints_is_printed_once(runner):
+    body = PLAIN.replace("net(x)", "(print('called', step) or net)(x)").replace(
+        "loss = ", "x = x * float('nan') if step == 9 else x\nloss = "
+    )
+    talking = "net.register_forward_hook(lambda *_: print('forward'))\nX = torch"
+    runner.write(script(body, epochs=1).replace("X = torch", talking, 1))
+    bare = runner.bare(sys.executable, "train.py").stdout
+    ran = runner.watched("--mode", "observe", "train.py")
+    assert ran.summary["findings"]
+    assert ran.stdout == bare

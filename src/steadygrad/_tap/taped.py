@@ -76,6 +76,24 @@ class TapedPass:
         single = (read_tensor_scalar(each) for each in outside if each.numel() == 1 and not each.ndim)
         return plain | {number for number in single if number is not None}
 
+    @property
+    def factor(self) -> float:
+        """By what plain numbers a script has multiplied the loss that it had, before it differentiated it."""
+        product = 1.0
+        entry = None if self._place is None else self.entries[self._place.entry]
+        while entry is not None and entry.name in FACTORS and len(before := _references(entry)) == 1:
+            numbers = [float(each) for each in entry.args if isinstance(each, (int, float))]
+            number = numbers[0] if numbers else 1.0
+            product = product / number if "div" in entry.name and number else product * number
+            entry = self.entries[before[0].entry]
+        return abs(product)
+
+    @property
+    def leaves(self) -> list[Tensor]:
+        """The weights that functions outside of the models were given."""
+        found = {id(each): each for entry in self.entries for each in _given(entry) if _is_parameter(each)}
+        return list(found.values())
+
     def reduction(self) -> tuple[int, float]:
         """The place among the calls of the one that has made a single number of many, and the sign of what follows."""
         assert self._place is not None

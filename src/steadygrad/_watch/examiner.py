@@ -61,6 +61,9 @@ PILED = 12
 WHOLE = 0.02
 """By how much what lay there may differ from it."""
 
+OWN_SCALE = 128.0
+"""Power of two from which a number before a loss is a loss scale."""
+
 REFRESHED = 64
 """Steps between two copies of the buffers, while nothing is wrong."""
 
@@ -250,11 +253,23 @@ class Examiner:
         training = self._may_look(session)
         if training is None:
             return [], []
-        if self._clips.scaled and self._clips.scaled >= self._clips.calls / 2:
+        if self.clips_scaled(session):
             training.looked_at(session.step, False)
             seen = [self._observation(session, "symptoms", self._symptoms(session, training))]
-            return seen, [Raised("stalled", {"unreached": [], "clipped_before_unscale": self._clips.scaled})]
+            return seen, [Raised("stalled", {"unreached": [], "clipped_before_unscale": self._clips.calls})]
         return self._look_for(session, optimizer, training, "stalled", vanishing, inside=inside)
+
+    def clips_scaled(self, session: Session) -> bool:
+        """Whether the script clips gradients while they are multiplied: by a scaler, or by a number of its own."""
+        clips = self._clips
+        by_scaler = bool(clips.scaled) and clips.scaled >= clips.calls / 2
+        return by_scaler or (clips.calls >= session.step / 2 > 0 and self._own_scale() is not None)
+
+    def _own_scale(self) -> float | None:
+        """The loss scale that a script has written itself: a high power of two before the loss; None without one."""
+        factors = [each.factor for each in self.passes.passes()]
+        scales = [each for each in factors if each >= OWN_SCALE and math.frexp(each)[0] == 0.5]
+        return scales[0] if scales else None
 
     def out_of_scale(
         self, session: Session, optimizer: Optimizer, *, inside: bool
@@ -327,6 +342,7 @@ class Examiner:
     def _symptoms(self, session: Session, training: "_Training", coefficient: float = 1.0) -> dict[str, Any]:
         scaler, optimizer = self._scaler.scaler, session.ref()
         assert optimizer is not None
+        own_scale = self._own_scale() if scaler is None and self._clips.calls else None
         passes = self.passes.passes() or training.first
         lines = {**training.lines, **(passes[-1].lines if passes else {})}
         return {
@@ -335,8 +351,12 @@ class Examiner:
             "moments": symptoms.moments(optimizer),
             "variances": symptoms.variances(session.roots),
             "carried": training.carried,
-            "clips": {"calls": self._clips.calls, "scaled": self._clips.scaled, "last": self._clips.last},
-            "scale": None if scaler is None else read_tensor_scalar(getattr(scaler, "_scale", None)),
+            "clips": {
+                "calls": self._clips.calls,
+                "scaled": self._clips.calls if own_scale is not None else self._clips.scaled,
+                "last": self._clips.last,
+            },
+            "scale": own_scale if scaler is None else read_tensor_scalar(getattr(scaler, "_scale", None)),
             "backward_passes": training.backwards,
             "weight_norm": session.sampler.weight_norm,
             "lines": {name: _said(line) for name, line in lines.items()},

@@ -315,8 +315,9 @@ class Watcher:
         if not reading.left_out and not session.sharded and session.guard.use_loss:
             # Nothing is done about it: no snapshot and no rate would make it learn.
             stalled = session.stalled(reading.norms, loss)
-            least = SLOWLY if self._clips.scaled else None
-            scale = session.out_of_scale(reading.norm)
+            clipped = session.stall.is_time_to_look() and self._examiner.clips_scaled(session)
+            least = SLOWLY if self._clips.scaled or clipped else None
+            scale = not clipped and session.out_of_scale(reading.norm)
             above = session.above_start()
             loud = session.loud() and self._examiner.classifies(session)
             if not stalled and not ruling.alarms and (scale or above or loud or session.idle(least)):

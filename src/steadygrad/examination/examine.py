@@ -1,7 +1,9 @@
 """Examines a pass: on the batch of the onset and the one before it, with the weights of now and those of the start."""
 
+import io
 import math
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -88,7 +90,8 @@ def examine(subject: Subject) -> Examination:
     try:
         if not subject.passes:
             raise CannotReplay(subject.why_not or recorded("no pass was kept"))
-        with torch.enable_grad():
+        # What a model prints when it is called, it has printed already.
+        with torch.enable_grad(), redirect_stdout(io.StringIO()):
             taped, objective = _worst(subject)
             found.taped, found.batch = taped, identity(taped)
             if subject.weights_as_then:

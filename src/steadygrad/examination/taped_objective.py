@@ -33,6 +33,11 @@ class TapedObjective(Objective):
     def __init__(self, taped: TapedPass, params: Sequence[Tensor], names: Sequence[str]) -> None:
         self._taped = taped
         self.model = as_one(taped.roots, params, names)
+        known = {id(param) for param in self.model.parameters()}
+        beside = [each for each in taped.leaves if id(each) not in known]  # a copy in half precision, say
+        if beside:
+            loose = {f"weight beside the optimizer's ({place})": each for place, each in enumerate(beside)}
+            self.model = _Several({"trained": self.model}, loose)
         self.loss_fn = None
         self.way = "as the script did"
         self.output = None
