@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test test-slow lint format types messages bench papers clean
+.PHONY: causes zoo demo test test-slow lint format types messages bench papers clean
 
 demo: $(STAMP)
 	$(BIN)/steadygrad demo
@@ -26,7 +26,13 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# What is said to people, in every language: update the catalogues from the source, and compile them.
+# What is said to people, in every language: update the catalogues from the source, and comcauses: $(STAMP)
+	$(BIN)/python tools/cause_pages.py
+
+zoo: $(STAMP)
+	$(BIN)/python -m zoo
+
+pile them.
 messages: $(STAMP)
 	$(BIN)/python tools/messages.py
 
