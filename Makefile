@@ -26,13 +26,13 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# What is said to people, in every language: update the catalogues from the source, and comcauses: $(STAMP)
+# What is said to people, in every language: update the catalogues from the source, and compile them.
+causes: $(STAMP)
 	$(BIN)/python tools/cause_pages.py
 
 zoo: $(STAMP)
 	$(BIN)/python -m zoo
 
-pile them.
 messages: $(STAMP)
 	$(BIN)/python tools/messages.py
 
