@@ -23,6 +23,15 @@ def _english(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
+def _nothing_stays_compiled():
+    """What one test has compiled must not stand in the way of the next: passes of compiled code are not taped."""
+    yield
+    dynamo = sys.modules.get("torch._dynamo")
+    if dynamo is not None and dynamo.eval_frame.cached_backends:
+        dynamo.reset()
+
+
+@pytest.fixture(autouse=True)
 def _no_inherited_switches(monkeypatch):
     for name in ("STEADYGRAD", "STEADYGRAD_RUN", "RANK", "WORLD_SIZE"):
         monkeypatch.delenv(name, raising=False)
