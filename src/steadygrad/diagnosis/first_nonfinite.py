@@ -17,12 +17,16 @@ def first_nonfinite(recording: ProcessRecording, cases: list[Case]) -> dict[str,
     seen = recording.facts().get("first_nonfinite")
     broken = sorted((case.broken for case in cases if case.broken is not None), key=lambda look: look.step)
     by_step = next((alarm for case in cases for alarm in case.alarms if alarm.detector == "nonfinite-parameter"), None)
-    if by_step is not None and (seen is None or by_step.step <= seen["step"]):
+    # A step on a gradient that is not finite breaks the weights too: only what was broken before that was the step's.
+    earlier = by_step is not None and (seen is None or by_step.step < seen["step"])
+    if by_step is not None and earlier and (not broken or _bad_weight(broken[0].evidence) is not None):
         where = next(iter(by_step.detail.get("tensors", ())), None)
         return {"step": by_step.step, "phase": "optimizer", "where": where, "op": None, "shape": []}
     if seen is None or not broken:
         return seen
     look = broken[0]
+    if look.step > seen["step"] and _bad_weight(look.evidence) is not None:
+        return seen  # looked at too late: that step has broken the weights
     found = _of(look)
     if found is None:
         return seen
