@@ -64,9 +64,15 @@ def test_the_count_of_what_was_said():
     assert "1 learning-rate" in text(outcomes)
 
 
-EXAMPLES = {
-    script.causes[0]: script for script in FAILING if script.path.stem not in {"static_scale", "primed_rmsprop"}
-}
+SAMPLE = (
+    *("zoo/failing/recurrent-gain/rnn_relu_gain.py", "zoo/failing/learning-rate/schedule_bug.py"),
+    *("zoo/failing/input-scale/raw_features.py", "zoo/failing/nonfinite-data/missing_values.py"),
+    *("zoo/failing/missing-zero-grad/softmax_by_hand.py", "zoo/failing/vanishing-depth/sigmoid_tower.py"),
+    *("zoo/failing/dead-units/prior_bias_detector.py", "zoo/failing/outlier-batch/broken_sensor.py"),
+)
+"""Those that CI runs; `python -m zoo` runs all."""
+
+EXAMPLES = {script.causes[0]: script for script in FAILING if str(script.path.relative_to(ZOO.parent)) in SAMPLE}
 
 
 @pytest.mark.slow
