@@ -216,9 +216,9 @@ class Examiner:
             if self._keep_batch is not None and found.taped is not None:
                 self._keep_batch(session.step, tensors_of_batch(found.taped))
             seen.append(self._observation(session, "examination", detail))
-            if session.step and training.first and training.weights is not None and not training.start_examined:
+            if session.step and training.first and training.fits(session) and not training.start_examined:
                 training.start_examined = True
-                with _weights(session.params, training.weights), _fresh(optimizer, training.rates):
+                with _weights(session.params, training.weights or ()), _fresh(optimizer, training.rates):
                     found = examine(self._subject(session, optimizer, training.first, (), as_then=training.own_first))
                 seen.append(self._observation(session, "start", _plain(found)))
         if (took := time.perf_counter() - began) > WORTH_SAYING:
@@ -310,8 +310,8 @@ class Examiner:
         start = None
         with quiet(), in_english():
             now = examine(self._subject(session, None if inside else optimizer, self.passes.passes(), [], as_then=True))
-            if training.first and training.weights is not None:
-                with _weights(session.params, training.weights), _fresh(optimizer, training.rates):
+            if training.first and training.fits(session):
+                with _weights(session.params, training.weights or ()), _fresh(optimizer, training.rates):
                     start = examine(self._subject(session, optimizer, training.first, (), as_then=training.own_first))
         with in_english():  # it is recorded with the alarm
             found = (None if start is None else judge(start.evidence)) or judge(now.evidence)
@@ -398,6 +398,10 @@ class _Training:
         self._examined = 0
         self._last = -APART
         self._bad_seen = False
+
+    def fits(self, session: Session) -> bool:
+        """Whether the first weights are kept, and are still those of all parameters: groups may have been added."""
+        return self.weights is not None and len(self.weights) == len(session.params)
 
     @property
     def is_calm(self) -> bool:
