@@ -61,6 +61,9 @@ PILED = 12
 WHOLE = 0.02
 """By how much what lay there may differ from it."""
 
+LEARNED = 0.75
+"""The part of a guess's loss below which a classifier has learned."""
+
 OWN_SCALE = 128.0
 """Power of two from which a number before a loss is a loss scale."""
 
@@ -490,7 +493,14 @@ def _set_rates(optimizer: Optimizer, rates: Sequence[Any]) -> None:
 
 def vanishing(evidence: Evidence | None) -> Finding | None:
     """What keeps the gradient from arriving, by the rules of the check."""
+    if evidence is None or _has_learned(evidence):  # attention that is sharp may have been trained to be
+        return _surest(evidence, (units, depth, forgetful, symmetric), VANISHING)
     return _surest(evidence, (units, depth, forgetful, symmetric, attention), VANISHING | {"attention-logits"})
+
+
+def _has_learned(evidence: Evidence) -> bool:
+    """Whether a loss for classes is well below that of a guess."""
+    return any(each.mean_loss < LEARNED * math.log(each.classes) for each in evidence.base.losses if each.classes > 1)
 
 
 def amplifying(evidence: Evidence | None) -> Finding | None:
