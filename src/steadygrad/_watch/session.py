@@ -174,9 +174,10 @@ class Session:
 
     def stalled(self, norms: np.ndarray, loss: float | None) -> tuple[Raised, ...]:
         """An alarm if the run has never learned and its gradients do not reach the weights."""
-        self.stall.begin(loss, global_norm(norms))
+        norm = global_norm(norms)
+        self.stall.begin(loss, norm)
         unreached = self.stall.look(self.guard.level, norms, self._matrices) if self.stall.due(self.step) else []
-        if self.stall.bottomless(self.guard.level, global_norm(norms)):
+        if self.stall.bottomless(self.guard.level, norm):
             self.stall.told()
             return (Raised("bottomless-loss", {"loss": loss, "first": self.stall.first}),)
         if not unreached:
