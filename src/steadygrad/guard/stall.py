@@ -45,7 +45,7 @@ LOUD = 30.0
 LOOK_EARLY = frozenset({16, 32, 64})
 """Steps at which one may be taken too, where the loss is far above its start: a few are enough to see that."""
 
-LOOKS = LOOK_AT | LOOK_EARLY
+LOOK_FROM_START = LOOK_AT | LOOK_EARLY
 
 ABOVE = 1.0
 """The part of the first loss by which a loss must lie above it to be looked at."""
@@ -107,7 +107,7 @@ class Stall(Stateful):
 
     def looks_next(self) -> bool:
         """Whether the step after this one is among those at which a closer look may be taken."""
-        return not self._told and self._count + 1 in LOOKS
+        return not self._told and self._count + 1 in LOOK_FROM_START
 
     def idle(self, level: LossLevel, *, least: float = LEARNED) -> bool:
         """Whether, at one of a few steps, the loss has not fallen since the first ones by `least` of itself.
@@ -123,7 +123,7 @@ class Stall(Stateful):
 
     def above_start(self, level: LossLevel) -> bool:
         """Whether, at one of a few steps, the loss lies far above where it began."""
-        if self._told or self._count not in LOOKS or len(self._start) < 2 or not level.known:
+        if self._told or self._count not in LOOK_FROM_START or len(self._start) < 2 or not level.known:
             return False
         now, first = level.level(), self._start[0]
         rise = 0.0 if now is None else now - first
