@@ -2,7 +2,9 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 SWITCH = "STEADYGRAD"
 """`STEADYGRAD=off` turns everything off: no hook is installed, nothing is recorded."""
@@ -13,6 +15,9 @@ CHILD = "STEADYGRAD_RUN"
 CHECK = "check"
 """The mode of a child that `steadygrad check` has started: it measures at its first backward and ends."""
 
+TRIAL = "trial.json"
+"""File in which the child of a trial leaves its losses."""
+
 NO_COMPILE = "TORCHDYNAMO_DISABLE"
 """torch's own switch against `torch.compile`."""
 
@@ -22,15 +27,28 @@ rescales an explosive initialisation and keeps a lowered learning rate for good.
 
 
 @dataclass(frozen=True, slots=True)
+class TrialConfig:
+    """What a process is to do that is a trial: the remedy (None: a control), what it is about, its numbers, and the
+    steps after which nothing more is to be learned (None: the script's own end)."""
+
+    remedy: str | None = None
+    where: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    steps: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ChildConfig:
     """What a watched process needs to know: the run folder (absolute), the mode, bytes for snapshots (or None), and
-    whether the samples of a bad batch are kept, the language that `--lang` has chosen (None: by the environment)."""
+    whether the samples of a bad batch are kept, the language that `--lang` has chosen (None: by the environment), and
+    what makes it a trial."""
 
     folder: str
     mode: str
     snapshot_memory: int | None = None
     keep_batch: bool = False
     lang: str | None = None
+    trial: TrialConfig | None = None
 
     def to_env(self) -> str:
         """The value of the environment variable `STEADYGRAD_RUN`."""
@@ -54,6 +72,7 @@ def child_config() -> ChildConfig | None:
         fields.get("snapshot_memory"),
         bool(fields.get("keep_batch")),
         fields.get("lang"),
+        None if fields.get("trial") is None else TrialConfig(**fields["trial"]),
     )
 
 

@@ -43,6 +43,11 @@ def start() -> None:
         _start_check()
         return
     folder = Path(config.folder)
+    if config.trial is not None:
+        from .trial import start as start_trial
+
+        start_trial(config.trial, folder)
+        return
     append_event(folder, "attached", torch=torch.__version__)
     watcher = Watcher(
         config.mode,

@@ -9,10 +9,11 @@ from pathlib import Path
 import click
 
 from .. import _config
+from .._autostart.launch import SITE, environment
 from .._i18n import say
 from ..errors import UsageError
 from ..findings import OUTCOME, CheckResult
-from .child import SITE, end_like, environment, run_child
+from .child import end_like, run_child
 from .language import Spoken, chosen_language, lang_option
 from .outputs import require_writable, write_whole
 from .target import find_target, split_arguments
@@ -108,7 +109,7 @@ def _command(words: list[str]) -> tuple[str, ...]:
 
 
 def _environment(folder: Path, words: list[str]) -> dict[str, str]:
-    env = environment(folder, _config.CHECK, lang=chosen_language())
+    env = environment(_config.ChildConfig(str(folder.resolve()), _config.CHECK, lang=chosen_language()))
     if _is_factory(words):
         env["PYTHONPATH"] = env["PYTHONPATH"].removeprefix(str(SITE)).lstrip(":;")
     else:

@@ -1,14 +1,9 @@
-"""Running the user's command as a child: environment, signals, exit status. Nothing is added or hidden."""
+"""Running the user's command as a child: signals, exit status. Nothing is added or hidden."""
 
 import os
 import signal
 import subprocess
 from collections.abc import Sequence
-from pathlib import Path
-
-from .. import _config
-
-SITE = Path(__file__).resolve().parent.parent / "_autostart" / "site"
 
 FORWARDED = tuple(
     getattr(signal, name)
@@ -20,23 +15,6 @@ FROM_TERMINAL = frozenset(
     getattr(signal, name) for name in ("SIGINT", "SIGQUIT", "SIGHUP", "SIGWINCH") if hasattr(signal, name)
 )
 """Signals that a terminal sends to the whole foreground group: the child has them already."""
-
-
-def environment(
-    folder: Path,
-    mode: str,
-    snapshot_memory: int | None = None,
-    *,
-    keep_batch: bool = False,
-    lang: str | None = None,
-) -> dict[str, str]:
-    """The child's environment: ours, with the autostart first on PYTHONPATH. Its LANG is the script's own affair."""
-    result = dict(os.environ)
-    inherited = result.get("PYTHONPATH")
-    result["PYTHONPATH"] = str(SITE) + (os.pathsep + inherited if inherited else "")
-    config = _config.ChildConfig(str(folder.resolve()), mode, snapshot_memory, keep_batch, lang)
-    result[_config.CHILD] = config.to_env()
-    return result
 
 
 def run_child(command: Sequence[str], env: dict[str, str]) -> int:

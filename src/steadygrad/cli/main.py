@@ -10,7 +10,7 @@ from .._i18n import say
 from ..errors import SteadygradError
 from .language import Spoken, lang_option
 
-COMMANDS = ("run", "check", "diagnose", "explain", "report", "runs", "demo")
+COMMANDS = ("run", "check", "diagnose", "rescue", "explain", "report", "runs", "demo")
 """Each is a module of this package and the command in it; only the one that is called is loaded."""
 
 
@@ -34,6 +34,7 @@ def steadygrad() -> None:
       steadygrad run train.py --epochs 3      watch and protect an unmodified script
       steadygrad check train.py               what is wrong before the first step
       steadygrad diagnose runs/NAME           why a recorded run went wrong
+      steadygrad rescue train.py              prove the cause, and find the change that mends it
       steadygrad explain CAUSE                what a cause means, and what to change
       steadygrad runs                         list recorded runs
       steadygrad report runs/NAME             write the HTML report of one

@@ -7,12 +7,13 @@ from typing import Any
 import click
 
 from .. import _config
+from .._autostart.launch import environment
 from .._i18n import say
 from .._sizes import parse_size
 from ..errors import SteadygradError, UsageError
 from ..store.events import append_event
 from ..store.folder import create_run, finish_run
-from .child import end_like, environment, run_child
+from .child import end_like, run_child
 from .language import Spoken, chosen_language, lang_option
 from .outputs import require_writable, write_whole
 from .target import find_target, split_arguments
@@ -106,9 +107,8 @@ def run(
     if _config.switched_off():
         append_event(folder, "off")
     try:
-        status = run_child(
-            target.command, environment(folder, mode, memory, keep_batch=keep_batch, lang=chosen_language())
-        )
+        config = _config.ChildConfig(str(folder.resolve()), mode, memory, keep_batch, chosen_language())
+        status = run_child(target.command, environment(config))
     except OSError as error:
         raise UsageError(
             say("cannot start {command}: {error}", command=target.command[0], error=error.strerror or error)

@@ -1,0 +1,184 @@
+"""`steadygrad rescue`: prove why a script fails, by changing one thing at a time, and say what to change."""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from .._i18n import say
+from .._strict_json import strict
+from ..diagnosis import JudgedRun
+from ..errors import SteadygradError, UsageError
+from ..rescue import RESCUE, Events, Executor, LocalExecutor, RayExecutor, Rescue, Result, Workspace
+from ..trials import Trial
+from .language import Spoken, lang_option
+from .outputs import require_writable, write_whole
+from .rescued import print_rescue
+from .target import find_target, split_arguments
+
+
+class _RescueCommand(Spoken):
+    """Gives click our own options only: what follows the script belongs to the script."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        with_value = {
+            name
+            for param in self.params
+            if isinstance(param, click.Option) and not param.is_flag
+            for name in param.opts
+        }
+        own, target = split_arguments(args, frozenset(with_value))
+        ctx.meta["steadygrad.target"] = target
+        return super().parse_args(ctx, own)
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_usage(ctx.command_path, "[OPTIONS] (SCRIPT | -m MODULE | -- COMMAND) [ARGS]...")
+
+
+@click.command(cls=_RescueCommand)
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=1.0),
+    metavar="SECONDS",
+    help="Begin no trial after so many seconds.  [default: no limit]",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Trials at a time.  [default: half of the cores, one where there is a GPU]",
+)
+@click.option("--ray", metavar="ADDRESS", help='Run the trials on a Ray cluster; "local" starts one here.')
+@click.option(
+    "--workdir",
+    type=click.Choice(["copy", "same"]),
+    default="copy",
+    show_default=True,
+    help="copy: each trial gets a copy of the working folder. same: all run in the folder itself.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder for run folders."
+)
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write trials and proof here as JSON.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+@lang_option
+@click.pass_context
+def rescue(
+    ctx: click.Context,
+    budget: float | None,
+    jobs: int | None,
+    ray: str | None,
+    workdir: str,
+    out: Path,
+    json_path: Path | None,
+    quiet: bool,
+) -> int:
+    """Prove why a script fails, and find the change that mends it. The script is not changed.
+
+    \b
+      steadygrad rescue train.py --epochs 3
+      steadygrad rescue --budget 600 --jobs 4 -m package.train
+      steadygrad rescue --ray auto train.py
+
+    The script is watched once and diagnosed, and run again with one change at a time: a lower learning rate, a clip,
+    other initial weights, cleared gradients, standardised inputs and so on, in the order of the diagnosis, each applied
+    from outside. A run without a change beside them shows what is noise. At the end: a table of trials, the cause that
+    is proven, and the change to make in your code.
+
+    Exit status: 0 a change mends it, or nothing was wrong; 1 nothing has helped; 130 ended by Ctrl-C.
+    """
+    target = find_target(ctx.meta["steadygrad.target"])
+    if json_path is not None:
+        require_writable(json_path, "--json")
+    here = Path.cwd()
+    workspace = Workspace(here, workdir == "copy", (out.resolve(),))
+    workspace.require_small()
+    console = Console(stderr=True, highlight=False)
+    console.print(_isolation(workspace), style="dim", markup=False)
+    executor: Executor = RayExecutor(ray, jobs) if ray is not None else LocalExecutor(jobs or _default_jobs())
+    threads = max(1, (os.cpu_count() or 1) // executor.jobs)
+    columns = (
+        TextColumn("  {task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[now]}"),
+    )
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as progress:
+        try:
+            rescuing = Rescue(
+                target.command,
+                target.stem,
+                out,
+                executor,
+                workspace,
+                budget=budget,
+                threads=threads,
+                events=_events(progress),
+            )
+            result = rescuing.run()
+        finally:
+            executor.stop()
+    if result.verdict == "unobserved" and not result.trials:
+        raise UsageError(_never_trained(result))
+    text = json.dumps(strict(result.to_dict()), indent=1, allow_nan=False) + "\n"
+    for path in (result.run / RESCUE, json_path):
+        if path is not None:
+            _guarded(path, text)
+    print_rescue(result, Console(highlight=False, soft_wrap=False))
+    if result.interrupted:
+        return 130
+    return 0 if result.nothing_wrong or (result.proof and result.proof.winner) else 1
+
+
+def _default_jobs() -> int:
+    return 1 if shutil.which("nvidia-smi") else max(1, (os.cpu_count() or 2) // 2)
+
+
+def _isolation(workspace: Workspace) -> str:
+    """What trials share, said before they start."""
+    if not workspace.copies:
+        return say(
+            "steadygrad: all trials run in {folder}: what one writes, the next one finds", folder=workspace.folder
+        )
+    files, size, linked = workspace.size()
+    told = {"folder": workspace.folder, "files": files, "size": size / 2**20, "linked": linked}
+    return say(
+        "steadygrad: each trial runs in a copy of {folder} ({files} files, {size:.1f} MB; {linked} large ones are "
+        "linked); what the script writes elsewhere is shared, and nothing can be typed into it",
+        **told,
+    )
+
+
+def _events(progress: Progress) -> Events:
+    task = progress.add_task(say("watching"), total=1, now="")
+
+    def watched(run: JudgedRun) -> None:
+        progress.update(task, completed=1, now=say(run.verdict))
+
+    def planned(count: int, what: str) -> None:
+        progress.reset(task, total=count, description=what, now="")
+
+    def tried(trial: Trial, mended: bool) -> None:
+        now = trial.name if not mended else say("{trial}: sound", trial=trial.name)
+        progress.update(task, advance=1, now=now)
+
+    return Events(watched, planned, tried)
+
+
+def _never_trained(result: Result) -> str:
+    status = result.run / "output.txt"
+    lines = status.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    last = next((line for line in reversed(lines) if line.strip() and not line.startswith("steadygrad:")), "")
+    return say("the script has made no step of a training: nothing can be tried ({last})", last=last[:200])
+
+
+def _guarded(path: Path, text: str) -> None:
+    try:
+        write_whole(path, text)
+    except SteadygradError as error:
+        print(f"steadygrad: {error}", file=sys.stderr)

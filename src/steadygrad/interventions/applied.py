@@ -1,0 +1,238 @@
+"""Where interventions touch a process: optimizers, outermost module calls, backward passes, steps."""
+
+import functools
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from .._tap import is_quiet, leaves_of
+from ..guard import HiddenGradients
+from .intervention import Intervention
+from .own_updates import OwnUpdates, params_of
+
+
+class Applied:
+    """Interventions on everything that this process trains; ends with `remove()` or with its `with` block.
+
+    Where a script makes no optimizer, the gradients after each backward pass are taken for those of a step.
+
+    Args:
+        interventions: what is to be done, in this order.
+
+    Attributes:
+        on_backward: is told each loss, as the script has it, that is differentiated.
+        on_step: is told that a step is over.
+    """
+
+    def __init__(self, interventions: Sequence[Intervention]) -> None:
+        self._interventions = list(interventions)
+        self._called: weakref.WeakSet[nn.Module] = weakref.WeakSet()
+        self._handles: list[Any] = []
+        self._undo: list[Callable[[], None]] = []
+        self._hidden: dict[int, HiddenGradients] = {}
+        self._local = threading.local()
+        self._optimizers = 0
+        self._stand_in: OwnUpdates | None = None
+        self._scaled: tuple[Tensor | None, Tensor | None] = (None, None)
+        self.on_backward: Callable[[Tensor], None] | None = None
+        self.on_step: Callable[[int], None] | None = None
+        self._numbers: dict[int, int] = {}
+
+    def __enter__(self) -> "Applied":
+        self.install()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
+
+    def install(self) -> None:
+        """Put everything in place, before the script makes its model."""
+        self._watch_construction()
+        self._watch_backward()
+        self._watch_grad()
+        self._watch_scaler()
+        self._watch_calls()
+        self._handles += [
+            register_optimizer_step_pre_hook(self._before),
+            register_optimizer_step_post_hook(self._after),
+        ]
+        for each in self._interventions:
+            each.begin()
+
+    def adopt(self, optimizer: Optimizer) -> None:
+        """An optimizer that was made before."""
+        self._optimizers += 1
+        for each in self._interventions:
+            each.optimizer_made(optimizer)
+
+    def remove(self) -> None:
+        """Let go of the process."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        for undo in reversed(self._undo):
+            undo()
+        self._undo.clear()
+        for each in self._interventions:
+            each.end()
+
+    # What the process does.
+
+    def _watch_construction(self) -> None:
+        original = Optimizer.__init__
+
+        @functools.wraps(original)
+        def __init__(optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:
+            original(optimizer, *args, **kwargs)
+            if not isinstance(optimizer, OwnUpdates):
+                self.adopt(optimizer)
+
+        self._replace(Optimizer, "__init__", __init__)
+
+    def _watch_backward(self) -> None:
+        original = torch.autograd.backward
+
+        @functools.wraps(original)
+        def backward(tensors: Any, grad_tensors: Any = None, *args: Any, **kwargs: Any) -> None:
+            single = tensors if isinstance(tensors, Tensor) else None
+            if single is None and isinstance(tensors, (list, tuple)) and len(tensors) == 1:
+                single = tensors[0]
+            if single is None or single.numel() != 1 or is_quiet():
+                return original(tensors, grad_tensors, *args, **kwargs)
+            factor = self._enter_backward(single)
+            if factor != 1.0:
+                given = grad_tensors[0] if isinstance(grad_tensors, (list, tuple)) else grad_tensors
+                seed = torch.ones_like(single) if given is None else given
+                grad_tensors = seed * factor
+            original(single, grad_tensors, *args, **kwargs)
+            self._leave_backward()
+            return None
+
+        self._replace(torch.autograd, "backward", backward)
+
+    def _watch_scaler(self) -> None:
+        original = torch.amp.GradScaler.scale
+
+        @functools.wraps(original)
+        def scale(scaler: Any, outputs: Any) -> Any:
+            scaled = original(scaler, outputs)
+            if isinstance(scaled, Tensor):
+                self._scaled = scaled, outputs
+            return scaled
+
+        self._replace(torch.amp.GradScaler, "scale", scale)
+
+    def _watch_grad(self) -> None:
+        original = torch.autograd.grad
+
+        @functools.wraps(original)
+        def grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            several = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+            plain = isinstance(outputs, Tensor) and outputs.numel() == 1 and not args and not kwargs.get("create_graph")
+            trains = plain and not self._optimizers and all(each.is_leaf for each in several)
+            result = original(outputs, several, *args, **kwargs)
+            if not trains or is_quiet():
+                return result
+            factor = self._enter_backward(outputs)
+            for leaf, value in zip(several, result, strict=True):
+                leaf.grad = None if value is None else value * factor
+            self._leave_backward(several)
+            changed = tuple(leaf.grad for leaf in several)
+            for leaf in several:
+                leaf.grad = None
+            return changed
+
+        self._replace(torch.autograd, "grad", grad)
+
+    def _enter_backward(self, loss: Tensor) -> float:
+        scaled, raw = self._scaled
+        self._scaled = (None, None)
+        if self.on_backward is not None:
+            self.on_backward(raw if scaled is loss and raw is not None else loss)
+        if not self._optimizers:
+            leaves = leaves_of(loss)
+            if leaves and (self._stand_in is None or {*map(id, leaves)} != {*map(id, params_of(self._stand_in))}):
+                self._stand_in = OwnUpdates(leaves, lr=1.0)
+                for each in self._interventions:
+                    each.optimizer_made(self._stand_in)
+        factor = 1.0
+        for each in self._interventions:
+            factor *= each.factor(loss)
+        return factor
+
+    def _leave_backward(self, leaves: Sequence[Tensor] = ()) -> None:
+        if self._optimizers or self._stand_in is None:
+            return
+        # The script's own lines that follow are the step.
+        wanted = [each.before_step(self._stand_in) for each in self._interventions]  # each of them is asked
+        if any(wanted):
+            for leaf in leaves or params_of(self._stand_in):
+                if leaf.grad is not None:
+                    leaf.grad.zero_()
+        if self.on_step is not None:
+            self.on_step(0)
+
+    def _watch_calls(self) -> None:
+        original = nn.Module.__call__
+
+        @functools.wraps(original)
+        def __call__(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            depth = getattr(self._local, "depth", 0)
+            if not depth and not is_quiet() and next(module.parameters(), None) is not None:
+                args, kwargs = self._enter_call(module, args, kwargs)
+            self._local.depth = depth + 1
+            try:
+                return original(module, *args, **kwargs)
+            finally:
+                self._local.depth = depth
+
+        self._replace(nn.Module, "__call__", __call__)
+
+    def _enter_call(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        self._local.depth = 1  # what an intervention computes is no call of the script
+        try:
+            for each in self._interventions:
+                args, kwargs = each.forward(module, args, kwargs)
+                if module not in self._called:
+                    each.first_forward(module, args, kwargs)
+            self._called.add(module)
+        finally:
+            self._local.depth = 0
+        return args, kwargs
+
+    def _before(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        if isinstance(optimizer, OwnUpdates) or is_quiet():
+            return
+        wanted = [each.before_step(optimizer) for each in self._interventions]
+        if any(wanted):
+            # Optimizers leave a parameter without a gradient alone: moments and counters stay as they are.
+            self._hidden[id(optimizer)] = HiddenGradients(params_of(optimizer))
+
+    def _after(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        if isinstance(optimizer, OwnUpdates) or is_quiet():
+            return
+        hidden = self._hidden.pop(id(optimizer), None)
+        if hidden is not None:
+            hidden.put_back_zeroed()
+        for each in self._interventions:
+            each.after_step(optimizer)
+        if self.on_step is not None:
+            self.on_step(self._numbers.setdefault(id(optimizer), len(self._numbers)))
+
+    def _replace(self, owner: Any, name: str, wrapper: Any) -> None:
+        before = getattr(owner, name)
+        setattr(owner, name, wrapper)
+
+        def undo() -> None:
+            if getattr(owner, name) is wrapper:
+                setattr(owner, name, before)
+
+        self._undo.append(undo)

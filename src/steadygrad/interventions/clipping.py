@@ -1,0 +1,82 @@
+"""Policies of `steadygrad.clip` before each step of whatever trains."""
+
+from typing import Any, ClassVar
+
+import torch
+from torch.optim import Optimizer
+
+from ..clip import ClipByGlobalNorm, ClipByUpdateRMS, Policy
+from ..clip.fold import settle_scale, step_gradients
+from .intervention import Intervention
+from .own_updates import OwnUpdates
+
+
+class _Clip(Intervention):
+    """One policy for each optimizer."""
+
+    for_own_updates: ClassVar[bool] = True
+
+    def __init__(self, where: str = "", **options: Any) -> None:
+        super().__init__(where, **options)
+        self._policies: dict[int, Policy] = {}
+
+    def policy(self) -> Policy:
+        """A fresh one."""
+        raise NotImplementedError
+
+    def optimizer_made(self, optimizer: Optimizer) -> None:
+        """Make one."""
+        self._policies[id(optimizer)] = self.policy()
+
+    @torch.no_grad()
+    def before_step(self, optimizer: Optimizer) -> bool:
+        """Clip."""
+        if isinstance(optimizer, OwnUpdates) and not self.for_own_updates:
+            return False
+        policy = self._policies.get(id(optimizer))
+        if policy is not None and not isinstance(optimizer, torch.optim.LBFGS):
+            gradients = step_gradients(optimizer)
+            policy.clip_(gradients)
+            settle_scale(optimizer, gradients)
+            policy.before_step(optimizer)
+            self.times += 1
+        return False
+
+    @torch.no_grad()
+    def after_step(self, optimizer: Optimizer) -> None:
+        """What some policies do to the update."""
+        policy = self._policies.get(id(optimizer))
+        if policy is not None and not isinstance(optimizer, torch.optim.LBFGS):
+            policy.after_step(optimizer)
+
+
+class ClipGlobalNorm(_Clip):
+    """The gradient's norm is 1 at the most.
+
+    Reference: Pascanu et al., "On the difficulty of training recurrent neural networks", 2013.
+    """
+
+    remedy = "clip-global-norm"
+
+    def policy(self) -> Policy:
+        """Limit 1."""
+        return ClipByGlobalNorm(1.0)
+
+
+class StableAdamW(_Clip):
+    """The update's root mean square is limited where the second moment lags behind.
+
+    Reference: Wortsman et al., "Stable and low-precision training for large-scale vision-language models", 2023.
+    """
+
+    remedy = "stable-adamw"
+    for_own_updates = False
+
+    def policy(self) -> Policy:
+        """Limit 1."""
+        return ClipByUpdateRMS()
+
+    def optimizer_made(self, optimizer: Optimizer) -> None:
+        """Only where there are second moments."""
+        if isinstance(optimizer, (torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop, torch.optim.NAdam)):
+            super().optimizer_made(optimizer)

@@ -1,0 +1,74 @@
+"""A lower learning rate, and one that rises over the first steps."""
+
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+
+from .._foreach import scale_
+from .._rate import LoweredRate, can_lower
+from .intervention import Intervention
+from .own_updates import OwnUpdates, params_of
+
+
+class _Rate(Intervention):
+    """Lowers the rate around each step, so that schedules keep their shape whatever sets them."""
+
+    def __init__(self, where: str = "", **options: Any) -> None:
+        super().__init__(where, **options)
+        self._rate = LoweredRate()
+        self._made: dict[int, int] = {}
+
+    def share(self, made: int) -> float:
+        """What is left of the rate after so many steps."""
+        raise NotImplementedError
+
+    def before_step(self, optimizer: Optimizer) -> bool:
+        """Lower it. Where the script's own lines are the step, a smaller gradient is a lower rate."""
+        made = self._made[id(optimizer)] = self._made.get(id(optimizer), -1) + 1
+        share = self.share(made)
+        if share == 1.0:
+            return False
+        if isinstance(optimizer, OwnUpdates):
+            with torch.no_grad():
+                scale_([param.grad for param in params_of(optimizer) if param.grad is not None], share)
+            self.times += 1
+        elif can_lower(optimizer):
+            self._rate.apply(optimizer, share)
+            self.times += 1
+        return False
+
+    def after_step(self, optimizer: Optimizer) -> None:
+        """Put the script's own rate back."""
+        self._rate.restore()
+
+
+class LowerLearningRate(_Rate):
+    """The rate of every step times a factor."""
+
+    remedy = "lower-learning-rate"
+
+    def __init__(self, where: str = "", *, factor: float = 0.1, **options: Any) -> None:
+        super().__init__(where, **options)
+        self._factor = factor
+
+    def share(self, made: int) -> float:
+        """Always the same."""
+        return self._factor
+
+
+class WarmUp(_Rate):
+    """The rate rises linearly over the first steps.
+
+    Reference: Goyal et al., "Accurate, large minibatch SGD", 2017.
+    """
+
+    remedy = "warm-up"
+
+    def __init__(self, where: str = "", *, steps: int = 100, **options: Any) -> None:
+        super().__init__(where, **options)
+        self._steps = steps
+
+    def share(self, made: int) -> float:
+        """One part more at each step."""
+        return min(1.0, (made + 1) / (self._steps + 1))

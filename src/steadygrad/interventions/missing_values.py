@@ -1,0 +1,67 @@
+"""Data that is NaN or infinite, filled in wherever it meets what is trained."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from .._readback import any_nan, any_nonfinite, any_positive_infinity
+from .inputs import parts_of
+from .intervention import Intervention
+
+
+class DropOrImpute(Intervention):
+    """Entries of data that are not finite become zero; of targets they become the prediction, whose error is zero.
+
+    Masks of minus infinity are no missing values.
+    """
+
+    remedy = "drop-or-impute-nonfinite-samples"
+
+    def begin(self) -> None:
+        """See every function of torch, from here on."""
+        self._mode = _FillIn(self)
+        self._mode.__enter__()
+
+    def end(self) -> None:
+        """See no more."""
+        self._mode.__exit__(None, None, None)
+
+    def forward(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """What a model is given is data as long as it needs no gradient."""
+        for each in parts_of(args, kwargs):
+            if is_missing(each):
+                with torch.no_grad():
+                    each.nan_to_num_(0.0, 0.0, 0.0)
+                self.times += 1
+        return args, kwargs
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a tensor is data with entries that are not finite, other than a mask's."""
+    if not isinstance(value, Tensor) or value.requires_grad or not value.is_floating_point() or not value.numel():
+        return False
+    if value.layout is not torch.strided or not any_nonfinite([value]):
+        return False
+    return any_nan([value]) or any_positive_infinity([value])
+
+
+class _FillIn(TorchFunctionMode):
+    def __init__(self, owner: DropOrImpute) -> None:
+        self._owner = owner
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        trained = next((each for each in args if isinstance(each, Tensor) and each.requires_grad), None)
+        if trained is not None and torch.is_grad_enabled():
+            args = tuple(self._filled(each, trained) if is_missing(each) else each for each in args)
+        return func(*args, **kwargs)
+
+    def _filled(self, value: Tensor, trained: Tensor) -> Tensor:
+        self._owner.times += 1
+        other = trained.detach()
+        filler = other if other.shape == value.shape else torch.zeros_like(value)
+        return torch.where(value.isfinite(), value, filler.to(value.dtype))

@@ -1,0 +1,92 @@
+"""What an optimizer and a model remember beside the weights, begun anew."""
+
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from .._readback import any_nonfinite
+from .functions import holds_anywhere
+from .intervention import Intervention
+from .own_updates import params_of
+
+
+class ResetMoments(Intervention):
+    """Moments are begun anew when they are loaded, when they are not finite, and at the step of the finding.
+
+    `step` is that one; None for none.
+    """
+
+    remedy = "reset-moments"
+
+    def __init__(self, where: str = "", *, step: int | None = None, **options: Any) -> None:
+        super().__init__(where, **options)
+        self._step = step
+        self._made: dict[int, int] = {}
+
+    def optimizer_made(self, optimizer: Optimizer) -> None:
+        """Come after each loading."""
+        register = getattr(optimizer, "register_load_state_dict_post_hook", None)
+        if register is not None:
+            register(self._reset)
+
+    def before_step(self, optimizer: Optimizer) -> bool:
+        """Look at them."""
+        made = self._made[id(optimizer)] = self._made.get(id(optimizer), -1) + 1
+        if made == self._step:
+            self._reset(optimizer)
+        for param in params_of(optimizer):
+            own = optimizer.state.get(param)
+            if not isinstance(own, dict):
+                continue
+            moments = [each for each in own.values() if _is_moment(each)]
+            if moments and (any_nonfinite(moments) or _negative(own)):
+                del optimizer.state[param]
+                self.times += 1
+        return False
+
+    def _reset(self, optimizer: Optimizer) -> None:
+        if optimizer.state:
+            optimizer.state.clear()
+            self.times += 1
+
+
+class ResetRunningStats(Intervention):
+    """Running statistics are begun anew at the step of the finding and whenever they are broken."""
+
+    remedy = "reset-running-stats"
+
+    def __init__(self, where: str = "", *, step: int | None = None, **options: Any) -> None:
+        super().__init__(where, **options)
+        self._step = step
+        self._made = 0
+
+    def forward(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Before the pass that would use them."""
+        due = self._step is not None and self._made >= self._step
+        for each in module.modules():
+            if not callable(getattr(each, "reset_running_stats", None)):
+                continue
+            variance = getattr(each, "running_var", None)
+            broken = isinstance(variance, Tensor) and (any_nonfinite([variance]) or holds_anywhere(variance <= 0))
+            if due or broken:
+                each.reset_running_stats()  # pyright: ignore
+                self.times += 1
+        if due:
+            self._step = None
+        return args, kwargs
+
+    def after_step(self, optimizer: Optimizer) -> None:
+        """Count."""
+        self._made += 1
+
+
+def _is_moment(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point() and value.ndim > 0
+
+
+def _negative(state: dict[str, Any]) -> bool:
+    second = [state[name] for name in ("exp_avg_sq", "square_avg", "sum") if isinstance(state.get(name), Tensor)]
+    return any(holds_anywhere(each < 0) for each in second)

@@ -1,0 +1,49 @@
+"""Targets in standard units."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .inputs import Moments, is_data
+from .intervention import Intervention
+
+TARGET_LOSSES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "gaussian_nll_loss")
+"""torch's losses of a prediction against a number."""
+
+
+class StandardiseTargets(Intervention):
+    """torch's regression losses compare the prediction with standardised targets.
+
+    The loss is then in units of their variance: what a trial has learned is judged by its own start.
+    """
+
+    remedy = "standardise-targets"
+
+    def __init__(self, where: str = "", **options: Any) -> None:
+        super().__init__(where, **options)
+        self._moments = Moments()
+        self._undo: list[Callable[[], None]] = []
+
+    def begin(self) -> None:
+        """Come before these losses."""
+        for name in TARGET_LOSSES:
+            original = getattr(nn.functional, name)
+            setattr(nn.functional, name, self._standardised(original))
+            self._undo.append(lambda name=name, original=original: setattr(nn.functional, name, original))
+
+    def end(self) -> None:
+        """As it was."""
+        for undo in self._undo:
+            undo()
+        self._undo.clear()
+
+    def _standardised(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def loss(input: Tensor, target: Tensor, *args: Any, **kwargs: Any) -> Any:
+            if is_data(target):
+                self.times += 1
+                target = self._moments.applied(target, None, learns=torch.is_grad_enabled())
+            return original(input, target, *args, **kwargs)
+
+        return loss

@@ -1,0 +1,191 @@
+"""Other initial weights: drawn, rescaled, or made orthogonal before the first pass."""
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .._random_state import random_state, restore_random_state
+from .._readback import read_tensor_scalar
+from .._tap import RescaleInit
+from ..init import auto_, chrono_, lsuv_, orthogonal_recurrent_
+from ..init.recurrent import recurrent_blocks
+from .intervention import Intervention
+
+SEED = 0
+"""Of the draws."""
+
+
+class _Initial(Intervention):
+    """Changes the weights of each outermost module that is called, once, before its first call."""
+
+    def first_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Change them; the script's random numbers stay its own."""
+        before = random_state()
+        try:
+            torch.manual_seed(SEED)
+            with torch.no_grad():
+                self.times += bool(self.change_(module, _batch(module, args, kwargs)))
+        except (ValueError, RuntimeError, TypeError):
+            return  # this module cannot be changed so; another may
+        finally:
+            restore_random_state(before)
+
+    def change_(self, module: nn.Module, batch: Any) -> Any:
+        """Change a module in place; returns whether anything was."""
+        raise NotImplementedError
+
+
+class AutoInitialisation(_Initial):
+    """As the architecture asks for, else as each layer's own default is."""
+
+    remedy = "auto-initialisation"
+
+    def change_(self, module: nn.Module, batch: Any) -> bool:
+        """See `init.auto_`."""
+        try:
+            auto_(module, batch)
+        except (ValueError, RuntimeError, TypeError):
+            return reset_(module)
+        return True
+
+
+class Lsuv(_Initial):
+    """Each layer's output has unit variance on the first batch.
+
+    Reference: Mishkin and Matas, "All you need is a good init", 2016.
+    """
+
+    remedy = "lsuv"
+
+    def change_(self, module: nn.Module, batch: Any) -> bool:
+        """See `init.lsuv_`."""
+        lsuv_(module, batch)
+        return True
+
+
+class RandomInitialisation(_Initial):
+    """As each layer's own default is."""
+
+    remedy = "random-initialisation"
+
+    def change_(self, module: nn.Module, batch: Any) -> bool:
+        """Draw it."""
+        return reset_(module)
+
+
+class RescaleInitialisation(Intervention):
+    """Layers that amplify are scaled down in the first pass, layer after layer."""
+
+    remedy = "rescale-initialisation"
+
+    def first_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Lie on the layers for this pass."""
+        RescaleInit([module], self._done, self._failed)
+
+    def _done(self, factors: dict[str, float]) -> None:
+        self.times += len(factors)
+
+    def _failed(self, error: BaseException) -> None:
+        raise error
+
+
+class OrthogonalRecurrentInit(_Initial):
+    """Recurrent weights are orthogonal, gate by gate; those of hand-written cells too.
+
+    Reference: Le et al., "A simple way to initialize recurrent networks of rectified linear units", 2015.
+    """
+
+    remedy = "orthogonal-recurrent-init"
+
+    def change_(self, module: nn.Module, batch: Any) -> bool:
+        """By the module, by its graph, or by the name that the finding has."""
+        for seen in (None, batch):
+            try:
+                orthogonal_recurrent_(module, batch=seen)
+                return True
+            except (ValueError, RuntimeError, TypeError):
+                continue
+        named = list(self._named(module))
+        for weight in named:
+            for block in recurrent_blocks(weight):
+                nn.init.orthogonal_(block)
+        return bool(named)
+
+    def _named(self, module: nn.Module) -> Iterator[Tensor]:
+        for name, param in module.named_parameters():
+            if self.where and param.ndim > 1 and (name == self.where or name.startswith(self.where + ".")):
+                yield param.detach()
+
+
+class ChronoInit(_Initial):
+    """Gates remember from one step to the whole sequence, and recurrent weights keep the gradient's size.
+
+    Reference: Tallec and Ollivier, "Can recurrent neural networks warp time?", 2018.
+    """
+
+    remedy = "chrono-init"
+
+    def change_(self, module: nn.Module, batch: Any) -> bool:
+        """See `init.chrono_`."""
+        lengths = [each.shape[1] for each in _tensors(batch) if each.ndim > 1]
+        chrono_(module, max(3, *lengths, 3))
+        return True
+
+
+class ZeroBias(_Initial):
+    """Every bias begins at zero."""
+
+    remedy = "zero-bias"
+
+    def change_(self, module: nn.Module, batch: Any) -> bool:
+        """Those that were not."""
+        changed = False
+        for name, param in module.named_parameters():
+            if "bias" in name.rpartition(".")[2] and read_tensor_scalar(param.any()):
+                param.zero_()
+                changed = True
+        return changed
+
+
+class ScaleDownTheHead(_Initial):
+    """The layer that makes the outputs begins with a tenth of its weights."""
+
+    remedy = "scale-down-the-head"
+
+    def change_(self, module: nn.Module, batch: Any) -> bool:
+        """The one that the finding names, else the last that has a weight."""
+        layers = [
+            (name, each)
+            for name, each in module.named_modules()
+            if isinstance(getattr(each, "weight", None), Tensor) and each.weight.ndim > 1  # pyright: ignore
+        ]
+        chosen = [each for name, each in layers if self.where and self.where.startswith(name) and name]
+        for layer in (chosen or [each for _, each in layers])[-1:]:
+            layer.weight.mul_(0.1)  # pyright: ignore
+        return bool(layers)
+
+
+def reset_(module: nn.Module) -> bool:
+    """Let every layer draw its default weights; returns whether any could."""
+    able = [each for each in module.modules() if callable(getattr(each, "reset_parameters", None))]
+    for each in able:
+        each.reset_parameters()  # pyright: ignore
+    return bool(able)
+
+
+def _batch(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a module was called with, as one batch."""
+    if not kwargs:
+        return args[0] if len(args) == 1 else args
+    try:
+        return dict(inspect.signature(module.forward).bind(*args, **kwargs).arguments)
+    except (TypeError, ValueError):
+        return kwargs
+
+
+def _tensors(batch: Any) -> list[Tensor]:
+    several = batch.values() if isinstance(batch, dict) else batch if isinstance(batch, (tuple, list)) else [batch]
+    return [each for each in several if isinstance(each, Tensor)]

@@ -1,0 +1,12 @@
+"""Rescuing an unmodified script: re-run with one change at a time, in processes of its own. No torch.
+
+`rescue` is the order of it all, `job` one trial, `executors` who runs them, `workspace` where, `change` what the user
+is told to change.
+"""
+
+from .change import Change
+from .executors import Executor, LocalExecutor, RayExecutor
+from .rescue import RESCUE, Events, Rescue, Result
+from .workspace import Workspace
+
+__all__ = ["RESCUE", "Change", "Events", "Executor", "LocalExecutor", "RayExecutor", "Rescue", "Result", "Workspace"]

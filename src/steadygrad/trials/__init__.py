@@ -1,0 +1,12 @@
+"""Trials of remedies, and what they prove. No torch: what a trial leaves behind is a list of losses.
+
+`plan` says which remedies to try for what a diagnosis says, `trial` what one is, `series` what its losses say, `proof`
+which cause that proves.
+"""
+
+from .plan import everything, plan
+from .proof import Proof, mends, prove
+from .series import Series
+from .trial import Candidate, Trial
+
+__all__ = ["Candidate", "Proof", "Series", "Trial", "everything", "mends", "plan", "prove"]

@@ -1,0 +1,83 @@
+"""Which remedies to try for what a diagnosis says, the most promising first."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from ..findings import Finding
+from ..remedies import REMEDIES, remedy
+from .trial import Candidate
+
+MOST = 12
+"""Trials that a plan has at the most."""
+
+EACH = 4
+"""Remedies of one finding that are tried at the most; of one that is hardly believed a single one."""
+
+BELIEVED = 0.3
+"""Confidence from which a finding is believed."""
+
+RELIEFS = ("lower-learning-rate", "clip-global-norm")
+"""What relieves nearly any run that explodes: tried beside the others, to see whether those do more."""
+
+
+def plan(findings: Sequence[Finding], most: int = MOST) -> list[Candidate]:
+    """Candidates in the order of the findings: the first remedy of each, then their second ones, and so on.
+
+    Args:
+        findings: ranked.
+        most: how many.
+    """
+    columns = [list(_of(finding))[: EACH if finding.confidence >= BELIEVED else 1] for finding in findings]
+    found: list[Candidate] = []
+    for row in range(max(map(len, columns), default=0)):
+        for column in columns:
+            if row < len(column):
+                found.append(column[row])
+    for finding in findings[:1]:
+        found += [candidate for name in RELIEFS for candidate in _made(name, finding)]
+    return _once(found)[:most]
+
+
+def everything() -> list[Candidate]:
+    """Every remedy that can be applied from outside: what is left when nothing was found, or nothing has helped."""
+    return [Candidate(each.id, each.removes) for each in REMEDIES if each.outside]
+
+
+def _of(finding: Finding) -> Iterator[Candidate]:
+    """The remedies that remove its cause: those that it names, then the others."""
+    named = [name for name in finding.remedies if remedy(name).outside]
+    removing = [each.id for each in REMEDIES if each.outside and finding.cause in each.removes]
+    for name in dict.fromkeys([*(name for name in named if name in removing), *removing]):
+        yield from _made(name, finding)
+
+
+def _made(name: str, finding: Finding) -> Iterator[Candidate]:
+    """A remedy with the numbers that the evidence has for it."""
+    known = remedy(name)
+    evidence = finding.evidence
+    if name == "lower-learning-rate":
+        for factor in _factors(evidence.get("sharpness_ratio")):
+            yield Candidate(name, known.removes, "", {"factor": factor})
+    elif name == "divide-loss-by-accumulation-steps":
+        passes = evidence.get("passes")
+        yield Candidate(name, known.removes, "", {"passes": int(passes)} if passes else {})
+    elif name in ("reset-moments", "reset-running-stats"):
+        yield Candidate(name, known.removes, "", {} if finding.step is None else {"step": finding.step})
+    else:
+        where = finding.where if finding.cause in known.removes else ""
+        yield Candidate(name, known.removes, where)
+
+
+def _factors(ratio: object) -> list[float]:
+    """By what to multiply a rate: a tenth, or what brings sharpness to half of its limit; then a tenth of that."""
+    first = 0.1
+    if isinstance(ratio, (int, float)) and math.isfinite(ratio) and ratio > 5:
+        first = float(f"{max(1e-6, 0.5 / ratio):.1g}")
+    return [first, float(f"{first / 10:.1g}")]
+
+
+def _once(candidates: Sequence[Candidate]) -> list[Candidate]:
+    kept: dict[tuple[str, tuple[tuple[str, object], ...]], Candidate] = {}
+    for each in candidates:
+        kept.setdefault((each.remedy, tuple(sorted(each.options.items()))), each)
+    return list(kept.values())
