@@ -331,7 +331,7 @@ def test_repair_rescales_an_explosive_initialisation_before_the_first_step(tmp_p
             loss.backward()
             optimizer.step()
     done = [action for _, action, _ in actions(watch)]
-    assert done.count("rescale-init") == 1
+    assert done.count("repair") == 1
     assert done.count("skip") + done.count("hold") == 1
     assert loss.item() < 2.0
     assert not any(module._forward_hooks for module in model.modules()), "the hooks are gone"
@@ -363,7 +363,7 @@ def test_repair_rescales_nothing_that_has_been_trained(tmp_path, resumed):
     done = [action for _, action, _ in actions(watch)]
     assert ("roll-back" in done) != resumed
     assert "skip" in done
-    assert "rescale-init" not in done
+    assert "repair" not in done
 
 
 def test_repair_leaves_a_sound_initialisation_alone():

@@ -127,6 +127,16 @@ class SnapshotRing:
         """The newest proven snapshot."""
         return self._proven[-1] if self._proven else None
 
+    def first(self) -> TrainingSnapshot | None:
+        """The state that the training has begun with, as long as it is kept."""
+        return self._proven[0] if self._proven and self._proven[0].given else None
+
+    def drop_all_but_first(self) -> None:
+        """What came after the first is no longer on the way."""
+        while len(self._proven) > 1:
+            self._spare = self._proven.pop()
+        self._young = None
+
     def drop_newest(self) -> None:
         """Going back to the newest has not helped: the one before it is next."""
         if len(self._proven) > 1:

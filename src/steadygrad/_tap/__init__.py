@@ -5,7 +5,7 @@ Every hook here is guarded: an error of ours is handed to `on_error` and never r
 
 from .by_hand import UPDATES, ByHand, HandTap, leaves_of
 from .carried import CarriedState
-from .clips import ClipTap
+from .clips import LIMITS, ClipTap
 from .loads import LoadTap
 from .losses import LossTap
 from .passes import PassTap
@@ -17,6 +17,7 @@ from .tape import Entry
 from .taped import CannotReplay, TapedPass
 
 __all__ = [
+    "LIMITS",
     "UPDATES",
     "ByHand",
     "CannotReplay",

@@ -25,6 +25,7 @@ class ClipTap:
         calls: how often gradients were clipped.
         scaled: how often while they were still multiplied.
         last: the limit and the line of the last clip.
+        before: called before each clip, if it is set.
     """
 
     def __init__(self, scaler: ScalerTap, on_error: Callable[[BaseException], None]) -> None:
@@ -35,6 +36,7 @@ class ClipTap:
         self.calls = 0
         self.scaled = 0
         self.last: tuple[float, tuple[str, int] | None] | None = None
+        self.before: Callable[[], None] | None = None
 
     def install(self) -> None:
         """Start looking."""
@@ -55,6 +57,8 @@ class ClipTap:
         def clip(*args: Any, **kwargs: Any) -> Any:
             if self._originals and not is_quiet() and not torch.compiler.is_compiling():
                 try:
+                    if self.before is not None:
+                        self.before()
                     self._see(args[1] if len(args) > 1 else kwargs.get(LIMITS[original.__name__]))
                 except Exception as error:
                     self._on_error(error)

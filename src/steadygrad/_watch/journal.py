@@ -180,6 +180,11 @@ class Journal:
             path = save_batch(self.folder, step, {name: read_array(each) for name, each in tensors.items()})
             self._home.say(say("step {step}: its batch is kept in {path}", step=step, path=path))
 
+    def flush(self) -> None:
+        """Let readers see what is known by now."""
+        if isinstance(self._sink, Recorder):
+            self._sink.flush()
+
     def stopped(self, reason: str) -> None:
         """The run is being stopped."""
         if self._sink is not None:

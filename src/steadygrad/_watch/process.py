@@ -5,7 +5,6 @@ Promise: an error in here detaches the watcher with one line, and the training g
 
 import functools
 import math
-import operator
 import os
 import threading
 import time
@@ -27,7 +26,7 @@ from .._names import find_roots
 from .._readback import read_step
 from .._recorded import recorded
 from .._snapshot import BufferSnapshot, Room, TrainingParts
-from .._tap import UPDATES, ByHand, ClipTap, HandTap, LoadTap, LossTap, Plan, RescaleInit, ScalerTap, StepTap, is_quiet
+from .._tap import UPDATES, ByHand, ClipTap, HandTap, LoadTap, LossTap, Plan, ScalerTap, StepTap, is_quiet
 from ..clip import Policy
 from ..errors import TrainingDiverged
 from ..guard import Incident, Raised, Ruling
@@ -36,6 +35,7 @@ from .examiner import Examiner
 from .journal import Home, Journal, Pending
 from .keeper import Keeper
 from .recovery import learning_rate
+from .repairer import Repairer
 from .session import Session, scalar_loss
 from .words import first_line
 
@@ -173,6 +173,8 @@ class Watcher:
         self._steps.remove()
         self._scaler.remove()
         self._clips.remove()
+        if self._repairer is not None:
+            self._repairer.remove()
         self.losses.remove()
         self._examiner.remove()
         for session in self._sessions.values():
@@ -395,6 +397,8 @@ class Watcher:
             self._keeper.put_right(session, lost=lost or left_out)
         if self._acts_on(session):
             self._carry_out(session, optimizer, lost=lost or left_out)
+            if self._repairer is not None and session.alone:
+                self._repairer.after(session, optimizer, self._parts(session, optimizer), pending.ruling)
         session.step += 1
         self._made += 1
         self._spent += time.perf_counter() - began
@@ -472,10 +476,6 @@ class Watcher:
     def _escalate(self, session: Session, optimizer: Optimizer, ruling: Ruling, loss: float | None) -> None:
         """Ask what comes beside the ruling; it is carried out once the step is over."""
         parts = self._parts(session, optimizer)
-        fresh = not session.recovery.trained and not optimizer.state  # moments come with a training that is resumed
-        if self._mode == "repair" and ruling.alarms and fresh and not session.rescaled:
-            session.rescaled = True
-            RescaleInit(session.roots, functools.partial(self._rescaled, session), self.fail)
         incident = session.recovery.ruled(session.step, ruling, loss, parts, session.names)
         if incident is None:
             return
@@ -485,15 +485,6 @@ class Watcher:
                 self._on_incident(incident)
             except Exception as error:  # theirs, and no reason to end the training or the watching
                 self._home.say(say("on_incident has failed: {error}", error=first_line(error)))
-
-    def _rescaled(self, session: Session, factors: dict[str, float]) -> None:
-        """The weights have been rescaled before the first step: that is where the training begins."""
-        optimizer = session.ref()
-        if factors and optimizer is not None:
-            shown = dict(sorted(factors.items(), key=operator.itemgetter(1))[:8])
-            self._journal.action(session, "rescale-init", {"layers": len(factors), "factors": shown})
-            session.recovery.ring.clear()
-            session.recovery.begin(session.step, self._parts(session, optimizer), session.names)
 
     def _carry_out(self, session: Session, optimizer: Optimizer, *, lost: bool) -> None:
         try:
@@ -569,6 +560,7 @@ class Watcher:
         self._inherited = getattr(self, "_journal", None)  # kept, not closed: closing belongs to the parent
         self._journal = Journal(self._mode, self._home)
         self._keeper = Keeper(self._journal, self._home)
+        self._repairer = Repairer(self._journal, self._home, self._clips) if self._mode == "repair" else None
         self._sessions: dict[int, Session] = {}
         self._pending: dict[int, Pending] = {}
         self._count = 0

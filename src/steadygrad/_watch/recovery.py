@@ -160,6 +160,25 @@ class Recovery:
         self.moved_on = False
         return {"to": snapshot.step, "reason": order.detail["reason"]}
 
+    def restart(self, parts: TrainingParts) -> int | None:
+        """Put back the state that the training has begun with; returns its step, None if it is not kept any more."""
+        snapshot = self.ring.first()
+        if snapshot is None:
+            return None
+        snapshot.restore_(parts)
+        self._guard.load_state_dict(snapshot.guard_state)
+        self.ring.drop_all_but_first()
+        self.moved_on = False
+        return snapshot.step
+
+    def lower_rate(self, reason: str, factor: float) -> bool:
+        """Lower the rate to a share of the script's own, for good; returns whether that was possible."""
+        return self.escalation.ladder.down(reason, self._lr, factor, known=True) is not None
+
+    def give_rate_back(self, reason: str) -> None:
+        """The script's own rate again."""
+        self.escalation.ladder.give_back(reason)
+
     def _better_before(self, loss: float | None) -> bool:
         snapshot, now = self.ring.newest(), self._guard.level.level()
         if self._guard.clip.num_hits and loss is not None:

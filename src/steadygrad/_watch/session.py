@@ -84,7 +84,6 @@ class Session:
         self.stall = Stall()
         self.step = 0
         self.last_where = ""
-        self.rescaled = False
         self.lost_in_a_row = 0
         self.left_out_in_a_row = 0
         self._agreeing = 0

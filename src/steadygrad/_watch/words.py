@@ -53,8 +53,8 @@ def told(action: str, detail: Mapping[str, Any]) -> str:
         return say(
             "left out, the step before has moved the weights by {ratio:.3g} of their size", ratio=detail["update_ratio"]
         )
-    if action == "rescale-init":
-        return say("weights of {count} layers rescaled, they amplified the first batch", count=detail["layers"])
+    if action in ("repair", "undo-repair", "repair-held"):
+        return f"{action} {detail['remedy']}"
     if action == "roll-back":
         return say("rolled back to step {step} ({reason})", step=detail["to"], reason=again(detail["reason"]))
     return say(OTHERS.get(action, action.replace("-", " ")))

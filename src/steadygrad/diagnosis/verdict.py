@@ -72,15 +72,22 @@ def judge(run: Run) -> Judgement:
         count = max(recording.step_counts().values())
         why = say_count("no alarm was raised in {count} step", "no alarm was raised in {count} steps", count)
         return Judgement("healthy", why, None)
-    if all(alarm.detector == "stalled" for alarm in alarms):
-        return Judgement("stalled", say("the run never learned: {why}", why=_why_stalled(run, alarms[0])), first)
-    alarms = [alarm for alarm in alarms if alarm.detector != "stalled"]
+    held = _held(recording)
+    standing = [alarm for alarm in alarms if alarm.step > held]
+    if standing and all(alarm.detector == "stalled" for alarm in standing):
+        return Judgement("stalled", say("the run never learned: {why}", why=_why_stalled(run, standing[0])), first)
+    alarms = [alarm for alarm in alarms if alarm.detector != "stalled"] or alarms
     for each in run.recordings:
         reason = _why_unstable(run, each)
         if reason:
             return Judgement("unstable", say("{alarms}, and {reason}", alarms=_count(alarms), reason=reason), first)
     why = say("{alarms}, and the loss is back at its level before them", alarms=_count(alarms))
     return Judgement("recovered", why, first)
+
+
+def _held(recording: ProcessRecording) -> int:
+    """The step of the last repair that has held: what was wrong until then was put right. -1 without one."""
+    return max((int(each.detail["since"]) for each in recording.actions() if each.action == "repair-held"), default=-1)
 
 
 def _why_stalled(run: Run, alarm: Alarm) -> str:
@@ -107,13 +114,13 @@ def _why_unstable(run: Run, recording: ProcessRecording) -> str | None:
         own = [alarm for alarm in alarms if alarm.optimizer == optimizer]
         if own:
             steps = recording.steps(optimizer)
-            reason = _not_back(run, steps, own)
+            reason = _not_back(run, steps, own, _held(recording))
             if reason:
                 return reason
     return None
 
 
-def _not_back(run: Run, steps: Steps, alarms: list[Alarm]) -> str | None:
+def _not_back(run: Run, steps: Steps, alarms: list[Alarm], held: int) -> str | None:
     lost = np.isin(steps.action.astype(str), list(SKIPS))
     tail = slice(max(0, len(steps) - RECENT), None)
     made = ~lost
@@ -125,11 +132,12 @@ def _not_back(run: Run, steps: Steps, alarms: list[Alarm]) -> str | None:
         return say("gradients were still not finite at the end")
     if not np.isfinite(steps.loss[made & known]).all():
         return say("the loss was still not finite at the end")
-    if any(alarm.detector == "bottomless-loss" for alarm in alarms):
+    standing = [alarm for alarm in alarms if alarm.step > held]
+    if any(alarm.detector == "bottomless-loss" for alarm in standing):
         return say("the loss falls without end, and gradients grow with it")
-    if any(alarm.detector == "uncleared-gradient" for alarm in alarms):
+    if any(alarm.detector == "uncleared-gradient" for alarm in standing):
         return say("gradients are never cleared: they pile up from step to step")
-    scale = next((alarm for alarm in alarms if alarm.detector == "out-of-scale"), None)
+    scale = next((alarm for alarm in standing if alarm.detector == "out-of-scale"), None)
     if scale is not None and np.median(steps.grad_norm[made]) > 0.1 * steps.grad_norm[steps.step == scale.step].max():
         return say("gradients are still as far out of scale: {why}", why=_told(run, scale))
     last_alarm = max(alarm.step for alarm in alarms)

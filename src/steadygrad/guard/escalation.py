@@ -175,6 +175,13 @@ class Escalation(Stateful):
         self._lost = self._before
         self._window.pop()
 
+    def repaired(self) -> None:
+        """What was wrong has been put right, as far as is known: what was counted until now is no evidence any more."""
+        self._lost = self._before = 0
+        self._window.clear()
+        self._recent.clear()
+        self._calm = self._since_change = 0
+
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on from here."""
         incidents = {

@@ -121,6 +121,14 @@ class Stall(Stateful):
         fell = max(2.0 * level.noise(), least * abs(early))
         return early - now <= fell and start - now <= IDLE_FELL * abs(start) and start != 0.0
 
+    def never_fell(self, level: LossLevel) -> bool:
+        """Whether the loss has not come down since the first ones by more than biases alone explain."""
+        if not self._start or not level.known:
+            return True
+        start, now = median(self._start), level.level()
+        now = level.best if now is None else now
+        return start - now <= IDLE_FELL * abs(start)
+
     def above_start(self, level: LossLevel) -> bool:
         """Whether, at one of a few steps, the loss lies far above where it began."""
         if self._told or self._count not in LOOK_FROM_START or len(self._start) < 2 or not level.known:

@@ -10,7 +10,7 @@ from .activations import LeakyRelu
 from .adam import LowerBeta2, RaiseEpsilon
 from .applied import Applied
 from .batches import DropOutlierSamples
-from .clipping import ClipGlobalNorm, StableAdamW
+from .clipping import ClipGlobalNorm, RescaleQueryKeyWeights, StableAdamW
 from .decay import WeightDecay
 from .epsilon import AddEpsilon
 from .gradients import DivideByAccumulationSteps, UnscaleBeforeClip, ZeroGradBeforeBackward
@@ -58,6 +58,7 @@ INTERVENTIONS: tuple[type[Intervention], ...] = (
     AddEpsilon,
     Float32,
     SoftCapLogits,
+    RescaleQueryKeyWeights,
     ZeroGradBeforeBackward,
     UnscaleBeforeClip,
     LowerBeta2,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from .._tap import is_quiet, leaves_of
+from .._tap import LIMITS, ClipTap, is_quiet, leaves_of
 from ..guard import HiddenGradients
 from .intervention import Intervention
 from .own_updates import OwnUpdates, params_of
@@ -24,13 +24,15 @@ class Applied:
 
     Args:
         interventions: what is to be done, in this order.
+        clips: what sees torch's clipping functions, where a training is going on that may hold them by now; None puts
+            something of our own in their place.
 
     Attributes:
         on_backward: is told each loss, as the script has it, that is differentiated.
         on_step: is told that a step is over.
     """
 
-    def __init__(self, interventions: Sequence[Intervention]) -> None:
+    def __init__(self, interventions: Sequence[Intervention], clips: ClipTap | None = None) -> None:
         self._interventions = list(interventions)
         self._called: weakref.WeakSet[nn.Module] = weakref.WeakSet()
         self._handles: list[Any] = []
@@ -39,6 +41,8 @@ class Applied:
         self._local = threading.local()
         self._optimizers = 0
         self._stand_in: OwnUpdates | None = None
+        self._clips = clips
+        self._scaler: weakref.ref[Any] | None = None
         self._scaled: tuple[Tensor | None, Tensor | None] = (None, None)
         self.on_backward: Callable[[Tensor], None] | None = None
         self.on_step: Callable[[int], None] | None = None
@@ -57,6 +61,7 @@ class Applied:
         self._watch_backward()
         self._watch_grad()
         self._watch_scaler()
+        self._watch_clips()
         self._watch_calls()
         self._handles += [
             register_optimizer_step_pre_hook(self._before),
@@ -122,11 +127,37 @@ class Applied:
         @functools.wraps(original)
         def scale(scaler: Any, outputs: Any) -> Any:
             scaled = original(scaler, outputs)
+            self._scaler = weakref.ref(scaler)
             if isinstance(scaled, Tensor):
                 self._scaled = scaled, outputs
             return scaled
 
         self._replace(torch.amp.GradScaler, "scale", scale)
+
+    def _watch_clips(self) -> None:
+        if self._clips is not None:
+            self._clips.before = self._before_clip
+            self._undo.append(self._let_go_of_clips)
+            return
+        for name in LIMITS:
+            self._replace(torch.nn.utils, name, self._told_before(getattr(torch.nn.utils, name)))
+
+    def _told_before(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        def clip(*args: Any, **kwargs: Any) -> Any:
+            self._before_clip()
+            return original(*args, **kwargs)
+
+        return clip
+
+    def _before_clip(self) -> None:
+        scaler = None if self._scaler is None else self._scaler()
+        for each in self._interventions:
+            each.before_clip(scaler)
+
+    def _let_go_of_clips(self) -> None:
+        if self._clips is not None:
+            self._clips.before = None
 
     def _watch_grad(self) -> None:
         original = torch.autograd.grad

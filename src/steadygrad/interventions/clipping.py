@@ -3,9 +3,10 @@
 from typing import Any, ClassVar
 
 import torch
+from torch import nn
 from torch.optim import Optimizer
 
-from ..clip import ClipByGlobalNorm, ClipByUpdateRMS, Policy
+from ..clip import ClipByGlobalNorm, ClipByUpdateRMS, Policy, QKClip
 from ..clip.fold import settle_scale, step_gradients
 from .intervention import Intervention
 from .own_updates import OwnUpdates
@@ -80,3 +81,30 @@ class StableAdamW(_Clip):
         """Only where there are second moments."""
         if isinstance(optimizer, (torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop, torch.optim.NAdam)):
             super().optimizer_made(optimizer)
+
+
+class RescaleQueryKeyWeights(Intervention):
+    """Query and key projections shrink after a step in which a head's largest logit was above 100.
+
+    Reference: Kimi Team, "Kimi K2: Open agentic intelligence", 2025.
+    """
+
+    remedy = "rescale-query-key-weights"
+
+    def __init__(self, where: str = "", **options: Any) -> None:
+        super().__init__(where, **options)
+        self._policies: list[QKClip] = []
+
+    def first_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Lie on its attention, if it has any that is known."""
+        try:
+            self._policies.append(QKClip(module))
+        except (ValueError, TypeError):
+            return
+
+    @torch.no_grad()
+    def after_step(self, optimizer: Optimizer) -> None:
+        """Shrink them."""
+        for policy in self._policies:
+            policy.after_step(optimizer)
+            self.times += 1

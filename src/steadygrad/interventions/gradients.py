@@ -1,9 +1,8 @@
 """Gradients that are cleared, unscaled, averaged: what a training loop forgets."""
 
-import functools
+import weakref
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -74,49 +73,18 @@ class UnscaleBeforeClip(Intervention):
 
     def __init__(self, where: str = "", **options: Any) -> None:
         super().__init__(where, **options)
-        self._undo: list[Any] = []
-        self._optimizers: list[Optimizer] = []
-        self._scaler: Any = None
-
-    def begin(self) -> None:
-        """Know the scaler, and come before each clip."""
-        utils, scaler_class = torch.nn.utils, torch.amp.GradScaler
-        original_scale = scaler_class.scale
-
-        @functools.wraps(original_scale)
-        def scale(scaler: Any, outputs: Any) -> Any:
-            self._scaler = scaler
-            return original_scale(scaler, outputs)
-
-        self._replace(scaler_class, "scale", scale)
-        for name in ("clip_grad_norm_", "clip_grad_value_"):
-            self._replace(utils, name, self._unscaled_first(getattr(utils, name)))
-
-    def end(self) -> None:
-        """As it was."""
-        for undo in reversed(self._undo):
-            undo()
-        self._undo.clear()
+        self._optimizers: weakref.WeakSet[Optimizer] = weakref.WeakSet()
 
     def optimizer_made(self, optimizer: Optimizer) -> None:
         """Remember it: a scaler unscales by optimizer."""
-        self._optimizers.append(optimizer)
+        self._optimizers.add(optimizer)
 
-    def _unscaled_first(self, original: Any) -> Any:
-        @functools.wraps(original)
-        def clip(*args: Any, **kwargs: Any) -> Any:
-            if self._scaler is not None and self._scaler.is_enabled():
-                for optimizer in self._optimizers:
-                    states = self._scaler._per_optimizer_states
-                    fresh = states[id(optimizer)]["stage"].name == "READY"
-                    if fresh and any(param.grad is not None for param in params_of(optimizer)):
-                        self._scaler.unscale_(optimizer)
-                        self.times += 1
-            return original(*args, **kwargs)
-
-        return clip
-
-    def _replace(self, owner: Any, name: str, wrapper: Any) -> None:
-        before = getattr(owner, name)
-        setattr(owner, name, wrapper)
-        self._undo.append(lambda: setattr(owner, name, before))
+    def before_clip(self, scaler: Any) -> None:
+        """Unscale what is not yet."""
+        if scaler is None or not scaler.is_enabled():
+            return
+        for optimizer in self._optimizers:
+            fresh = scaler._per_optimizer_states[id(optimizer)]["stage"].name == "READY"
+            if fresh and any(param.grad is not None for param in params_of(optimizer)):
+                scaler.unscale_(optimizer)
+                self.times += 1

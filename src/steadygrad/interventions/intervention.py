@@ -10,7 +10,7 @@ class Intervention:
     """One remedy, applied. Each method is a place of a training loop; what a remedy does not need it leaves alone.
 
     An instance belongs to one training. `Applied` calls it, in the order of a step: `forward` (of every outermost
-    module call), `factor`, `before_step`, `after_step`.
+    module call), `factor`, `before_clip`, `before_step`, `after_step`.
 
     Attributes:
         remedy: the id in the catalogue.
@@ -47,6 +47,9 @@ class Intervention:
     def factor(self, loss: Tensor) -> float:
         """A loss is about to be differentiated; returns by what its gradient is to be multiplied."""
         return 1.0
+
+    def before_clip(self, scaler: Any) -> None:
+        """One of torch's clipping functions is about to be called; `scaler` is the gradient scaler, if there is one."""
 
     def before_step(self, optimizer: Optimizer) -> bool:
         """Gradients are there; returns whether this step is to be left out."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from .._readback import any_nan, any_nonfinite, any_positive_infinity
-from .inputs import parts_of
+from ..preflight.variants import mapped
 from .intervention import Intervention
 
 
@@ -32,12 +32,13 @@ class DropOrImpute(Intervention):
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """What a model is given is data as long as it needs no gradient."""
-        for each in parts_of(args, kwargs):
-            if is_missing(each):
-                with torch.no_grad():
-                    each.nan_to_num_(0.0, 0.0, 0.0)
-                self.times += 1
-        return args, kwargs
+        return mapped(args, self._filled), mapped(kwargs, self._filled)
+
+    def _filled(self, value: Tensor) -> Tensor:
+        if not is_missing(value):
+            return value
+        self.times += 1
+        return value.nan_to_num(0.0, 0.0, 0.0)
 
 
 def is_missing(value: Any) -> bool:

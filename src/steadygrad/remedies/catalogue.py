@@ -264,6 +264,8 @@ REMEDIES = (
         "rescale-query-key-weights",
         "Scale query and key weights down whenever logits have grown too large.",
         "sg.clip.attach(sg.clip.QKClip(model), optimizer)",
+        removes=("attention-logits",),
+        outside=True,
     ),
     Remedy(
         "zero-grad-before-backward",

@@ -1,0 +1,256 @@
+"""Mode `repair`: what the evidence of an alarm says is wrong is put right in the running training, and verified.
+
+One remedy at a time, the best supported first. What belongs to the start (initial weights, a loss's scale) takes the
+run back to its first weights. A remedy after which alarms come again is taken away, with what it has done to the
+weights, and the next one is tried.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch.optim import Optimizer
+
+from .._foreach import zero_
+from .._i18n import say
+from .._recorded import recorded
+from .._snapshot import TrainingParts
+from .._tap import ClipTap
+from ..diagnosis import diagnose
+from ..errors import SteadygradError
+from ..findings import Finding
+from ..guard import Ruling
+from ..interventions import Applied, intervention
+from ..remedies import remedy
+from ..store import open_run
+from .journal import Home, Journal
+from .session import Session
+
+MOST = 4
+"""Remedies that are tried in one run."""
+
+SURE = 0.5
+"""Confidence from which a finding is acted upon."""
+
+EARLY = 64
+"""Steps from the start within which going back to the first weights loses next to nothing."""
+
+VERIFY = 48
+"""Steps without an alarm after which a remedy has held."""
+
+GRACE = 2
+"""Steps after a remedy in which what was on its way still raises alarms."""
+
+REPEATED = 4
+"""Steps lost in a row from which leaving batches out is no cure."""
+
+REINITIALISES = frozenset(
+    {
+        "rescale-initialisation",
+        "auto-initialisation",
+        "orthogonal-recurrent-init",
+        "chrono-init",
+        "zero-bias",
+    }
+)
+"""Remedies that overwrite weights: only where nothing has been learned yet."""
+
+SKIPPED = frozenset({"nonfinite-data", "outlier-batch", "corrupt-state"})
+"""Causes that are over with a step left out or a rollback, unless they come again and again."""
+
+LIVE: dict[str, tuple[str, ...]] = {
+    "missing-zero-grad": ("zero-grad-before-backward",),
+    "clip-before-unscale": ("unscale-before-clip",),
+    "unsafe-op": ("add-epsilon-inside-the-operation",),
+    "nonfinite-data": ("drop-or-impute-nonfinite-samples",),
+    "outlier-batch": ("drop-outlier-samples",),
+    "half-overflow": ("float32-for-this-layer",),
+    "corrupt-state": ("reset-moments", "reset-running-stats"),
+    "loss-scale": ("mean-reduction", "divide-loss-by-accumulation-steps", "lower-learning-rate"),
+    "init-gain": ("rescale-initialisation", "auto-initialisation"),
+    "recurrent-gain": ("orthogonal-recurrent-init", "rescale-initialisation"),
+    "attention-logits": ("rescale-query-key-weights",),
+    "stale-second-moment": ("stable-adamw",),
+    "learning-rate": ("lower-learning-rate",),
+    "input-scale": ("lower-learning-rate",),
+    "vanishing-depth": ("auto-initialisation",),
+    "vanishing-recurrent": ("orthogonal-recurrent-init", "chrono-init"),
+    "dead-units": ("auto-initialisation",),
+    "saturation": ("rescale-initialisation", "auto-initialisation"),
+}
+"""What may be done to a training that goes on, by cause. Nothing that changes what the model computes of its inputs:
+standardised inputs would have to be standardised by whoever uses the model."""
+
+
+@dataclass
+class _Repair:
+    """A remedy that lies on the training."""
+
+    remedy: str
+    finding: Finding
+    applied: Applied | None
+    step: int
+    held: bool = False
+
+
+class Repairer:
+    """Applies remedies to one process' trainings.
+
+    Args:
+        journal: what is recorded, and where: the findings are those of the recording so far.
+        home: where people are spoken to.
+        clips: sees torch's clipping functions.
+    """
+
+    def __init__(self, journal: Journal, home: Home, clips: ClipTap) -> None:
+        self._journal = journal
+        self._home = home
+        self._clips = clips
+        self._tried: set[tuple[str, str]] = set()
+        self._repairs: list[_Repair] = []
+
+    @property
+    def current(self) -> _Repair | None:
+        """The remedy that has still to show what it does."""
+        return next((each for each in self._repairs if not each.held), None)
+
+    def after(self, session: Session, optimizer: Optimizer, parts: TrainingParts, ruling: Ruling) -> None:
+        """A step is over: verify what was done, or do something about an alarm."""
+        current = self.current
+        if current is not None and session.step - current.step > VERIFY:
+            current.held = True
+            detail = {"remedy": current.remedy, "since": current.step}
+            self._journal.action(session, "repair-held", detail)
+        if not ruling.alarms:
+            return
+        current = self.current
+        if current is not None:
+            if session.step - current.step <= GRACE:
+                return
+            self._undo(current, session, parts)
+        if len(self._repairs) < MOST:
+            self._repair(session, optimizer, parts)
+
+    def remove(self) -> None:
+        """Let go of the training."""
+        for each in self._repairs:
+            if each.applied is not None:
+                each.applied.remove()
+        self._repairs.clear()
+
+    def _repair(self, session: Session, optimizer: Optimizer, parts: TrainingParts) -> None:
+        for finding, name in self._wanted(session):
+            if (finding.cause, name) in self._tried:
+                continue
+            self._tried.add((finding.cause, name))
+            if name in REINITIALISES and not self._is_fresh(session):
+                continue
+            if self._apply(finding, name, session, optimizer, parts):
+                return
+
+    def _wanted(self, session: Session) -> Iterator[tuple[Finding, str]]:
+        """Findings that are sure enough, each with what may be done about it."""
+        for finding in self._findings():
+            if finding.confidence < SURE:
+                continue
+            if finding.cause in SKIPPED and not _insists(session):
+                return  # leaving the step out, or going back, has been the remedy
+            names = LIVE.get(finding.cause, ())
+            named = [name for name in names if name in finding.remedies]
+            for name in dict.fromkeys([*named, *names]):
+                if name == "divide-loss-by-accumulation-steps" and not finding.evidence.get("passes"):
+                    continue
+                if name == "mean-reduction" and name not in finding.remedies:
+                    continue
+                yield finding, name
+
+    def _findings(self) -> Sequence[Finding]:
+        folder = self._journal.folder
+        if folder is None:
+            return ()
+        self._journal.flush()
+        try:
+            return diagnose(open_run(Path(folder)))
+        except SteadygradError:
+            return ()  # a recording that cannot be read now is no evidence
+
+    def _is_fresh(self, session: Session) -> bool:
+        """Whether nothing is lost with the weights: the run is young, or has never learned."""
+        return session.step <= EARLY or session.stall.never_fell(session.guard.level)
+
+    def _apply(self, finding: Finding, name: str, session: Session, optimizer: Optimizer, parts: TrainingParts) -> bool:
+        back = None
+        if session.step <= EARLY or name in REINITIALISES:
+            back = session.recovery.restart(parts)
+            if back is None and name in REINITIALISES:
+                return False
+        applied = None
+        factor = None
+        if name == "lower-learning-rate":
+            factor = _factor(finding)
+            if not session.recovery.lower_rate(recorded("the evidence says so"), factor):
+                return False
+        else:
+            options = {"passes": int(finding.evidence["passes"])} if name.startswith("divide-loss") else {}
+            applied = Applied([intervention(name, finding.where, **options)], self._clips)
+            applied.install()
+            applied.adopt(optimizer)
+        zero_([param.grad for param in parts.params if param.grad is not None])
+        session.forget_moves()
+        session.buffers.save()
+        session.carried.arm()
+        session.recovery.escalation.repaired()
+        self._repairs.append(_Repair(name, finding, applied, session.step))
+        known = remedy(name)
+        detail = {
+            "remedy": name,
+            "cause": finding.cause,
+            "confidence": finding.confidence,
+            "where": finding.where,
+            "change": known.change,
+            "code": known.code,
+            "line": finding.line,
+            "to": back,
+            "factor": factor,
+        }
+        self._journal.action(session, "repair", {key: value for key, value in detail.items() if value is not None})
+        self._home.say(
+            say(
+                "step {step}: {cause} ({sure:.0%}): {change} To make it permanent: {code}",
+                step=session.step,
+                cause=finding.cause,
+                sure=finding.confidence,
+                change=known.said,
+                code=known.code,
+            )
+        )
+        return True
+
+    def _undo(self, current: _Repair, session: Session, parts: TrainingParts) -> None:
+        """It has not helped: take it away, with what it has done to the weights."""
+        self._repairs.remove(current)
+        self._repairs.append(_Repair(current.remedy, current.finding, None, current.step, held=True))
+        if current.applied is not None:
+            current.applied.remove()
+        if current.remedy == "lower-learning-rate":
+            session.recovery.give_rate_back(recorded("it made no difference"))
+        to = session.recovery.restart(parts) if current.remedy in REINITIALISES else None
+        detail = {"remedy": current.remedy, "cause": current.finding.cause, "since": current.step}
+        self._journal.action(session, "undo-repair", detail if to is None else {**detail, "to": to})
+        self._home.say(
+            say("step {step}: {remedy} has not helped and is taken back", step=session.step, remedy=current.remedy)
+        )
+
+
+def _insists(session: Session) -> bool:
+    """Whether what a skip and a rollback do does not last."""
+    incident = session.recovery.incident
+    return session.lost_in_a_row >= REPEATED or (incident is not None and incident.rollbacks > 1)
+
+
+def _factor(finding: Finding) -> float:
+    """By what to multiply the rate: to half of what the curvature bears, or to a tenth."""
+    ratio = finding.evidence.get("sharpness_ratio")
+    if isinstance(ratio, (int, float)) and ratio > 5:
+        return max(1e-4, 0.5 / float(ratio))
+    return 0.1
