@@ -111,27 +111,28 @@ def _read(job: Job, status: int | None, seconds: float) -> Trial:
         left = lenient(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         left = {"losses": {}, "stopped": None, "times": 0}
-    several = list(left["losses"].values())
-    losses = max(several, key=len, default=[])
+    several = tuple(Series(tuple(losses)) for losses in left["losses"].values())
+    longest = max(several, key=lambda each: len(each.losses), default=Series(()))
     stopped = left["stopped"]
     return Trial(
         job.candidate,
-        Series(tuple(losses)),
+        longest,
         int(left["times"]),
         seconds,
         job.steps is None or (stopped == "end" and status == 0),
-        "" if stopped in ("hopeless", "enough") else _error(job, status, losses),
+        "" if stopped in ("hopeless", "enough") else _error(job, status, longest),
         job.number,
+        several,
     )
 
 
-def _error(job: Job, status: int | None, losses: list[float | None]) -> str:
+def _error(job: Job, status: int | None, series: Series) -> str:
     """Why a trial is none, in a line; empty if it is one."""
     if status is None:
         return say("took longer than {seconds:.0f} s", seconds=job.timeout)
     if status:
         return _last_line(job.folder / OUTPUT) or say("ended with status {status}", status=status)
-    return "" if losses else say("no step of a training was seen")
+    return "" if series.losses else say("no step of a training was seen")
 
 
 def _last_line(path: Path) -> str:

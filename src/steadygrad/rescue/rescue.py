@@ -14,7 +14,7 @@ from ..diagnosis import JudgedRun, open_run
 from ..errors import UsageError
 from ..findings import Finding
 from ..store import create_run, finish_run
-from ..trials import Candidate, Proof, Series, Trial, everything, mends, plan, prove
+from ..trials import Candidate, Proof, Series, Trial, everything, faulty, mends, plan, prove
 from ..trials.proof import numbers
 from .change import Change, change
 from .executors import Executor
@@ -142,6 +142,7 @@ class Rescue:
         self._folder = create_run(out, stem, "observe", command)
         self.result = Result(self._folder, "unobserved", command)
         self._number = 0
+        self._optimizer = 0
         self._place = workspace.folder
 
     def run(self) -> Result:
@@ -201,7 +202,8 @@ class Rescue:
         """The script as it is once more, tallied as trials are: what is noise."""
         self._events.planned(1, say("control"))
         for trial in self._executor.run([self._job(None, None)]):
-            self.result.controls.append(trial)
+            self._optimizer = faulty(trial.several)
+            self.result.controls.append(trial.of(self._optimizer))
             self._events.tried(trial, False)
         watched = self._watched_series()
         if self.result.controls and watched is not None:
@@ -214,7 +216,7 @@ class Rescue:
                 self.result.controls.append(Trial(None, control.series, seconds=seconds))
             elif not self._is_over():
                 for trial in self._executor.run([self._job(None, None)]):
-                    self.result.controls.append(trial)
+                    self.result.controls.append(trial.of(self._optimizer))
                     self._events.tried(trial, False)
 
     def _try(self) -> None:
@@ -239,7 +241,8 @@ class Rescue:
                     self.result.budget_spent = True
                     break
                 batch = going[first : first + self._executor.jobs]
-                for trial in self._executor.run([self._job(each, steps) for each in batch]):
+                for whole in self._executor.run([self._job(each, steps) for each in batch]):
+                    trial = whole.of(self._optimizer)
                     ended.append(trial)
                     self.result.trials.append(trial)
                     self._events.tried(trial, self._mends(trial))
@@ -305,9 +308,9 @@ class Rescue:
         if main is None:
             return None
         counts = main.step_counts()
-        if not counts:
+        if self._optimizer not in counts:
             return None
-        steps = main.steps(max(counts, key=lambda each: counts[each]))
+        steps = main.steps(self._optimizer)
         return Series(
             [float(loss) if known else None for loss, known in zip(steps.loss, steps.loss_known, strict=True)]
         )

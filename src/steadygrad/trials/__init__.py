@@ -6,7 +6,7 @@ which cause that proves.
 
 from .plan import everything, plan
 from .proof import Proof, mends, prove
-from .series import Series
+from .series import Series, faulty
 from .trial import Candidate, Trial
 
-__all__ = ["Candidate", "Proof", "Series", "Trial", "everything", "mends", "plan", "prove"]
+__all__ = ["Candidate", "Proof", "Series", "Trial", "everything", "faulty", "mends", "plan", "prove"]

@@ -52,7 +52,7 @@ class Series:
     def best(self) -> float:
         """The lowest median of five in a row."""
         finite = [loss if math.isfinite(loss) else math.inf for loss in self.known]
-        width = min(5, len(finite))
+        width = max(1, min(5, len(finite)))
         return min((median(finite[i : i + width]) for i in range(len(finite) - width + 1)), default=math.inf)
 
     @cached_property
@@ -96,3 +96,17 @@ class Series:
         """Whether two runs of the same script went alike: the same losses, number for number, as far as both go."""
         pairs = list(zip(self.known, other.known, strict=False))
         return bool(pairs) and all(a == b or (a != a and b != b) for a, b in pairs)
+
+
+def faulty(several: Sequence[Series]) -> int:
+    """Which of several optimizers shows what is wrong: the first that breaks, or that learns nothing, or the longest.
+
+    Example:
+        >>> faulty([Series([2.0, 1.0, 0.5, 0.4]), Series([1.0, 9.0, 90.0, math.inf])])
+        1
+    """
+    for wrong in (lambda each: each.broken, lambda each: not each.learns):
+        for place, each in enumerate(several):
+            if len(each.known) >= FEWEST and wrong(each):
+                return place
+    return max(range(len(several)), key=lambda place: len(several[place].losses), default=0)

@@ -33,7 +33,8 @@ class Trial:
 
     Attributes:
         candidate: the change; None for a control.
-        series: the losses.
+        series: the losses that are judged.
+        several: those of every optimizer, in the order of their first steps.
         times: how often the remedy has changed anything.
         seconds: how long it took.
         whole: whether it went to the end that the script has.
@@ -48,6 +49,7 @@ class Trial:
     whole: bool = True
     error: str = ""
     number: int = 0
+    several: tuple[Series, ...] = ()
 
     @property
     def name(self) -> str:
@@ -58,6 +60,12 @@ class Trial:
     def did_nothing(self) -> bool:
         """Whether the remedy found nothing to change: then it is no trial of it."""
         return self.candidate is not None and not self.times
+
+    def of(self, optimizer: int) -> "Trial":
+        """The same trial, judged by the losses of one optimizer; of one that never came to it by none."""
+        if not self.several:
+            return self
+        return replace(self, series=self.several[optimizer] if optimizer < len(self.several) else Series(()))
 
     def shortened(self, steps: int) -> "Trial":
         """What was known after so many steps."""
