@@ -13,6 +13,7 @@ _HOMES = {
     "watch": "._watch",
     "Watch": "._watch",
     "open_run": ".diagnosis",
+    "try_remedies": ".interventions",
     "write_report": ".report",
     "clip": ".clip",
     "init": ".init",
@@ -34,6 +35,7 @@ __all__ = [
     "open_run",
     "penalty",
     "schedule",
+    "try_remedies",
     "watch",
     "write_report",
 ]
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from .diagnosis import open_run as open_run
     from .errors import SteadygradError as SteadygradError
     from .errors import TrainingDiverged as TrainingDiverged
+    from .interventions import try_remedies as try_remedies
     from .preflight import check as check
     from .report import write_report as write_report
 

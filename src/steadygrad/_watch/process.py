@@ -25,7 +25,7 @@ from .._i18n import say
 from .._names import find_roots
 from .._readback import read_step
 from .._recorded import recorded
-from .._snapshot import BufferSnapshot, Room, TrainingParts
+from .._snapshot import BufferSnapshot, Room, TrainingParts, TrainingSnapshot
 from .._tap import UPDATES, ByHand, ClipTap, HandTap, LoadTap, LossTap, Plan, ScalerTap, StepTap, is_quiet
 from ..clip import Policy
 from ..errors import TrainingDiverged
@@ -135,6 +135,11 @@ class Watcher:
     def safe_to_save(self) -> bool:
         """Whether no incident is open and the last alarm is some steps ago."""
         return all(session.recovery.settled for session in self._sessions.values())
+
+    def newest_snapshot(self, optimizer: Optimizer) -> TrainingSnapshot | None:
+        """The newest proven state of an optimizer's training."""
+        session = self._sessions.get(id(optimizer))
+        return None if session is None else session.recovery.ring.newest()
 
     def state_dict(self) -> dict[str, Any]:
         """What is known of each optimizer, in the order of their first steps."""

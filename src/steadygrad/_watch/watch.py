@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from .. import _config
 from .._sizes import parse_size
+from .._snapshot import TrainingSnapshot
 from ..clip import Policy
 from ..errors import SteadygradError
 from ..guard import Incident
@@ -133,6 +134,14 @@ class Watch:
         if not isinstance(average, nn.Module):
             raise TypeError(f"average is a {type(average).__name__}, expected a torch.nn.Module")
         self._watcher.averages.append(average)
+
+    def newest_snapshot(self, optimizer: Optimizer) -> TrainingSnapshot | None:
+        """The newest state of an optimizer's training that is proven sound: from before an incident. None without one.
+
+        Args:
+            optimizer: one of those that are watched.
+        """
+        return self._watcher.newest_snapshot(optimizer)
 
     def close(self) -> None:
         """Take the hooks away and make the recording complete. A second call does nothing."""

@@ -1,91 +1,13 @@
 """Remedies, applied: what changes a training from outside while its script stays as it is. A file an idea.
 
-`applied` knows where a process can be touched, `intervention` what one change is; the rest are the changes, each under
-the id of its remedy in the catalogue.
+`applied` knows where a process can be touched, `intervention` what one change is, `family` which there are; `in_loop`
+makes the same steps with one change after the other. The rest are the changes, each under the id of its remedy in the
+catalogue.
 """
 
-from typing import Any
-
-from .activations import LeakyRelu
-from .adam import LowerBeta2, RaiseEpsilon
 from .applied import Applied
-from .batches import DropOutlierSamples
-from .clipping import ClipGlobalNorm, RescaleQueryKeyWeights, StableAdamW
-from .decay import WeightDecay
-from .epsilon import AddEpsilon
-from .gradients import DivideByAccumulationSteps, UnscaleBeforeClip, ZeroGradBeforeBackward
-from .inputs import StandardiseInputs
+from .family import INTERVENTIONS, intervention
+from .in_loop import Trials, try_remedies
 from .intervention import Intervention
-from .learning_rate import LowerLearningRate, WarmUp
-from .logits import SoftCapLogits
-from .missing_values import DropOrImpute
-from .normalisation import Normalisation
-from .precision import Float32
-from .reduction import MeanReduction
-from .state import ResetMoments, ResetRunningStats
-from .targets import StandardiseTargets
-from .weights import (
-    AutoInitialisation,
-    ChronoInit,
-    Lsuv,
-    OrthogonalRecurrentInit,
-    RandomInitialisation,
-    RescaleInitialisation,
-    ScaleDownTheHead,
-    ZeroBias,
-)
 
-INTERVENTIONS: tuple[type[Intervention], ...] = (
-    LowerLearningRate,
-    WarmUp,
-    ClipGlobalNorm,
-    AutoInitialisation,
-    Lsuv,
-    ScaleDownTheHead,
-    RescaleInitialisation,
-    RandomInitialisation,
-    ZeroBias,
-    LeakyRelu,
-    Normalisation,
-    OrthogonalRecurrentInit,
-    ChronoInit,
-    StandardiseInputs,
-    StandardiseTargets,
-    MeanReduction,
-    DivideByAccumulationSteps,
-    DropOutlierSamples,
-    DropOrImpute,
-    AddEpsilon,
-    Float32,
-    SoftCapLogits,
-    RescaleQueryKeyWeights,
-    ZeroGradBeforeBackward,
-    UnscaleBeforeClip,
-    LowerBeta2,
-    RaiseEpsilon,
-    StableAdamW,
-    ResetMoments,
-    ResetRunningStats,
-    WeightDecay,
-)
-"""Every remedy that can be applied from outside."""
-
-_BY_REMEDY = {each.remedy: each for each in INTERVENTIONS}
-
-
-def intervention(remedy: str, where: str = "", **options: Any) -> Intervention:
-    """A remedy, ready to be applied.
-
-    Args:
-        remedy: its id in the catalogue.
-        where: the parameter or module that the finding names.
-        options: numbers that it takes, such as `factor`.
-
-    Raises:
-        KeyError: it cannot be applied from outside.
-        TypeError: it has no such option.
-    """
-    return _BY_REMEDY[remedy](where, **options)
-
-
-__all__ = ["INTERVENTIONS", "Applied", "Intervention", "intervention"]
+__all__ = ["INTERVENTIONS", "Applied", "Intervention", "Trials", "intervention", "try_remedies"]

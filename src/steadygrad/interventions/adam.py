@@ -7,7 +7,33 @@ from torch.optim import Optimizer
 from .intervention import Intervention
 
 
-class LowerBeta2(Intervention):
+class _Options(Intervention):
+    """Changes options of an optimizer, and puts them back at its end."""
+
+    def __init__(self, where: str = "", **options: Any) -> None:
+        super().__init__(where, **options)
+        self._kept: list[tuple[dict[str, Any], str, Any]] = []
+
+    def optimizer_made(self, optimizer: Optimizer) -> None:
+        """In every group, and for groups to come."""
+        for group in (*optimizer.param_groups, optimizer.defaults):
+            for name, value in self.wanted(group).items():
+                self._kept.append((group, name, group[name]))
+                group[name] = value
+                self.times += 1
+
+    def end(self) -> None:
+        """As they were."""
+        for group, name, value in reversed(self._kept):
+            group[name] = value
+        self._kept.clear()
+
+    def wanted(self, group: dict[str, Any]) -> dict[str, Any]:
+        """Options of a group that are to be others."""
+        raise NotImplementedError
+
+
+class LowerBeta2(_Options):
     """The second moment remembers some 20 steps (RMSprop: 10).
 
     Reference: Zhai et al., "Sigmoid loss for language image pre-training", 2023 (section on training instability).
@@ -15,22 +41,17 @@ class LowerBeta2(Intervention):
 
     remedy = "lower-beta2"
 
-    def optimizer_made(self, optimizer: Optimizer) -> None:
-        """Set it in every group, and for groups to come."""
-        for group in (*optimizer.param_groups, optimizer.defaults):
-            self._set(group)
-
-    def _set(self, group: dict[str, Any]) -> None:
+    def wanted(self, group: dict[str, Any]) -> dict[str, Any]:
+        """Those of Adam and its relatives, or of RMSprop."""
         betas = group.get("betas")
         if isinstance(betas, (tuple, list)) and len(betas) == 2 and betas[1] > 0.95:
-            group["betas"] = (betas[0], 0.95)
-            self.times += 1
-        elif "alpha" in group and "centered" in group and group["alpha"] > 0.9:
-            group["alpha"] = 0.9
-            self.times += 1
+            return {"betas": (betas[0], 0.95)}
+        if "alpha" in group and "centered" in group and group["alpha"] > 0.9:
+            return {"alpha": 0.9}
+        return {}
 
 
-class RaiseEpsilon(Intervention):
+class RaiseEpsilon(_Options):
     """What is added to the root of the second moment is large enough to limit updates of small gradients.
 
     Reference: Choi et al., "On empirical comparisons of optimizers for deep learning", 2019.
@@ -42,9 +63,7 @@ class RaiseEpsilon(Intervention):
         super().__init__(where, **options)
         self._eps = eps
 
-    def optimizer_made(self, optimizer: Optimizer) -> None:
-        """Set it in every group that has one."""
-        for group in (*optimizer.param_groups, optimizer.defaults):
-            if isinstance(group.get("eps"), float) and group["eps"] < self._eps:
-                group["eps"] = self._eps
-                self.times += 1
+    def wanted(self, group: dict[str, Any]) -> dict[str, Any]:
+        """Where it is smaller."""
+        eps = group.get("eps")
+        return {"eps": self._eps} if isinstance(eps, float) and eps < self._eps else {}

@@ -26,13 +26,16 @@ class Applied:
         interventions: what is to be done, in this order.
         clips: what sees torch's clipping functions, where a training is going on that may hold them by now; None puts
             something of our own in their place.
+        alone: whether everything that happens is a trial of ours, at which our watchers do not look.
 
     Attributes:
         on_backward: is told each loss, as the script has it, that is differentiated.
         on_step: is told that a step is over.
     """
 
-    def __init__(self, interventions: Sequence[Intervention], clips: ClipTap | None = None) -> None:
+    def __init__(
+        self, interventions: Sequence[Intervention], clips: ClipTap | None = None, *, alone: bool = False
+    ) -> None:
         self._interventions = list(interventions)
         self._called: weakref.WeakSet[nn.Module] = weakref.WeakSet()
         self._handles: list[Any] = []
@@ -42,6 +45,7 @@ class Applied:
         self._optimizers = 0
         self._stand_in: OwnUpdates | None = None
         self._clips = clips
+        self._alone = alone
         self._scaler: weakref.ref[Any] | None = None
         self._scaled: tuple[Tensor | None, Tensor | None] = (None, None)
         self.on_backward: Callable[[Tensor], None] | None = None
@@ -87,6 +91,10 @@ class Applied:
         for each in self._interventions:
             each.end()
 
+    def _passes_by(self) -> bool:
+        """Whether what happens is computed by us, and no part of a training."""
+        return is_quiet() and not self._alone
+
     # What the process does.
 
     def _watch_construction(self) -> None:
@@ -108,7 +116,7 @@ class Applied:
             single = tensors if isinstance(tensors, Tensor) else None
             if single is None and isinstance(tensors, (list, tuple)) and len(tensors) == 1:
                 single = tensors[0]
-            if single is None or single.numel() != 1 or is_quiet():
+            if single is None or single.numel() != 1 or self._passes_by():
                 return original(tensors, grad_tensors, *args, **kwargs)
             factor = self._enter_backward(single)
             if factor != 1.0:
@@ -168,7 +176,7 @@ class Applied:
             plain = isinstance(outputs, Tensor) and outputs.numel() == 1 and not args and not kwargs.get("create_graph")
             trains = plain and not self._optimizers and all(each.is_leaf for each in several)
             result = original(outputs, several, *args, **kwargs)
-            if not trains or is_quiet():
+            if not trains or self._passes_by():
                 return result
             factor = self._enter_backward(outputs)
             for leaf, value in zip(several, result, strict=True):
@@ -215,7 +223,7 @@ class Applied:
         @functools.wraps(original)
         def __call__(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
             depth = getattr(self._local, "depth", 0)
-            if not depth and not is_quiet() and next(module.parameters(), None) is not None:
+            if not depth and not self._passes_by() and next(module.parameters(), None) is not None:
                 args, kwargs = self._enter_call(module, args, kwargs)
             self._local.depth = depth + 1
             try:
@@ -240,7 +248,7 @@ class Applied:
         return args, kwargs
 
     def _before(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        if isinstance(optimizer, OwnUpdates) or is_quiet():
+        if isinstance(optimizer, OwnUpdates) or self._passes_by():
             return
         wanted = [each.before_step(optimizer) for each in self._interventions]
         if any(wanted):
@@ -248,7 +256,7 @@ class Applied:
             self._hidden[id(optimizer)] = HiddenGradients(params_of(optimizer))
 
     def _after(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        if isinstance(optimizer, OwnUpdates) or is_quiet():
+        if isinstance(optimizer, OwnUpdates) or self._passes_by():
             return
         hidden = self._hidden.pop(id(optimizer), None)
         if hidden is not None:

@@ -102,6 +102,12 @@ class RescaleQueryKeyWeights(Intervention):
         except (ValueError, TypeError):
             return
 
+    def end(self) -> None:
+        """Lie on it no more."""
+        for policy in self._policies:
+            policy.close()
+        self._policies.clear()
+
     @torch.no_grad()
     def after_step(self, optimizer: Optimizer) -> None:
         """Shrink them."""

@@ -17,11 +17,21 @@ class Normalisation(Intervention):
 
     remedy = "normalisation"
 
+    def __init__(self, where: str = "", **options: Any) -> None:
+        super().__init__(where, **options)
+        self._handles: list[Any] = []
+
     def first_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Lie on the layers."""
         layers = [each for each in module.modules() if isinstance(each, LAYERS)]
         for each in layers[:-1]:
-            each.register_forward_hook(self._normalised)
+            self._handles.append(each.register_forward_hook(self._normalised))
+
+    def end(self) -> None:
+        """Lie on them no more."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
 
     def _normalised(self, layer: nn.Module, args: Any, output: Any) -> Any:
         if not isinstance(output, Tensor) or output.ndim < 2:

@@ -23,12 +23,19 @@ class ResetMoments(Intervention):
         super().__init__(where, **options)
         self._step = step
         self._made: dict[int, int] = {}
+        self._handles: list[Any] = []
 
     def optimizer_made(self, optimizer: Optimizer) -> None:
         """Come after each loading."""
         register = getattr(optimizer, "register_load_state_dict_post_hook", None)
         if register is not None:
-            register(self._reset)
+            self._handles.append(register(self._reset))
+
+    def end(self) -> None:
+        """Come no more."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
 
     def before_step(self, optimizer: Optimizer) -> bool:
         """Look at them."""

@@ -81,9 +81,18 @@ class RescaleInitialisation(Intervention):
 
     remedy = "rescale-initialisation"
 
+    def __init__(self, where: str = "", **options: Any) -> None:
+        super().__init__(where, **options)
+        self._pass: RescaleInit | None = None
+
     def first_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Lie on the layers for this pass."""
-        RescaleInit([module], self._done, self._failed)
+        self._pass = RescaleInit([module], self._done, self._failed)
+
+    def end(self) -> None:
+        """A pass that has never come to its end leaves nothing on them."""
+        if self._pass is not None:
+            self._pass.remove()
 
     def _done(self, factors: dict[str, float]) -> None:
         self.times += len(factors)

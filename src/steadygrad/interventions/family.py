@@ -1,0 +1,83 @@
+"""Every remedy that can be applied from outside, by its id."""
+
+from typing import Any
+
+from .activations import LeakyRelu
+from .adam import LowerBeta2, RaiseEpsilon
+from .batches import DropOutlierSamples
+from .clipping import ClipGlobalNorm, RescaleQueryKeyWeights, StableAdamW
+from .decay import WeightDecay
+from .epsilon import AddEpsilon
+from .gradients import DivideByAccumulationSteps, UnscaleBeforeClip, ZeroGradBeforeBackward
+from .inputs import StandardiseInputs
+from .intervention import Intervention
+from .learning_rate import LowerLearningRate, WarmUp
+from .logits import SoftCapLogits
+from .missing_values import DropOrImpute
+from .normalisation import Normalisation
+from .precision import Float32
+from .reduction import MeanReduction
+from .state import ResetMoments, ResetRunningStats
+from .targets import StandardiseTargets
+from .weights import (
+    AutoInitialisation,
+    ChronoInit,
+    Lsuv,
+    OrthogonalRecurrentInit,
+    RandomInitialisation,
+    RescaleInitialisation,
+    ScaleDownTheHead,
+    ZeroBias,
+)
+
+INTERVENTIONS: tuple[type[Intervention], ...] = (
+    LowerLearningRate,
+    WarmUp,
+    ClipGlobalNorm,
+    AutoInitialisation,
+    Lsuv,
+    ScaleDownTheHead,
+    RescaleInitialisation,
+    RandomInitialisation,
+    ZeroBias,
+    LeakyRelu,
+    Normalisation,
+    OrthogonalRecurrentInit,
+    ChronoInit,
+    StandardiseInputs,
+    StandardiseTargets,
+    MeanReduction,
+    DivideByAccumulationSteps,
+    DropOutlierSamples,
+    DropOrImpute,
+    AddEpsilon,
+    Float32,
+    SoftCapLogits,
+    RescaleQueryKeyWeights,
+    ZeroGradBeforeBackward,
+    UnscaleBeforeClip,
+    LowerBeta2,
+    RaiseEpsilon,
+    StableAdamW,
+    ResetMoments,
+    ResetRunningStats,
+    WeightDecay,
+)
+"""Every remedy that can be applied from outside."""
+
+_BY_REMEDY = {each.remedy: each for each in INTERVENTIONS}
+
+
+def intervention(remedy: str, where: str = "", **options: Any) -> Intervention:
+    """A remedy, ready to be applied.
+
+    Args:
+        remedy: its id in the catalogue.
+        where: the parameter or module that the finding names.
+        options: numbers that it takes, such as `factor`.
+
+    Raises:
+        KeyError: it cannot be applied from outside.
+        TypeError: it has no such option.
+    """
+    return _BY_REMEDY[remedy](where, **options)
