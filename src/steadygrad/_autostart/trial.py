@@ -4,13 +4,13 @@ import atexit
 from pathlib import Path
 
 from .. import _config
-from ..interventions import Applied, intervention
+from ..interventions import Applied, intervention_for
 from .tally import Tally
 
 
 def start(config: _config.TrialConfig, folder: Path) -> None:
     """Apply the remedy to this process."""
-    applied = [] if config.remedy is None else [intervention(config.remedy, config.where, **config.options)]
+    applied = [] if config.remedy is None else [intervention_for(config.remedy, config.where, **config.options)]
     tally = Tally(folder / _config.TRIAL, config.steps, lambda: sum(each.times for each in applied))
     everything = Applied(applied)
     everything.on_backward, everything.on_step = tally.backward, tally.step

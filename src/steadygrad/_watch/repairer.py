@@ -20,7 +20,7 @@ from ..diagnosis import diagnose
 from ..errors import SteadygradError
 from ..findings import Finding
 from ..guard import Ruling
-from ..interventions import Applied, intervention
+from ..interventions import Applied, intervention_for
 from ..remedies import remedy
 from ..store import open_run
 from .journal import Home, Journal
@@ -192,7 +192,7 @@ class Repairer:
                 return False
         else:
             options = {"passes": int(finding.evidence["passes"])} if name.startswith("divide-loss") else {}
-            applied = Applied([intervention(name, finding.where, **options)], self._clips)
+            applied = Applied([intervention_for(name, finding.where, **options)], self._clips)
             applied.install()
             applied.adopt(optimizer)
         zero_([param.grad for param in parts.params if param.grad is not None])

@@ -6,8 +6,8 @@ catalogue.
 """
 
 from .applied import Applied
-from .family import INTERVENTIONS, intervention
+from .family import INTERVENTIONS, intervention_for
 from .in_loop import Trials, try_remedies
 from .intervention import Intervention
 
-__all__ = ["INTERVENTIONS", "Applied", "Intervention", "Trials", "intervention", "try_remedies"]
+__all__ = ["INTERVENTIONS", "Applied", "Intervention", "Trials", "intervention_for", "try_remedies"]

@@ -68,7 +68,7 @@ INTERVENTIONS: tuple[type[Intervention], ...] = (
 _BY_REMEDY = {each.remedy: each for each in INTERVENTIONS}
 
 
-def intervention(remedy: str, where: str = "", **options: Any) -> Intervention:
+def intervention_for(remedy: str, where: str = "", **options: Any) -> Intervention:
     """A remedy, ready to be applied.
 
     Args:

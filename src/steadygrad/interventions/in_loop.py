@@ -18,7 +18,7 @@ from ..findings import Finding
 from ..remedies import remedy
 from ..trials import Candidate, Proof, Series, Trial, everything, mends, plan, prove
 from .applied import Applied
-from .family import intervention
+from .family import intervention_for
 from .own_updates import params_of
 
 if TYPE_CHECKING:
@@ -163,7 +163,9 @@ class _Runs:
         self._start.restore_everything_(self._parts)
         for param in self._parts.params:
             param.grad = None
-        applied = [] if candidate is None else [intervention(candidate.remedy, candidate.where, **candidate.options)]
+        applied = (
+            [] if candidate is None else [intervention_for(candidate.remedy, candidate.where, **candidate.options)]
+        )
         began = time.monotonic()
         losses: list[float] = []
         error = ""
