@@ -361,6 +361,8 @@ class Watcher:
         elif not session.sharded:
             session.probe.before()
         self._pending[id(optimizer)] = Pending(session, reading, ruling, loss, lr)
+        if self._repairer is not None and not ruling.lost and not reading.left_out:
+            self._repairer.before_step(session, optimizer, self._parts(session, optimizer))
         self._spent += time.perf_counter() - began
         return Plan(lose=ruling.lost)
 
@@ -386,6 +388,8 @@ class Watcher:
             return
         began = time.perf_counter()
         session = pending.session
+        if self._repairer is not None:
+            self._repairer.after_step(optimizer)
         session.recovery.rate.restore()
         if not lost:
             session.look_at_move()
@@ -403,7 +407,7 @@ class Watcher:
         if self._acts_on(session):
             self._carry_out(session, optimizer, lost=lost or left_out)
             if self._repairer is not None and session.alone:
-                self._repairer.after(session, optimizer, self._parts(session, optimizer), pending.ruling)
+                self._repairer.judge(session, optimizer, self._parts(session, optimizer), pending.ruling)
         session.step += 1
         self._made += 1
         self._spent += time.perf_counter() - began

@@ -8,17 +8,18 @@ weights, and the next one is tried.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch.optim import Optimizer
 
 from .._foreach import zero_
 from .._i18n import say
 from .._recorded import recorded
-from .._snapshot import TrainingParts
+from .._snapshot import TrainingParts, TrainingSnapshot
 from .._tap import ClipTap
 from ..diagnosis import diagnose
 from ..errors import SteadygradError
-from ..findings import Finding
+from ..findings import VANISHING, Finding
 from ..guard import Ruling
 from ..interventions import Applied, intervention_for
 from ..remedies import remedy
@@ -37,6 +38,12 @@ EARLY = 64
 
 VERIFY = 48
 """Steps without an alarm after which a remedy has held."""
+
+LEARNS = 96
+"""Steps in which a run that had learned nothing has to have begun to."""
+
+FALLS = 0.05
+"""The part of itself by which its loss has to have fallen then."""
 
 GRACE = 2
 """Steps after a remedy in which what was on its way still raises alarms."""
@@ -58,13 +65,18 @@ REINITIALISES = frozenset(
 SKIPPED = frozenset({"nonfinite-data", "outlier-batch", "corrupt-state"})
 """Causes that are over with a step left out or a rollback, unless they come again and again."""
 
+RENEWS = REINITIALISES | {"reset-moments", "reset-running-stats"}
+"""Remedies that change the state that a run begins with, or goes back to."""
+
+STALLS = VANISHING | {"clip-before-unscale"}
+"""Causes of a run that learns nothing: there a remedy has held only if it begins to."""
+
 LIVE: dict[str, tuple[str, ...]] = {
     "missing-zero-grad": ("zero-grad-before-backward",),
     "clip-before-unscale": ("unscale-before-clip",),
     "unsafe-op": ("add-epsilon-inside-the-operation",),
     "nonfinite-data": ("drop-or-impute-nonfinite-samples",),
     "outlier-batch": ("drop-outlier-samples",),
-    "half-overflow": ("float32-for-this-layer",),
     "corrupt-state": ("reset-moments", "reset-running-stats"),
     "loss-scale": ("mean-reduction", "divide-loss-by-accumulation-steps", "lower-learning-rate"),
     "init-gain": ("rescale-initialisation", "auto-initialisation"),
@@ -75,7 +87,7 @@ LIVE: dict[str, tuple[str, ...]] = {
     "input-scale": ("lower-learning-rate",),
     "vanishing-depth": ("auto-initialisation",),
     "vanishing-recurrent": ("orthogonal-recurrent-init", "chrono-init"),
-    "dead-units": ("auto-initialisation",),
+    "dead-units": ("zero-bias", "auto-initialisation"),
     "saturation": ("rescale-initialisation", "auto-initialisation"),
 }
 """What may be done to a training that goes on, by cause. Nothing that changes what the model computes of its inputs:
@@ -84,13 +96,17 @@ standardised inputs would have to be standardised by whoever uses the model."""
 
 @dataclass
 class _Repair:
-    """A remedy that lies on the training."""
+    """A remedy that lies on the training. `before` is the state that the run had begun with, `level` the loss at which
+    a run had stalled; `settled` says whether the state that it begins with now is kept."""
 
     remedy: str
     finding: Finding
     applied: Applied | None
     step: int
+    before: TrainingSnapshot | None = None
+    level: float | None = None
     held: bool = False
+    settled: bool = False
 
 
 class Repairer:
@@ -114,22 +130,48 @@ class Repairer:
         """The remedy that has still to show what it does."""
         return next((each for each in self._repairs if not each.held), None)
 
-    def after(self, session: Session, optimizer: Optimizer, parts: TrainingParts, ruling: Ruling) -> None:
-        """A step is over: verify what was done, or do something about an alarm."""
+    def before_step(self, session: Session, optimizer: Optimizer, parts: TrainingParts) -> None:
+        """A step is about to be made: what lies on the training does its part."""
+        for each in self._repairs:
+            if each.applied is not None:
+                each.applied.before_step(optimizer)
+                if not each.settled and each.remedy in RENEWS:
+                    # What the training begins with from here on is what a rollback has to find.
+                    session.recovery.ring.clear()
+                    session.recovery.begin(session.step, parts, session.names)
+                each.settled = True
+
+    def after_step(self, optimizer: Optimizer) -> None:
+        """It is over."""
+        for each in reversed(self._repairs):
+            if each.applied is not None:
+                each.applied.after_step(optimizer)
+
+    def judge(self, session: Session, optimizer: Optimizer, parts: TrainingParts, ruling: Ruling) -> None:
+        """After a step: verify what was done, or do something about an alarm."""
         current = self.current
-        if current is not None and session.step - current.step > VERIFY:
-            current.held = True
-            detail = {"remedy": current.remedy, "since": current.step}
-            self._journal.action(session, "repair-held", detail)
+        if current is not None and not ruling.alarms and session.step - current.step > VERIFY:
+            if current.level is None or self._has_fallen(session, current.level):
+                current.held = True
+                detail = {"remedy": current.remedy, "since": current.step}
+                self._journal.action(session, "repair-held", detail)
+            elif session.step - current.step > LEARNS:
+                self._undo(current, session, parts)
+                self._repair(session, optimizer, parts)
+            return
         if not ruling.alarms:
             return
-        current = self.current
         if current is not None:
             if session.step - current.step <= GRACE:
                 return
             self._undo(current, session, parts)
         if len(self._repairs) < MOST:
             self._repair(session, optimizer, parts)
+
+    @staticmethod
+    def _has_fallen(session: Session, level: float) -> bool:
+        now = session.guard.level.level()
+        return now is not None and now < level - max(FALLS * abs(level), 2.0 * session.guard.level.noise())
 
     def remove(self) -> None:
         """Let go of the training."""
@@ -179,7 +221,8 @@ class Repairer:
         return session.step <= EARLY or session.stall.never_fell(session.guard.level)
 
     def _apply(self, finding: Finding, name: str, session: Session, optimizer: Optimizer, parts: TrainingParts) -> bool:
-        back = None
+        back, first = None, session.recovery.ring.first()
+        level = session.guard.level.level() if finding.cause in STALLS else None
         if session.step <= EARLY or name in REINITIALISES:
             back = session.recovery.restart(parts)
             if back is None and name in REINITIALISES:
@@ -191,16 +234,20 @@ class Repairer:
             if not session.recovery.lower_rate(recorded("the evidence says so"), factor):
                 return False
         else:
-            options = {"passes": int(finding.evidence["passes"])} if name.startswith("divide-loss") else {}
-            applied = Applied([intervention_for(name, finding.where, **options)], self._clips)
+            options = dict[str, Any]()
+            if name == "divide-loss-by-accumulation-steps":
+                options["passes"] = int(finding.evidence["passes"])
+            elif name in ("reset-moments", "reset-running-stats"):
+                options["step"] = 0
+            applied = Applied([intervention_for(name, finding.where, **options)], self._clips, steps=False)
             applied.install()
             applied.adopt(optimizer)
         zero_([param.grad for param in parts.params if param.grad is not None])
         session.forget_moves()
         session.buffers.save()
         session.carried.arm()
-        session.recovery.escalation.repaired()
-        self._repairs.append(_Repair(name, finding, applied, session.step))
+        session.recovery.begin_anew()
+        self._repairs.append(_Repair(name, finding, applied, session.step, first, level))
         known = remedy(name)
         detail = {
             "remedy": name,
@@ -234,7 +281,9 @@ class Repairer:
             current.applied.remove()
         if current.remedy == "lower-learning-rate":
             session.recovery.give_rate_back(recorded("it made no difference"))
-        to = session.recovery.restart(parts) if current.remedy in REINITIALISES else None
+        to = None
+        if current.remedy in RENEWS and current.before is not None:
+            to = session.recovery.restart(parts, current.before)
         detail = {"remedy": current.remedy, "cause": current.finding.cause, "since": current.step}
         self._journal.action(session, "undo-repair", detail if to is None else {**detail, "to": to})
         self._home.say(

@@ -26,6 +26,8 @@ class Applied:
         interventions: what is to be done, in this order.
         clips: what sees torch's clipping functions, where a training is going on that may hold them by now; None puts
             something of our own in their place.
+        steps: whether to lie on optimizer steps; else `before_step` and `after_step` are called by somebody who does so
+            already: hooks cannot be added or taken away while one of them is running.
         alone: whether everything that happens is a trial of ours, at which our watchers do not look.
 
     Attributes:
@@ -34,7 +36,12 @@ class Applied:
     """
 
     def __init__(
-        self, interventions: Sequence[Intervention], clips: ClipTap | None = None, *, alone: bool = False
+        self,
+        interventions: Sequence[Intervention],
+        clips: ClipTap | None = None,
+        *,
+        steps: bool = True,
+        alone: bool = False,
     ) -> None:
         self._interventions = list(interventions)
         self._called: weakref.WeakSet[nn.Module] = weakref.WeakSet()
@@ -45,6 +52,7 @@ class Applied:
         self._optimizers = 0
         self._stand_in: OwnUpdates | None = None
         self._clips = clips
+        self._steps = steps
         self._alone = alone
         self._scaler: weakref.ref[Any] | None = None
         self._scaled: tuple[Tensor | None, Tensor | None] = (None, None)
@@ -67,10 +75,11 @@ class Applied:
         self._watch_scaler()
         self._watch_clips()
         self._watch_calls()
-        self._handles += [
-            register_optimizer_step_pre_hook(self._before),
-            register_optimizer_step_post_hook(self._after),
-        ]
+        if self._steps:
+            self._handles += [
+                register_optimizer_step_pre_hook(lambda optimizer, args, kwargs: self.before_step(optimizer)),
+                register_optimizer_step_post_hook(lambda optimizer, args, kwargs: self.after_step(optimizer)),
+            ]
         for each in self._interventions:
             each.begin()
 
@@ -247,7 +256,8 @@ class Applied:
             self._local.depth = 0
         return args, kwargs
 
-    def _before(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+    def before_step(self, optimizer: Any) -> None:
+        """Gradients are there, and the step is about to be made."""
         if isinstance(optimizer, OwnUpdates) or self._passes_by():
             return
         wanted = [each.before_step(optimizer) for each in self._interventions]
@@ -255,7 +265,8 @@ class Applied:
             # Optimizers leave a parameter without a gradient alone: moments and counters stay as they are.
             self._hidden[id(optimizer)] = HiddenGradients(params_of(optimizer))
 
-    def _after(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+    def after_step(self, optimizer: Any) -> None:
+        """The step is over."""
         if isinstance(optimizer, OwnUpdates) or self._passes_by():
             return
         hidden = self._hidden.pop(id(optimizer), None)

@@ -145,7 +145,7 @@ class ChronoInit(_Initial):
 
 
 class ZeroBias(_Initial):
-    """Every bias begins at zero."""
+    """Every bias begins at zero, and so does every vector of thresholds: numbers that are all on one side of it."""
 
     remedy = "zero-bias"
 
@@ -153,7 +153,8 @@ class ZeroBias(_Initial):
         """Those that were not."""
         changed = False
         for name, param in module.named_parameters():
-            if "bias" in name.rpartition(".")[2] and read_tensor_scalar(param.any()):
+            is_bias = "bias" in name.rpartition(".")[2]
+            if (is_bias or _is_threshold(name, param)) and read_tensor_scalar(param.any()):
                 param.zero_()
                 changed = True
         return changed
@@ -175,6 +176,14 @@ class ScaleDownTheHead(_Initial):
         for layer in (chosen or [each for _, each in layers])[-1:]:
             layer.weight.mul_(0.1)  # pyright: ignore
         return bool(layers)
+
+
+def _is_threshold(name: str, param: Tensor) -> bool:
+    """Whether a vector may be added to what units get; the gains of norms are called weights, and begin at one."""
+    if param.squeeze().ndim != 1 or name.rpartition(".")[2] == "weight":
+        return False
+    one_sided = (param < 0).all() | ((param > 0).all() & (param != 1).all())
+    return bool(read_tensor_scalar(one_sided))
 
 
 def reset_(module: nn.Module) -> bool:
