@@ -294,6 +294,8 @@ class Watcher:
             session = self._session(optimizer, frame)
         self._scaler.stepped(optimizer)
         acts = self._acts_on(session)
+        if self._repairer is not None and acts:
+            self._repairer.before_step(session, optimizer, self._parts(session, optimizer))
         lr = session.recovery.before(optimizer) if acts else learning_rate(optimizer)
         reading = session.measure(optimizer, self.losses.take() or scalar_loss(closure_loss))
         loss = self._loss(session, reading.losses, reading.norm)
@@ -361,8 +363,6 @@ class Watcher:
         elif not session.sharded:
             session.probe.before()
         self._pending[id(optimizer)] = Pending(session, reading, ruling, loss, lr)
-        if self._repairer is not None and not ruling.lost and not reading.left_out:
-            self._repairer.before_step(session, optimizer, self._parts(session, optimizer))
         self._spent += time.perf_counter() - began
         return Plan(lose=ruling.lost)
 

@@ -58,6 +58,7 @@ REINITIALISES = frozenset(
         "orthogonal-recurrent-init",
         "chrono-init",
         "zero-bias",
+        "standardise-first-layer",
     }
 )
 """Remedies that overwrite weights: only where nothing has been learned yet."""
@@ -65,7 +66,10 @@ REINITIALISES = frozenset(
 SKIPPED = frozenset({"nonfinite-data", "outlier-batch", "corrupt-state"})
 """Causes that are over with a step left out or a rollback, unless they come again and again."""
 
-RENEWS = REINITIALISES | {"reset-moments", "reset-running-stats"}
+RESETS = frozenset({"reset-moments", "reset-running-stats"})
+"""Remedies that begin anew beside the weights."""
+
+RENEWS = REINITIALISES | RESETS
 """Remedies that change the state that a run begins with, or goes back to."""
 
 STALLS = VANISHING | {"clip-before-unscale"}
@@ -77,6 +81,7 @@ LIVE: dict[str, tuple[str, ...]] = {
     "unsafe-op": ("add-epsilon-inside-the-operation",),
     "nonfinite-data": ("drop-or-impute-nonfinite-samples",),
     "outlier-batch": ("drop-outlier-samples",),
+    "half-overflow": ("float32-for-this-layer",),
     "corrupt-state": ("reset-moments", "reset-running-stats"),
     "loss-scale": ("mean-reduction", "divide-loss-by-accumulation-steps", "lower-learning-rate"),
     "init-gain": ("rescale-initialisation", "auto-initialisation"),
@@ -84,10 +89,10 @@ LIVE: dict[str, tuple[str, ...]] = {
     "attention-logits": ("rescale-query-key-weights",),
     "stale-second-moment": ("stable-adamw",),
     "learning-rate": ("lower-learning-rate",),
-    "input-scale": ("lower-learning-rate",),
+    "input-scale": ("standardise-first-layer", "lower-learning-rate"),
     "vanishing-depth": ("auto-initialisation",),
     "vanishing-recurrent": ("orthogonal-recurrent-init", "chrono-init"),
-    "dead-units": ("zero-bias", "auto-initialisation"),
+    "dead-units": ("auto-initialisation", "zero-bias"),
     "saturation": ("rescale-initialisation", "auto-initialisation"),
 }
 """What may be done to a training that goes on, by cause. Nothing that changes what the model computes of its inputs:
@@ -131,15 +136,22 @@ class Repairer:
         return next((each for each in self._repairs if not each.held), None)
 
     def before_step(self, session: Session, optimizer: Optimizer, parts: TrainingParts) -> None:
-        """A step is about to be made: what lies on the training does its part."""
+        """A step is about to be made: what lies on the training does its part, and then the guard judges it."""
         for each in self._repairs:
-            if each.applied is not None:
-                each.applied.before_step(optimizer)
-                if not each.settled and each.remedy in RENEWS:
-                    # What the training begins with from here on is what a rollback has to find.
-                    session.recovery.ring.clear()
-                    session.recovery.begin(session.step, parts, session.names)
-                each.settled = True
+            if each.applied is None:
+                continue
+            fresh, each.settled = not each.settled, True
+            if fresh and each.remedy in REINITIALISES:
+                self._settle(session, parts)
+            each.applied.before_step(optimizer)
+            if fresh and each.remedy in RESETS:
+                self._settle(session, parts)
+
+    @staticmethod
+    def _settle(session: Session, parts: TrainingParts) -> None:
+        """What the training begins with from here on is what a rollback has to find."""
+        session.recovery.ring.clear()
+        session.recovery.begin(session.step, parts, session.names)
 
     def after_step(self, optimizer: Optimizer) -> None:
         """It is over."""

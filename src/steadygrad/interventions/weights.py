@@ -17,6 +17,9 @@ from .intervention import Intervention
 SEED = 0
 """Of the draws."""
 
+THRESHOLD = 2.0
+"""Mean size from which a vector on one side of zero keeps its units on, or off, whatever they get."""
+
 
 class _Initial(Intervention):
     """Changes the weights of each outermost module that is called, once, before its first call."""
@@ -44,7 +47,10 @@ class AutoInitialisation(_Initial):
     remedy = "auto-initialisation"
 
     def change_(self, module: nn.Module, batch: Any) -> bool:
-        """See `init.auto_`."""
+        """See `init.auto_`; thresholds that keep units off are nobody's design where this is a remedy."""
+        for name, param in module.named_parameters():
+            if _is_threshold(name, param) and (read_tensor_scalar(param.abs().mean()) or 0.0) > THRESHOLD:
+                param.zero_()
         try:
             auto_(module, batch)
         except (ValueError, RuntimeError, TypeError):

@@ -164,6 +164,13 @@ REMEDIES = (
         outside=True,
     ),
     Remedy(
+        "standardise-first-layer",
+        "Train the first layer as one of standardised inputs; it goes on taking them as they are.",
+        "x = (x - train_x.mean(0)) / train_x.std(0).clamp_min(1e-6)",
+        removes=("input-scale",),
+        outside=True,
+    ),
+    Remedy(
         "input-batchnorm",
         "Let the model normalise its inputs.",
         "model = nn.Sequential(nn.BatchNorm1d(features), model)",
