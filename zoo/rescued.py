@@ -82,8 +82,9 @@ def rescue(script: Script, ways: tuple[str, ...], jobs: int, seed: int = 0) -> R
         (folder / "fixed.py").write_text(fixed(text), encoding="utf-8")
         path = folder / script.path.name
         path.write_text(text, encoding="utf-8")
+        # A fix is that of the script as it stands: arguments might undo it.
         began = time.perf_counter()
-        done = execute([sys.executable, str(ZOO / "bare.py"), "fixed.json", "fixed.py", *script.args], scratch)
+        done = execute([sys.executable, str(ZOO / "bare.py"), "fixed.json", "fixed.py"], scratch)
         outcome.bare_seconds = time.perf_counter() - began
         outcome.fixed = final_loss(done.stdout)
         outcome.start = _first_loss(folder / "fixed.json")
