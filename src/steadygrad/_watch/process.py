@@ -339,6 +339,8 @@ class Watcher:
                 )
                 seen, raised = look(session, optimizer, inside=closure_loss is not None)
                 self._journal.observations(seen)
+                if self._repairer is not None:
+                    raised = self._repairer.unmended(raised)
                 stalled = tuple(raised)
                 if raised:
                     session.stall.told()

@@ -20,10 +20,11 @@ from .._tap import ClipTap
 from ..diagnosis import diagnose
 from ..errors import SteadygradError
 from ..findings import VANISHING, Finding
-from ..guard import Ruling
+from ..guard import Raised, Ruling
 from ..interventions import Applied, intervention_for
 from ..remedies import remedy
 from ..store import open_run
+from ..trials import rate_factor
 from .journal import Home, Journal
 from .session import Session
 
@@ -153,6 +154,11 @@ class Repairer:
         session.recovery.ring.clear()
         session.recovery.begin(session.step, parts, session.names)
 
+    def unmended(self, raised: Sequence[Raised]) -> list[Raised]:
+        """Alarms of a look at what the script computes, less those about what is being put right beside it."""
+        mended = {each.finding.cause for each in self._repairs if each.applied is not None}
+        return [each for each in raised if each.detail.get("cause") not in mended]
+
     def after_step(self, optimizer: Optimizer) -> None:
         """It is over."""
         for each in reversed(self._repairs):
@@ -242,7 +248,7 @@ class Repairer:
         applied = None
         factor = None
         if name == "lower-learning-rate":
-            factor = _factor(finding)
+            factor = rate_factor(finding.evidence)
             if not session.recovery.lower_rate(recorded("the evidence says so"), factor):
                 return False
         else:
@@ -307,11 +313,3 @@ def _insists(session: Session) -> bool:
     """Whether what a skip and a rollback do does not last."""
     incident = session.recovery.incident
     return session.lost_in_a_row >= REPEATED or (incident is not None and incident.rollbacks > 1)
-
-
-def _factor(finding: Finding) -> float:
-    """By what to multiply the rate: to half of what the curvature bears, or to a tenth."""
-    ratio = finding.evidence.get("sharpness_ratio")
-    if isinstance(ratio, (int, float)) and ratio > 5:
-        return max(1e-4, 0.5 / float(ratio))
-    return 0.1

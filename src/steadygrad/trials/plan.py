@@ -1,7 +1,8 @@
 """Which remedies to try for what a diagnosis says, the most promising first."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ..findings import Finding
 from ..remedies import REMEDIES, remedy
@@ -56,7 +57,8 @@ def _made(name: str, finding: Finding) -> Iterator[Candidate]:
     known = remedy(name)
     evidence = finding.evidence
     if name == "lower-learning-rate":
-        for factor in _factors(evidence.get("sharpness_ratio")):
+        first = rate_factor(evidence)
+        for factor in (first, float(f"{first / 10:.1g}")):
             yield Candidate(name, known.removes, "", {"factor": factor})
     elif name == "divide-loss-by-accumulation-steps":
         passes = evidence.get("passes")
@@ -68,12 +70,21 @@ def _made(name: str, finding: Finding) -> Iterator[Candidate]:
         yield Candidate(name, known.removes, where)
 
 
-def _factors(ratio: object) -> list[float]:
-    """By what to multiply a rate: a tenth, or what brings sharpness to half of its limit; then a tenth of that."""
-    first = 0.1
+def rate_factor(evidence: Mapping[str, Any]) -> float:
+    """By what to multiply a rate: what has made steps on one batch harmless, and brings sharpness to half its limit.
+
+    A tenth, where neither is known.
+
+    Example:
+        >>> rate_factor({"sharpness_ratio": 40.0, "stable_factor": 0.1}), rate_factor({})
+        (0.01, 0.1)
+    """
+    known = [evidence.get("stable_factor")]
+    ratio = evidence.get("sharpness_ratio")
     if isinstance(ratio, (int, float)) and math.isfinite(ratio) and ratio > 5:
-        first = float(f"{max(1e-6, 0.5 / ratio):.1g}")
-    return [first, float(f"{first / 10:.1g}")]
+        known.append(0.5 / ratio)
+    found = [float(each) for each in known if isinstance(each, (int, float))]
+    return float(f"{max(1e-6, min(found, default=0.1)):.1g}")
 
 
 def _once(candidates: Sequence[Candidate]) -> list[Candidate]:
