@@ -146,7 +146,7 @@ class Session:
         left_out = bool(numbers[-1]) if isinstance(found, Tensor) else False
         factor = numbers[len(losses)] if isinstance(scale, Tensor) else 1.0
         if not np.isfinite(norms).all() and not left_out:
-            norms = self._without_overflow(norms)
+            norms = self._without_overflow(norms, every)
         if factor != 1.0:
             norms = np.where(norms < 0, norms, norms / factor)
         return Reading(grads, norms, loss_values, left_out)
@@ -261,11 +261,11 @@ class Session:
         """The names of tensors whose gradient norm is not finite."""
         return [self.info.tensors[place].name for place in np.flatnonzero(~np.isfinite(norms))[:most]]
 
-    def _without_overflow(self, norms: np.ndarray) -> np.ndarray:
+    def _without_overflow(self, norms: np.ndarray, grads: Sequence[Tensor | None]) -> np.ndarray:
         """Finite gradients whose squares overflow are large, not infinite: measure those again in float64."""
         norms = norms.copy()
         for place in np.flatnonzero(np.isinf(norms)):
-            grad = self.params[place].grad
+            grad = grads[place]
             if grad is not None:
                 norms[place] = read_tensor_scalar(overflow_safe_norm(grad))
         return norms

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from .norms import widest
+
 COORDINATES = 64
 """Coordinates looked at in each tensor: the root mean square is then known to about a tenth."""
 
@@ -70,8 +72,10 @@ class UpdateProbe:
         ratios = []
         for kind in self._kinds:
             if kind.seen is not None:
-                old = kind.seen.float().view(-1, COORDINATES)
-                moved = kind.look().float().view(-1, COORDINATES).sub_(old).square_().mean(1)
+                # Wide: the squares of weights that are far out overflow long before the weights do.
+                wide = widest(kind.seen.device)
+                old = kind.seen.to(wide).view(-1, COORDINATES)
+                moved = kind.look().to(wide).view(-1, COORDINATES).sub_(old).square_().mean(1)
                 size = old.square().mean(1).clamp_(min=kind.natural)
                 ratios.append(moved.div_(size).max().sqrt_())
                 kind.seen = None
