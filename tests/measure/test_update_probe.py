@@ -342,3 +342,9 @@ def test_no_input_of_a_layer_is_out_of_sight(shape):
     with torch.no_grad():
         param.view(shape[0], -1)[:, 1:].mul_(100)  # all inputs but the first
     assert probe.after()[0].item() > 1.0
+
+
+def test_weights_whose_squares_overflow_are_not_taken_for_broken_ones():
+    weight = nn.Parameter(torch.full((16, 16), 1e25))
+    estimated, _ = estimate([weight], lambda: weight.data.mul_(3.0))
+    assert estimated == pytest.approx(2.0)

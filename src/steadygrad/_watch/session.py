@@ -231,7 +231,8 @@ class Session:
         """Compare |dw| of a sampled step with lr |g|: optimizers of third parties do not say what they are."""
         if self._agreeing >= PROPORTIONAL_SAMPLES or not lr or (ratios < 0).any():
             return
-        moved = global_norm(ratios * np.maximum(self.sampler.param_norms, 0.0))
+        with np.errstate(over="ignore", invalid="ignore"):
+            moved = global_norm(ratios * np.maximum(self.sampler.param_norms, 0.0))
         expected = abs(lr) * moved_by
         agrees = expected > 0 and math.isfinite(moved) and abs(moved / expected - 1.0) < 0.01
         self._agreeing = self._agreeing + 1 if agrees else 0
