@@ -363,6 +363,7 @@ class Examiner:
             "scale": own_scale if scaler is None else read_tensor_scalar(getattr(scaler, "_scale", None)),
             "backward_passes": training.backwards,
             "weight_norm": session.sampler.weight_norm,
+            "along": session.along,
             "lines": {name: _said(line) for name, line in lines.items()},
         }
 

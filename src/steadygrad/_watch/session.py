@@ -3,6 +3,7 @@
 import math
 import operator
 import weakref
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any, Literal
@@ -27,6 +28,14 @@ from .sampler import Sampler
 
 PROPORTIONAL = (torch.optim.SGD, torch.optim.ASGD)
 """Optimizers of torch whose update grows with the gradient."""
+
+ALONG_FIRST = 16
+"""First steps along which gradients are compared; after them those near an alarm, and one in `ALONG_EVERY`."""
+
+ALONG_EVERY = 64
+
+ALONG_KEPT = 16
+"""Latest such comparisons that are kept."""
 
 OUT_OF_SCALE = 1e3
 """Ratio of gradient to weights from which it is worth asking whether the first pass was sound."""
@@ -208,9 +217,21 @@ class Session:
         for ratio in self.probe.after():
             self._moves.post(ratio)
 
+    def look_along(self) -> None:
+        """Before a step, and before its gradients are scaled: how do they point along the step before?"""
+        if self.sharded or self.by_hand:
+            return
+        keep = self.step < ALONG_FIRST or self.step % ALONG_EVERY == 0 or self.sampler.near_alarm(self.step)
+        for dots in self.probe.along(keep=keep):
+            self._dots.post(dots)
+            self._dots_of.append(self.step - 1)
+        arrived = [[self._dots_of.popleft(), *dots] for dots in self._dots.collect()]
+        self.along = [*self.along, *arrived][-ALONG_KEPT:]
+
     def forget_moves(self) -> None:
         """The weights were put back: what the last step did to them is no longer so."""
         self._moves = Mailbox()
+        self.probe.forget()
 
     def _last_moved(self) -> float | None:
         arrived = [value for values in self._moves.collect() for value in values]
@@ -265,7 +286,7 @@ class Session:
     def _without_overflow(self, norms: np.ndarray, grads: Sequence[Tensor | None]) -> np.ndarray:
         """Finite gradients whose squares overflow are large, not infinite: measure those again in float64."""
         norms = norms.copy()
-        for place in np.flatnonzero(np.isinf(norms)):
+        for place in np.flatnonzero(np.isinf(norms)).tolist():
             grad = grads[place]
             if grad is not None:
                 norms[place] = read_tensor_scalar(overflow_safe_norm(grad))
@@ -280,7 +301,9 @@ class Session:
             [] if awkward else self.params, by_clock=self.alone, decides=_may_be_proportional(optimizer)
         )
         self.probe = UpdateProbe([] if awkward else self.params)
-        self._moves = Mailbox()
+        self._moves, self._dots = Mailbox(), Mailbox()
+        self._dots_of: deque[int] = deque()
+        self.along: list[list[float]] = []
         self.roots = self._find_roots(self.params)
         names = name_parameters(self.params, self.roots, frame)
         tensors = tuple(
