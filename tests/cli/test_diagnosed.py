@@ -149,6 +149,21 @@ SCRIPTS = {
         None,
         None,
     ),
+    "one batch of targets in another unit, under Adam": (
+        script(
+            """
+            target = x[:, :3] * (1e7 if (epoch, step) == (2, 10) else 1.0)
+            loss = F.mse_loss(net(x), target)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            """,
+            "Adam(net.parameters(), lr=1e-2)",
+        ),
+        "outlier-batch",
+        None,
+        None,
+    ),
     "weights from elsewhere": (
         script(PLAIN)
         .replace(

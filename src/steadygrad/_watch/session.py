@@ -286,7 +286,7 @@ class Session:
     def _without_overflow(self, norms: np.ndarray, grads: Sequence[Tensor | None]) -> np.ndarray:
         """Finite gradients whose squares overflow are large, not infinite: measure those again in float64."""
         norms = norms.copy()
-        for place in np.flatnonzero(np.isinf(norms)).tolist():
+        for place in map(int, np.flatnonzero(np.isinf(norms))):
             grad = grads[place]
             if grad is not None:
                 norms[place] = read_tensor_scalar(overflow_safe_norm(grad))

@@ -13,7 +13,7 @@ from torch.autograd.graph import Node
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from .._readback import any_nan, any_nonfinite, any_positive_infinity, read_tensor_scalar
+from .._readback import all_true, any_nan, any_nonfinite, any_positive_infinity, read_tensor_scalar
 from ..evidence import Origin
 from .forward_trace import UNSEEN, tensors_of
 from .overrides import MASKING, OpeningMode
@@ -270,7 +270,7 @@ def _is_given(name: str, args: Any, kwargs: dict[str, Any]) -> bool:
 def _is_passed_on(wrong: Sequence[tuple[Tensor, Tensor]], result: Tensor) -> bool:
     """Whether every place that was bad still is: then nothing was taken back, and the fault lies before."""
     bad = ~torch.isfinite(result.detach())
-    return all(bool((bad | ~places).all()) for tensor, places in wrong if places.shape == bad.shape)
+    return all(all_true(bad | ~places) for _, places in wrong if places.shape == bad.shape)
 
 
 def _inside(func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[str, Tensor | None]:
