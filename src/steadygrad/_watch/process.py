@@ -299,6 +299,7 @@ class Watcher:
         lr = session.recovery.before(optimizer) if acts else learning_rate(optimizer)
         reading = session.measure(optimizer, self.losses.take() or scalar_loss(closure_loss))
         loss = self._loss(session, reading.losses, reading.norm)
+        session.look_along()
         self._begin_sample(session)
         measured = session.measured(optimizer, reading.norms, reading.norm, loss, lr)
         if reading.left_out:

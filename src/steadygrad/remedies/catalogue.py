@@ -329,6 +329,11 @@ REMEDIES = (
         'optimizer.load_state_dict(torch.load("earlier.pt")["optimizer"])',
     ),
     Remedy(
+        "target-network",
+        "Compute targets with a copy of the model that follows it slowly.",
+        "with torch.no_grad(): target = reward + discount * slow_copy(after).max(1).values  # copied now and then",
+    ),
+    Remedy(
         "decoupled-weight-decay",
         "Let weights decay.",
         "optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.1)",
