@@ -5,10 +5,10 @@ run back to its first weights. A remedy after which alarms come again is taken a
 weights, and the next one is tried.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch.optim import Optimizer
 
@@ -24,9 +24,10 @@ from ..guard import Raised, Ruling
 from ..interventions import Applied, intervention_for
 from ..remedies import remedy
 from ..store import open_run
-from ..trials import rate_factor
+from ..trials import Candidate, candidates
 from .journal import Home, Journal
 from .session import Session
+from .words import first_line
 
 MOST = 4
 """Remedies that are tried in one run."""
@@ -88,7 +89,7 @@ LIVE: dict[str, tuple[str, ...]] = {
     "init-gain": ("rescale-initialisation", "auto-initialisation"),
     "recurrent-gain": ("orthogonal-recurrent-init", "rescale-initialisation"),
     "attention-logits": ("rescale-query-key-weights",),
-    "stale-second-moment": ("stable-adamw",),
+    "stale-second-moment": ("stable-adamw", "lower-beta2", "lower-learning-rate"),
     "learning-rate": ("lower-learning-rate",),
     "input-scale": ("standardise-first-layer", "lower-learning-rate"),
     "vanishing-depth": ("auto-initialisation",),
@@ -199,16 +200,16 @@ class Repairer:
         self._repairs.clear()
 
     def _repair(self, session: Session, optimizer: Optimizer, parts: TrainingParts) -> None:
-        for finding, name in self._wanted(session):
-            if (finding.cause, name) in self._tried:
+        for finding, candidate in self._wanted(session):
+            if (finding.cause, candidate.name) in self._tried:
                 continue
-            self._tried.add((finding.cause, name))
-            if name in REINITIALISES and not self._is_fresh(session):
+            self._tried.add((finding.cause, candidate.name))
+            if candidate.remedy in REINITIALISES and not self._is_fresh(session):
                 continue
-            if self._apply(finding, name, session, optimizer, parts):
+            if self._apply(finding, candidate, session, optimizer, parts):
                 return
 
-    def _wanted(self, session: Session) -> Iterator[tuple[Finding, str]]:
+    def _wanted(self, session: Session) -> Iterator[tuple[Finding, Candidate]]:
         """Findings that are sure enough, each with what may be done about it."""
         for finding in self._findings():
             if finding.confidence < SURE:
@@ -222,7 +223,7 @@ class Repairer:
                     continue
                 if name == "mean-reduction" and name not in finding.remedies:
                     continue
-                yield finding, name
+                yield from ((finding, candidate) for candidate in candidates(name, finding))
 
     def _findings(self) -> Sequence[Finding]:
         folder = self._journal.folder
@@ -238,7 +239,10 @@ class Repairer:
         """Whether nothing is lost with the weights: the run is young, or has never learned."""
         return session.step <= EARLY or session.stall.never_fell(session.guard.level)
 
-    def _apply(self, finding: Finding, name: str, session: Session, optimizer: Optimizer, parts: TrainingParts) -> bool:
+    def _apply(
+        self, finding: Finding, candidate: Candidate, session: Session, optimizer: Optimizer, parts: TrainingParts
+    ) -> bool:
+        name = candidate.remedy
         back, first = None, session.recovery.ring.first()
         level = session.guard.level.level() if finding.cause in STALLS else None
         if session.step <= EARLY or name in REINITIALISES:
@@ -248,16 +252,13 @@ class Repairer:
         applied = None
         factor = None
         if name == "lower-learning-rate":
-            factor = rate_factor(finding.evidence)
+            factor = float(candidate.options["factor"])
             if not session.recovery.lower_rate(recorded("the evidence says so"), factor):
                 return False
         else:
-            options = dict[str, Any]()
-            if name == "divide-loss-by-accumulation-steps":
-                options["passes"] = int(finding.evidence["passes"])
-            elif name in ("reset-moments", "reset-running-stats"):
-                options["step"] = 0
-            applied = Applied([intervention_for(name, finding.where, **options)], self._clips, steps=False)
+            options = {**candidate.options, **({"step": 0} if name in RESETS else {})}
+            applied = Applied([intervention_for(name, candidate.where, **options)], self._clips, steps=False)
+            applied.on_error = functools.partial(self._failed, session, applied)
             applied.install()
             applied.adopt(optimizer)
         zero_([param.grad for param in parts.params if param.grad is not None])
@@ -290,6 +291,15 @@ class Repairer:
             )
         )
         return True
+
+    def _failed(self, session: Session, applied: Applied, error: Exception) -> None:
+        """A remedy has stumbled: the training goes on without it."""
+        applied.remove()
+        for each in self._repairs:
+            if each.applied is applied:
+                each.applied, each.held = None, True
+                detail = {"remedy": each.remedy, "cause": each.finding.cause, "error": first_line(error)}
+                self._journal.action(session, "undo-repair", detail)
 
     def _undo(self, current: _Repair, session: Session, parts: TrainingParts) -> None:
         """It has not helped: take it away, with what it has done to the weights."""

@@ -33,6 +33,8 @@ class Applied:
     Attributes:
         on_backward: is told each loss, as the script has it, that is differentiated.
         on_step: is told that a step is over.
+        on_error: is told an error of an intervention, where a training must go on as if there were none; without it
+            the error is raised.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Applied:
         self._scaled: tuple[Tensor | None, Tensor | None] = (None, None)
         self.on_backward: Callable[[Tensor], None] | None = None
         self.on_step: Callable[[int], None] | None = None
+        self.on_error: Callable[[Exception], None] | None = None
         self._numbers: dict[int, int] = {}
 
     def __enter__(self) -> "Applied":
@@ -170,7 +173,7 @@ class Applied:
     def _before_clip(self) -> None:
         scaler = None if self._scaler is None else self._scaler()
         for each in self._interventions:
-            each.before_clip(scaler)
+            self._safely(lambda each=each: each.before_clip(scaler), None)
 
     def _let_go_of_clips(self) -> None:
         if self._clips is not None:
@@ -211,7 +214,7 @@ class Applied:
                     each.optimizer_made(self._stand_in)
         factor = 1.0
         for each in self._interventions:
-            factor *= each.factor(loss)
+            factor *= self._safely(lambda each=each: each.factor(loss), 1.0)
         return factor
 
     def _leave_backward(self, leaves: Sequence[Tensor] = ()) -> None:
@@ -248,9 +251,11 @@ class Applied:
         self._local.depth = 1  # what an intervention computes is no call of the script
         try:
             for each in self._interventions:
-                args, kwargs = each.forward(module, args, kwargs)
+                given = args, kwargs
+                args, kwargs = self._safely(lambda each=each, given=given: each.forward(module, *given), given)
                 if module not in self._called:
-                    each.first_forward(module, args, kwargs)
+                    given = args, kwargs
+                    self._safely(lambda each=each, given=given: each.first_forward(module, *given), None)
             self._called.add(module)
         finally:
             self._local.depth = 0
@@ -260,7 +265,7 @@ class Applied:
         """Gradients are there, and the step is about to be made."""
         if isinstance(optimizer, OwnUpdates) or self._passes_by():
             return
-        wanted = [each.before_step(optimizer) for each in self._interventions]
+        wanted = [self._safely(lambda each=each: each.before_step(optimizer), False) for each in self._interventions]
         if any(wanted):
             # Optimizers leave a parameter without a gradient alone: moments and counters stay as they are.
             self._hidden[id(optimizer)] = HiddenGradients(params_of(optimizer))
@@ -273,9 +278,18 @@ class Applied:
         if hidden is not None:
             hidden.put_back_zeroed()
         for each in self._interventions:
-            each.after_step(optimizer)
+            self._safely(lambda each=each: each.after_step(optimizer), None)
         if self.on_step is not None:
             self.on_step(self._numbers.setdefault(id(optimizer), len(self._numbers)))
+
+    def _safely(self, call: Callable[[], Any], otherwise: Any) -> Any:
+        if self.on_error is None:
+            return call()
+        try:
+            return call()
+        except Exception as error:
+            self.on_error(error)
+            return otherwise
 
     def _replace(self, owner: Any, name: str, wrapper: Any) -> None:
         before = getattr(owner, name)

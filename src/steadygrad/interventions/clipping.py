@@ -79,7 +79,7 @@ class StableAdamW(_Clip):
 
     def optimizer_made(self, optimizer: Optimizer) -> None:
         """Only where there are second moments."""
-        if isinstance(optimizer, (torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop, torch.optim.NAdam)):
+        if isinstance(optimizer, (torch.optim.Adam, torch.optim.AdamW, torch.optim.NAdam, torch.optim.RAdam)):
             super().optimizer_made(optimizer)
 
 

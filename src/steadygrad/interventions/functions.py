@@ -31,7 +31,11 @@ class _Mode(TorchFunctionMode):
         self._owner = owner
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return self._owner.called(func, tuple(args), dict(kwargs or {}))
+        given = dict(kwargs or {})
+        try:
+            return self._owner.called(func, tuple(args), dict(given))
+        except Exception:
+            return func(*args, **given)  # as the script has called it: an error of its own is raised here again
 
 
 def is_float(value: Any) -> bool:

@@ -15,12 +15,13 @@ SUM = 2
 
 
 class MeanReduction(Intervention):
-    """The gradient of each loss is that of its mean."""
+    """The gradient of each loss is that of its mean: over all its `terms`, or over the `samples` of the batch alone."""
 
     remedy = "mean-reduction"
 
-    def __init__(self, where: str = "", **options: Any) -> None:
+    def __init__(self, where: str = "", *, over: str = "terms", **options: Any) -> None:
         super().__init__(where, **options)
+        self._over = over
         self._rows = 1
 
     def forward(
@@ -34,6 +35,8 @@ class MeanReduction(Intervention):
     def factor(self, loss: Tensor) -> float:
         """One over the number of terms."""
         terms = summed_terms(loss) or self._rows
+        if self._over == "samples" and 1 < self._rows < terms:
+            terms = self._rows
         self.times += terms > 1
         return 1.0 / max(1, terms)
 

@@ -35,7 +35,7 @@ def plan(findings: Sequence[Finding], most: int = MOST) -> list[Candidate]:
             if row < len(column):
                 found.append(column[row])
     for finding in findings[:1]:
-        found += [candidate for name in RELIEFS for candidate in _made(name, finding)]
+        found += [each for name in RELIEFS for each in candidates(name, finding)]
     return _once(found)[:most]
 
 
@@ -49,17 +49,21 @@ def _of(finding: Finding) -> Iterator[Candidate]:
     named = [name for name in finding.remedies if remedy(name).outside]
     removing = [each.id for each in REMEDIES if each.outside and finding.cause in each.removes]
     for name in dict.fromkeys([*(name for name in named if name in removing), *removing]):
-        yield from _made(name, finding)
+        yield from candidates(name, finding)
 
 
-def _made(name: str, finding: Finding) -> Iterator[Candidate]:
-    """A remedy with the numbers that the evidence has for it."""
+def candidates(name: str, finding: Finding) -> Iterator[Candidate]:
+    """A remedy with the numbers that the evidence has for it; several where there are several to try, in order."""
     known = remedy(name)
     evidence = finding.evidence
     if name == "lower-learning-rate":
         first = rate_factor(evidence)
         for factor in (first, float(f"{first / 10:.1g}")):
             yield Candidate(name, known.removes, "", {"factor": factor})
+    elif name == "mean-reduction":
+        # A sum over the outputs of a sample may be meant; that over the batch never is.
+        for over in ("samples", "terms"):
+            yield Candidate(name, known.removes, "", {"over": over})
     elif name == "divide-loss-by-accumulation-steps":
         passes = evidence.get("passes")
         yield Candidate(name, known.removes, "", {"passes": int(passes)} if passes else {})
@@ -87,8 +91,8 @@ def rate_factor(evidence: Mapping[str, Any]) -> float:
     return float(f"{max(1e-6, min(found, default=0.1)):.1g}")
 
 
-def _once(candidates: Sequence[Candidate]) -> list[Candidate]:
+def _once(several: Sequence[Candidate]) -> list[Candidate]:
     kept: dict[tuple[str, tuple[tuple[str, object], ...]], Candidate] = {}
-    for each in candidates:
+    for each in several:
         kept.setdefault((each.remedy, tuple(sorted(each.options.items()))), each)
     return list(kept.values())
