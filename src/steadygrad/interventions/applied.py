@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
@@ -44,6 +45,9 @@ class Applied:
         self._local = threading.local()
         self._optimizers = 0
         self._stand_in: OwnUpdates | None = None
+        self._stand_ins: dict[tuple[torch.Size, ...], OwnUpdates] = {}
+        self._trained = False
+        self._installed = False
         self._clips = clips
         self._alone = alone
         self._scaler: weakref.ref[Any] | None = None
@@ -61,6 +65,7 @@ class Applied:
 
     def install(self) -> None:
         """Put everything in place, before the script makes its model."""
+        self._installed = True
         self._watch_construction()
         self._watch_backward()
         self._watch_grad()
@@ -81,7 +86,10 @@ class Applied:
             each.optimizer_made(optimizer)
 
     def remove(self) -> None:
-        """Let go of the process."""
+        """Let go of the process. A second call does nothing."""
+        if not self._installed:
+            return
+        self._installed = False
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
@@ -152,16 +160,17 @@ class Applied:
 
     def _told_before(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
-        def clip(*args: Any, **kwargs: Any) -> Any:
-            self._before_clip()
-            return original(*args, **kwargs)
+        def clip(parameters: Any, *args: Any, **kwargs: Any) -> Any:
+            clipped = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+            self._before_clip(clipped)
+            return original(clipped, *args, **kwargs)
 
         return clip
 
-    def _before_clip(self) -> None:
+    def _before_clip(self, params: Sequence[Tensor]) -> None:
         scaler = None if self._scaler is None else self._scaler()
         for each in self._interventions:
-            each.before_clip(scaler)
+            each.before_clip(scaler, params)
 
     def _let_go_of_clips(self) -> None:
         if self._clips is not None:
@@ -175,17 +184,19 @@ class Applied:
             several = [inputs] if isinstance(inputs, Tensor) else list(inputs)
             plain = isinstance(outputs, Tensor) and outputs.numel() == 1 and not args and not kwargs.get("create_graph")
             trains = plain and not self._optimizers and all(each.is_leaf for each in several)
-            result = original(outputs, several, *args, **kwargs)
             if not trains or self._passes_by():
-                return result
-            factor = self._enter_backward(outputs)
-            for leaf, value in zip(several, result, strict=True):
-                leaf.grad = None if value is None else value * factor
-            self._leave_backward(several)
-            changed = tuple(leaf.grad for leaf in several)
-            for leaf in several:
-                leaf.grad = None
-            return changed
+                return original(outputs, several, *args, **kwargs)
+            there = [leaf.grad for leaf in several]
+            factor = self._enter_backward(outputs)  # before the pass: it frees what the graph has saved
+            try:
+                result = original(outputs, several, *args, **kwargs)
+                for leaf, value in zip(several, result, strict=True):
+                    leaf.grad = None if value is None else value * factor
+                self._leave_backward(several)
+                return tuple(leaf.grad for leaf in several)
+            finally:
+                for leaf, grad in zip(several, there, strict=True):
+                    leaf.grad = grad
 
         self._replace(torch.autograd, "grad", grad)
 
@@ -196,19 +207,30 @@ class Applied:
             self.on_backward(raw if scaled is loss and raw is not None else loss)
         if not self._optimizers:
             leaves = leaves_of(loss)
-            if leaves and (self._stand_in is None or {*map(id, leaves)} != {*map(id, params_of(self._stand_in))}):
-                self._stand_in = OwnUpdates(leaves, lr=1.0)
-                for each in self._interventions:
-                    each.optimizer_made(self._stand_in)
+            if leaves:
+                self._stand_for(leaves)
         factor = 1.0
         for each in self._interventions:
             factor *= each.factor(loss)
         return factor
 
+    def _stand_for(self, leaves: list[Tensor]) -> None:
+        """What trains these leaves; those that a script makes anew at each step are known by their shapes."""
+        shapes = tuple(leaf.shape for leaf in leaves)
+        known = self._stand_ins.get(shapes)
+        if known is None:
+            known = self._stand_ins[shapes] = OwnUpdates(leaves, lr=1.0)
+        known.param_groups[0]["params"] = leaves
+        if known is not self._stand_in:
+            self._stand_in = known
+            for each in self._interventions:
+                each.optimizer_made(known)
+
     def _leave_backward(self, leaves: Sequence[Tensor] = ()) -> None:
         if self._optimizers or self._stand_in is None:
             return
         # The script's own lines that follow are the step.
+        self._trained = True
         wanted = [each.before_step(self._stand_in) for each in self._interventions]  # each of them is asked
         if any(wanted):
             for leaf in leaves or params_of(self._stand_in):
@@ -237,15 +259,23 @@ class Applied:
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         self._local.depth = 1  # what an intervention computes is no call of the script
+        first = module not in self._called and self._is_untouched(module)
         try:
             for each in self._interventions:
                 args, kwargs = each.forward(module, args, kwargs)
-                if module not in self._called:
+                if first:
                     each.first_forward(module, args, kwargs)
-            self._called.add(module)
+            if first:
+                self._called.update(module.modules())
         finally:
             self._local.depth = 0
         return args, kwargs
+
+    def _is_untouched(self, module: nn.Module) -> bool:
+        """Whether its weights are there, and are those of the start: no part of it was trained as another's part."""
+        if any(is_lazy(param) for param in module.parameters()):
+            return False
+        return not self._trained or not any(part in self._called for part in module.modules())
 
     def _before(self, optimizer: Any, args: Any, kwargs: Any) -> None:
         if isinstance(optimizer, OwnUpdates) or self._passes_by():
@@ -261,6 +291,7 @@ class Applied:
         hidden = self._hidden.pop(id(optimizer), None)
         if hidden is not None:
             hidden.put_back_zeroed()
+        self._trained = True
         for each in self._interventions:
             each.after_step(optimizer)
         if self.on_step is not None:
