@@ -23,14 +23,14 @@ class StandardiseTargets(Intervention):
 
     def __init__(self, where: str = "", **options: Any) -> None:
         super().__init__(where, **options)
-        self._moments = Moments()
+        self._known: dict[tuple[str, int], Moments] = {}
         self._undo: list[Callable[[], None]] = []
 
     def begin(self) -> None:
         """Come before these losses."""
         for name in TARGET_LOSSES:
             original = getattr(nn.functional, name)
-            setattr(nn.functional, name, self._standardised(original))
+            setattr(nn.functional, name, self._standardised(name, original))
             self._undo.append(lambda name=name, original=original: setattr(nn.functional, name, original))
 
     def end(self) -> None:
@@ -39,11 +39,12 @@ class StandardiseTargets(Intervention):
             undo()
         self._undo.clear()
 
-    def _standardised(self, original: Callable[..., Any]) -> Callable[..., Any]:
+    def _standardised(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         def loss(input: Tensor, target: Tensor, *args: Any, **kwargs: Any) -> Any:
             if is_data(target):
+                moments = self._known.setdefault((name, target.ndim), Moments())
                 self.times += 1
-                target = self._moments.applied(target, None, learns=torch.is_grad_enabled())
+                target = moments.applied(target, None, learns=torch.is_grad_enabled() or not moments.calls)
             return original(input, target, *args, **kwargs)
 
         return loss
