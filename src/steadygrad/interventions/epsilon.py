@@ -147,7 +147,7 @@ _MENDS: dict[str, Mend] = {
     **dict.fromkeys(("exp", "exp_", "expm1"), _bounded),
     **dict.fromkeys(("div", "div_", "true_divide", "divide", "__truediv__", "__itruediv__"), _quotient),
     **dict.fromkeys(("reciprocal", "__rtruediv__", "__rdiv__"), _reverse_quotient),
-    **dict.fromkeys(("norm", "linalg_norm", "linalg_vector_norm"), _norm),
+    "norm": _norm,
     **dict.fromkeys(("pow", "__pow__", "pow_"), _power),
     "std": _spread,
     "cdist": _distance,

@@ -57,7 +57,7 @@ class _Mode(TorchFunctionMode):
         self._owner = owner
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__name__", "") in COMPOSED and not types:
+        if getattr(func, "__name__", "") in COMPOSED and all(map(_is_plain, types)):
             with _as_a_script(), self:
                 return func(*args, **(kwargs or {}))
         return self._owner.called(func, tuple(args), dict(kwargs or {}))
@@ -74,6 +74,11 @@ def _as_a_script() -> Iterator[None]:
     finally:
         for name, value in kept.items():
             setattr(nn.functional, name, value)
+
+
+def _is_plain(kind: Any) -> bool:
+    """Whether a tensor's type has no say in what functions do with it: a parameter has none."""
+    return kind.__torch_function__ in (Tensor.__torch_function__, nn.Parameter.__torch_function__)
 
 
 def _never(*args: Any) -> bool:

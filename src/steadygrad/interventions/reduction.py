@@ -44,7 +44,9 @@ class MeanReduction(Intervention):
 
 
 def summed_terms(loss: Tensor) -> int | None:
-    """How many numbers the largest sum near the end of a loss's graph adds up, 1 where it shows means only; None where it shows neither.
+    """How many numbers the largest sum near the end of a loss's graph adds up; None where it shows no sum and no mean.
+
+    Means are one number: what they average is divided already.
 
     Example:
         >>> import torch
