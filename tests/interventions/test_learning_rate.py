@@ -193,3 +193,21 @@ def test_an_optimizer_that_finds_its_own_rate_is_left_alone():
         model(torch.ones(1, 2)).sum().backward()
         optimizer.step()
     assert not applied.times
+
+
+@pytest.mark.parametrize("tensor", [False, True])
+def test_several_lower_rates_are_put_back_whoever_goes_first(tensor):
+    """To the last bit, at every step; together they are the product."""
+    seen = []
+    before = Applied([intervention_for("lower-learning-rate", factor=0.5)])
+    with Applied([intervention_for("warm-up", steps=1), intervention_for("lower-learning-rate", factor=0.5)]):
+        before.install()
+        p = nn.Parameter(torch.zeros(()))
+        inside = torch.optim.Adam([p], lr=torch.tensor(0.3) if tensor else 0.3, fused=tensor)
+        inside.register_step_pre_hook(lambda optimizer, *_: seen.append(float(optimizer.param_groups[0]["lr"])))
+        for _ in range(3):
+            p.grad = torch.ones(())
+            inside.step()
+            assert float(inside.param_groups[0]["lr"]) == float(torch.tensor(0.3) if tensor else 0.3)
+        before.remove()
+    assert seen == pytest.approx([0.3 / 8, 0.3 / 4, 0.3 / 4])
