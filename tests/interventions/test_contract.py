@@ -1,5 +1,6 @@
 """What every intervention promises, asked of every intervention."""
 
+import functools
 import math
 
 import pytest
@@ -153,3 +154,56 @@ def test_weights_that_have_been_trained_are_no_initial_weights():
         nn.Sequential(encoder, nn.Tanh(), head)(x)
         assert all(torch.equal(p, was) for p, was in zip(model.parameters(), learned, strict=True))
     assert everything._interventions[0].times == 1
+
+
+@pytest.mark.parametrize(
+    "remedy", ["lower-learning-rate", "mean-reduction", "standardise-targets", "float32-for-this-layer"]
+)
+def test_several_may_come_and_go_in_any_order(remedy):
+    """What is gone does nothing any more, even where it lies below what is still there."""
+    before = places()
+    bare = {name: train(name).losses for name in ("autograd-grad", "mlp", "bfloat16")}
+    one, other = Applied([intervention_for(remedy)]), Applied([])
+    one.install()
+    other.install()
+    assert any(train(name).losses != bare[name] for name in bare)
+    one.remove()
+    assert {name: train(name).losses for name in bare} == bare
+    other.remove()
+    assert places() == before
+
+
+@each
+def test_two_of_a_kind_may_come_and_go_in_any_order(remedy):
+    before = places()
+    one, other = Applied([intervention_for(remedy)]), Applied([intervention_for(remedy)])
+    one.install()
+    other.install()
+    one.remove()
+    train("bfloat16")
+    other.remove()
+    assert places() == before
+    assert train("mlp").losses == train("mlp").losses
+
+
+def test_what_others_have_put_on_top_stays():
+    applied, seen = Applied([intervention_for("lower-learning-rate")]), []
+    original = torch.autograd.backward
+    applied.install()
+    below = torch.autograd.backward
+
+    @functools.wraps(below)
+    def theirs(*args, **kwargs):
+        seen.append(1)
+        return below(*args, **kwargs)
+
+    torch.autograd.backward = theirs
+    try:
+        applied.remove()
+        assert torch.autograd.backward is theirs
+        weight = torch.ones(1, requires_grad=True)
+        weight.sum().backward()
+        assert seen == [1]
+        assert weight.grad.item() == 1.0
+    finally:
+        torch.autograd.backward = original

@@ -247,9 +247,9 @@ def test_a_hopeless_trial_is_not_made_to_its_end():
 def test_a_watch_says_where_to_begin(tmp_path):
     """At its newest proven snapshot: from before the damage."""
     loop = Loop(lambda p: torch.optim.SGD(p, lr=0.01))
-    with sg.watch(loop.model, loop.optimizer, record=tmp_path, mode="observe") as watch:
-        with pytest.raises(ValueError, match="no proven snapshot"):
-            sg.try_remedies(loop.step, loop.batches, loop.model, loop.optimizer, watch=watch, remedies=["warm-up"])
+    observing = sg.watch(loop.model, loop.optimizer, record=tmp_path, mode="observe")
+    with observing as watch, pytest.raises(ValueError, match="no proven snapshot"):
+        sg.try_remedies(loop.step, loop.batches, loop.model, loop.optimizer, watch=watch, remedies=["warm-up"])
     with sg.watch(loop.model, loop.optimizer, record=tmp_path, snapshot_every=16) as watch:
         for _ in range(2):
             for batch in loop.batches:

@@ -26,7 +26,7 @@ class ClipTap:
         calls: how often gradients were clipped.
         scaled: how often while they were still multiplied.
         last: the limit and the line of the last clip.
-        before: called with the parameters before each clip, if it is set.
+        before: each is called with the parameters before each clip.
     """
 
     def __init__(self, scaler: ScalerTap, on_error: Callable[[BaseException], None]) -> None:
@@ -37,7 +37,7 @@ class ClipTap:
         self.calls = 0
         self.scaled = 0
         self.last: tuple[float, tuple[str, int] | None] | None = None
-        self.before: Callable[[Sequence[Tensor]], None] | None = None
+        self.before: list[Callable[[Sequence[Tensor]], None]] = []
 
     def install(self) -> None:
         """Start looking."""
@@ -60,8 +60,8 @@ class ClipTap:
                 parameters = list(parameters)  # it may be a generator, and is read twice
             if self._originals and not is_quiet() and not torch.compiler.is_compiling():
                 try:
-                    if self.before is not None:
-                        self.before([parameters] if isinstance(parameters, Tensor) else parameters)
+                    for each in list(self.before):
+                        each([parameters] if isinstance(parameters, Tensor) else parameters)
                     self._see(args[0] if args else kwargs.get(LIMITS[original.__name__]))
                 except Exception as error:
                     self._on_error(error)

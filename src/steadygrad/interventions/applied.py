@@ -1,6 +1,5 @@
 """Where interventions touch a process: optimizers, outermost module calls, backward passes, steps."""
 
-import functools
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from .._tap import LIMITS, ClipTap, is_quiet, leaves_of
 from ..guard import HiddenGradients
 from .intervention import Intervention
 from .own_updates import OwnUpdates, params_of
+from .replaced import Replaced
 
 
 class Applied:
@@ -108,7 +108,6 @@ class Applied:
     def _watch_construction(self) -> None:
         original = Optimizer.__init__
 
-        @functools.wraps(original)
         def __init__(optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:
             original(optimizer, *args, **kwargs)
             if not isinstance(optimizer, OwnUpdates):
@@ -119,7 +118,6 @@ class Applied:
     def _watch_backward(self) -> None:
         original = torch.autograd.backward
 
-        @functools.wraps(original)
         def backward(tensors: Any, grad_tensors: Any = None, *args: Any, **kwargs: Any) -> None:
             single = tensors if isinstance(tensors, Tensor) else None
             if single is None and isinstance(tensors, (list, tuple)) and len(tensors) == 1:
@@ -140,7 +138,6 @@ class Applied:
     def _watch_scaler(self) -> None:
         original = torch.amp.GradScaler.scale
 
-        @functools.wraps(original)
         def scale(scaler: Any, outputs: Any) -> Any:
             scaled = original(scaler, outputs)
             self._scaler = weakref.ref(scaler)
@@ -152,14 +149,13 @@ class Applied:
 
     def _watch_clips(self) -> None:
         if self._clips is not None:
-            self._clips.before = self._before_clip
+            self._clips.before.append(self._before_clip)
             self._undo.append(self._let_go_of_clips)
             return
         for name in LIMITS:
             self._replace(torch.nn.utils, name, self._told_before(getattr(torch.nn.utils, name)))
 
     def _told_before(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(original)
         def clip(parameters: Any, *args: Any, **kwargs: Any) -> Any:
             clipped = [parameters] if isinstance(parameters, Tensor) else list(parameters)
             self._before_clip(clipped)
@@ -174,12 +170,11 @@ class Applied:
 
     def _let_go_of_clips(self) -> None:
         if self._clips is not None:
-            self._clips.before = None
+            self._clips.before.remove(self._before_clip)
 
     def _watch_grad(self) -> None:
         original = torch.autograd.grad
 
-        @functools.wraps(original)
         def grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
             several = [inputs] if isinstance(inputs, Tensor) else list(inputs)
             plain = isinstance(outputs, Tensor) and outputs.numel() == 1 and not args and not kwargs.get("create_graph")
@@ -242,7 +237,6 @@ class Applied:
     def _watch_calls(self) -> None:
         original = nn.Module.__call__
 
-        @functools.wraps(original)
         def __call__(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
             depth = getattr(self._local, "depth", 0)
             if not depth and not self._passes_by() and next(module.parameters(), None) is not None:
@@ -298,11 +292,4 @@ class Applied:
             self.on_step(self._numbers.setdefault(id(optimizer), len(self._numbers)))
 
     def _replace(self, owner: Any, name: str, wrapper: Any) -> None:
-        before = getattr(owner, name)
-        setattr(owner, name, wrapper)
-
-        def undo() -> None:
-            if getattr(owner, name) is wrapper:
-                setattr(owner, name, before)
-
-        self._undo.append(undo)
+        self._undo.append(Replaced(owner, name, wrapper).undo)

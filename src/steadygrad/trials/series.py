@@ -89,7 +89,7 @@ class Series:
 
     @property
     def gained(self) -> float:
-        """The share of the first loss that is gone: for losses in different units. Minus infinity where none is known."""
+        """The share of the first loss that is gone: for losses in different units. Minus infinity if unknown."""
         if not (math.isfinite(self.start) and math.isfinite(self.end)):
             return -math.inf
         return (self.start - self.end) / max(abs(self.start), 1e-30)
