@@ -78,7 +78,7 @@ class ResetRunningStats(Intervention):
             if not callable(getattr(each, "reset_running_stats", None)):
                 continue
             variance = getattr(each, "running_var", None)
-            if is_lazy(variance):
+            if isinstance(variance, Tensor) and is_lazy(variance):
                 continue
             broken = isinstance(variance, Tensor) and (any_nonfinite([variance]) or holds_anywhere(variance <= 0))
             if due or broken:
