@@ -1,5 +1,7 @@
 """The learning rate, lowered around the steps of one optimizer and nowhere else."""
 
+import math
+import weakref
 from typing import Any
 
 from torch import Tensor
@@ -25,7 +27,7 @@ class LoweredRate:
     """
 
     def __init__(self) -> None:
-        self._kept: list[tuple[dict[str, Any], Any, Any]] = []
+        self._lowered: list[_Group] = []
 
     def apply(self, optimizer: Optimizer, factor: float) -> None:
         """Lower the rates. Rates that an earlier step could not put back, because it raised, are put back first."""
@@ -33,23 +35,46 @@ class LoweredRate:
         if factor == 1.0:
             return
         for group in optimizer.param_groups:
-            rate = group.get("lr")
-            if isinstance(rate, Tensor):
-                # Captured and compiled steps read the tensor that they know: it changes in place.
-                self._kept.append((group, rate, rate.clone()))
-                rate.mul_(factor)
-            elif isinstance(rate, (int, float)):
-                self._kept.append((group, rate, None))
-                group["lr"] = rate * factor
+            if isinstance(group.get("lr"), (int, float, Tensor)):
+                lowered = _LOWERED.get(id(group))
+                if lowered is None:
+                    lowered = _LOWERED[id(group)] = _Group(group)
+                lowered.shares[id(self)] = factor
+                lowered.settle()
+                self._lowered.append(lowered)
 
     def restore(self) -> None:
-        """Put back what `apply` found."""
-        for group, rate, copy in self._kept:
-            if copy is not None:
-                rate.copy_(copy)
-            else:
-                group["lr"] = rate
-        self._kept.clear()
+        """Put back what `apply` found, as far as nobody else has lowered it too."""
+        for lowered in self._lowered:
+            del lowered.shares[id(self)]
+            lowered.settle()
+        self._lowered.clear()
+
+
+class _Group:
+    """A group whose rate is lowered, by one or by several: whoever comes first need not be the last to go."""
+
+    def __init__(self, group: dict[str, Any]) -> None:
+        self.group = group
+        self.shares: dict[int, float] = {}
+        self._rate = group["lr"]
+        self._copy = self._rate.clone() if isinstance(self._rate, Tensor) else None
+
+    def settle(self) -> None:
+        """Set the rate to what all of them leave of it."""
+        if self._copy is not None:
+            # Captured and compiled steps read the tensor that they know: it changes in place.
+            self._rate.copy_(self._copy)
+            for share in self.shares.values():
+                self._rate.mul_(share)
+        else:
+            self.group["lr"] = math.prod(self.shares.values(), start=self._rate)
+        if not self.shares:
+            _LOWERED.pop(id(self.group), None)
+
+
+_LOWERED: weakref.WeakValueDictionary[int, _Group] = weakref.WeakValueDictionary()
+"""By the identity of a group; gone when nobody lowers it any more, or whoever did is gone."""
 
 
 def can_lower(optimizer: Optimizer) -> bool:

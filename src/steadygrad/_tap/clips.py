@@ -1,10 +1,11 @@
 """Clips of the user's own, seen where torch's functions for it are called."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..measure.source_line import source_line
 from .quiet import is_quiet
@@ -25,7 +26,7 @@ class ClipTap:
         calls: how often gradients were clipped.
         scaled: how often while they were still multiplied.
         last: the limit and the line of the last clip.
-        before: called before each clip, if it is set.
+        before: each is called with the parameters before each clip.
     """
 
     def __init__(self, scaler: ScalerTap, on_error: Callable[[BaseException], None]) -> None:
@@ -36,7 +37,7 @@ class ClipTap:
         self.calls = 0
         self.scaled = 0
         self.last: tuple[float, tuple[str, int] | None] | None = None
-        self.before: Callable[[], None] | None = None
+        self.before: list[Callable[[Sequence[Tensor]], None]] = []
 
     def install(self) -> None:
         """Start looking."""
@@ -54,15 +55,17 @@ class ClipTap:
 
     def _wrapped(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)
-        def clip(*args: Any, **kwargs: Any) -> Any:
+        def clip(parameters: Any, *args: Any, **kwargs: Any) -> Any:
+            if not isinstance(parameters, Tensor):
+                parameters = list(parameters)  # it may be a generator, and is read twice
             if self._originals and not is_quiet() and not torch.compiler.is_compiling():
                 try:
-                    if self.before is not None:
-                        self.before()
-                    self._see(args[1] if len(args) > 1 else kwargs.get(LIMITS[original.__name__]))
+                    for each in list(self.before):
+                        each([parameters] if isinstance(parameters, Tensor) else parameters)
+                    self._see(args[0] if args else kwargs.get(LIMITS[original.__name__]))
                 except Exception as error:
                     self._on_error(error)
-            return original(*args, **kwargs)
+            return original(parameters, *args, **kwargs)
 
         return clip
 

@@ -22,8 +22,9 @@ class LeakyRelu(Functions):
         if len(args) < 1 or not is_float(args[0]):
             return func(*args, **kwargs)
         if name in ("relu", "relu_"):
+            inplace = name == "relu_" or bool(args[1] if len(args) > 1 else kwargs.get("inplace"))
             self.times += 1
-            return nn.functional.leaky_relu(args[0], self.SLOPE)
+            return nn.functional.leaky_relu(args[0], self.SLOPE, inplace)
         if name in ("clamp", "clamp_min") and args[0].requires_grad:
             least = args[1] if len(args) > 1 else kwargs.get("min")
             only = len(args) <= 2 and kwargs.get("max") is None

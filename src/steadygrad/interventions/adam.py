@@ -1,10 +1,15 @@
 """Adam's own options: how soon the second moment forgets, and what is added to its root."""
 
+import weakref
 from typing import Any
 
 from torch.optim import Optimizer
 
 from .intervention import Intervention
+from .own_updates import OwnUpdates
+
+_Changes = dict[str, tuple[Any, Any]]
+"""Of one group, by the option's name: the script's value and ours."""
 
 
 class _Options(Intervention):
@@ -12,21 +17,37 @@ class _Options(Intervention):
 
     def __init__(self, where: str = "", **options: Any) -> None:
         super().__init__(where, **options)
-        self._kept: list[tuple[dict[str, Any], str, Any]] = []
+        self._kept: weakref.WeakKeyDictionary[Optimizer, list[_Changes]] = weakref.WeakKeyDictionary()
+        self._handles: list[Any] = []
 
     def optimizer_made(self, optimizer: Optimizer) -> None:
-        """In every group, and for groups to come."""
-        for group in (*optimizer.param_groups, optimizer.defaults):
-            for name, value in self.wanted(group).items():
-                self._kept.append((group, name, group[name]))
-                group[name] = value
-                self.times += 1
+        """In every group, and for groups to come; what is loaded brings groups of its own."""
+        if isinstance(optimizer, OwnUpdates):
+            return
+        self._change(optimizer)
+        self._handles.append(optimizer.register_load_state_dict_post_hook(self._change))
 
     def end(self) -> None:
-        """As they were."""
-        for group, name, value in reversed(self._kept):
-            group[name] = value
+        """As they were; what the script has set meanwhile is its own."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        for optimizer, (default, *known) in self._kept.items():
+            _put_back(optimizer.defaults, default)
+            for place, group in enumerate(optimizer.param_groups):
+                _put_back(group, known[place] if place < len(known) else default)
         self._kept.clear()
+
+    def _change(self, optimizer: Optimizer) -> None:
+        kept = self._kept.setdefault(optimizer, [])
+        for place, group in enumerate((optimizer.defaults, *optimizer.param_groups)):
+            wanted = self.wanted(group)
+            if place == len(kept):
+                kept.append({})
+            for name, value in wanted.items():
+                kept[place][name] = group[name], value
+                group[name] = value
+                self.times += 1
 
     def wanted(self, group: dict[str, Any]) -> dict[str, Any]:
         """Options of a group that are to be others."""
@@ -67,3 +88,9 @@ class RaiseEpsilon(_Options):
         """Where it is smaller."""
         eps = group.get("eps")
         return {"eps": self._eps} if isinstance(eps, float) and eps < self._eps else {}
+
+
+def _put_back(group: dict[str, Any], changes: _Changes) -> None:
+    for name, (own, ours) in changes.items():
+        if group.get(name) == ours:
+            group[name] = own

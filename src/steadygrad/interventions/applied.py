@@ -1,6 +1,5 @@
 """Where interventions touch a process: optimizers, outermost module calls, backward passes, steps."""
 
-import functools
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -8,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
@@ -15,6 +15,7 @@ from .._tap import LIMITS, ClipTap, is_quiet, leaves_of
 from ..guard import HiddenGradients
 from .intervention import Intervention
 from .own_updates import OwnUpdates, params_of
+from .replaced import Replaced
 
 
 class Applied:
@@ -53,6 +54,9 @@ class Applied:
         self._local = threading.local()
         self._optimizers = 0
         self._stand_in: OwnUpdates | None = None
+        self._stand_ins: dict[tuple[torch.Size, ...], OwnUpdates] = {}
+        self._trained = False
+        self._installed = False
         self._clips = clips
         self._steps = steps
         self._alone = alone
@@ -72,6 +76,7 @@ class Applied:
 
     def install(self) -> None:
         """Put everything in place, before the script makes its model."""
+        self._installed = True
         self._watch_construction()
         self._watch_backward()
         self._watch_grad()
@@ -93,7 +98,10 @@ class Applied:
             each.optimizer_made(optimizer)
 
     def remove(self) -> None:
-        """Let go of the process."""
+        """Let go of the process. A second call does nothing."""
+        if not self._installed:
+            return
+        self._installed = False
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
@@ -112,7 +120,6 @@ class Applied:
     def _watch_construction(self) -> None:
         original = Optimizer.__init__
 
-        @functools.wraps(original)
         def __init__(optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:
             original(optimizer, *args, **kwargs)
             if not isinstance(optimizer, OwnUpdates):
@@ -123,7 +130,6 @@ class Applied:
     def _watch_backward(self) -> None:
         original = torch.autograd.backward
 
-        @functools.wraps(original)
         def backward(tensors: Any, grad_tensors: Any = None, *args: Any, **kwargs: Any) -> None:
             single = tensors if isinstance(tensors, Tensor) else None
             if single is None and isinstance(tensors, (list, tuple)) and len(tensors) == 1:
@@ -144,7 +150,6 @@ class Applied:
     def _watch_scaler(self) -> None:
         original = torch.amp.GradScaler.scale
 
-        @functools.wraps(original)
         def scale(scaler: Any, outputs: Any) -> Any:
             scaled = original(scaler, outputs)
             self._scaler = weakref.ref(scaler)
@@ -156,48 +161,49 @@ class Applied:
 
     def _watch_clips(self) -> None:
         if self._clips is not None:
-            self._clips.before = self._before_clip
+            self._clips.before.append(self._before_clip)
             self._undo.append(self._let_go_of_clips)
             return
         for name in LIMITS:
             self._replace(torch.nn.utils, name, self._told_before(getattr(torch.nn.utils, name)))
 
     def _told_before(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(original)
-        def clip(*args: Any, **kwargs: Any) -> Any:
-            self._before_clip()
-            return original(*args, **kwargs)
+        def clip(parameters: Any, *args: Any, **kwargs: Any) -> Any:
+            clipped = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+            self._before_clip(clipped)
+            return original(clipped, *args, **kwargs)
 
         return clip
 
-    def _before_clip(self) -> None:
+    def _before_clip(self, params: Sequence[Tensor]) -> None:
         scaler = None if self._scaler is None else self._scaler()
         for each in self._interventions:
-            self._safely(lambda each=each: each.before_clip(scaler), None)
+            self._safely(lambda each=each: each.before_clip(scaler, params), None)
 
     def _let_go_of_clips(self) -> None:
         if self._clips is not None:
-            self._clips.before = None
+            self._clips.before.remove(self._before_clip)
 
     def _watch_grad(self) -> None:
         original = torch.autograd.grad
 
-        @functools.wraps(original)
         def grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
             several = [inputs] if isinstance(inputs, Tensor) else list(inputs)
             plain = isinstance(outputs, Tensor) and outputs.numel() == 1 and not args and not kwargs.get("create_graph")
             trains = plain and not self._optimizers and all(each.is_leaf for each in several)
-            result = original(outputs, several, *args, **kwargs)
             if not trains or self._passes_by():
-                return result
-            factor = self._enter_backward(outputs)
-            for leaf, value in zip(several, result, strict=True):
-                leaf.grad = None if value is None else value * factor
-            self._leave_backward(several)
-            changed = tuple(leaf.grad for leaf in several)
-            for leaf in several:
-                leaf.grad = None
-            return changed
+                return original(outputs, several, *args, **kwargs)
+            there = [leaf.grad for leaf in several]
+            factor = self._enter_backward(outputs)  # before the pass: it frees what the graph has saved
+            try:
+                result = original(outputs, several, *args, **kwargs)
+                for leaf, value in zip(several, result, strict=True):
+                    leaf.grad = None if value is None else value * factor
+                self._leave_backward(several)
+                return tuple(leaf.grad for leaf in several)
+            finally:
+                for leaf, grad in zip(several, there, strict=True):
+                    leaf.grad = grad
 
         self._replace(torch.autograd, "grad", grad)
 
@@ -208,19 +214,30 @@ class Applied:
             self.on_backward(raw if scaled is loss and raw is not None else loss)
         if not self._optimizers:
             leaves = leaves_of(loss)
-            if leaves and (self._stand_in is None or {*map(id, leaves)} != {*map(id, params_of(self._stand_in))}):
-                self._stand_in = OwnUpdates(leaves, lr=1.0)
-                for each in self._interventions:
-                    each.optimizer_made(self._stand_in)
+            if leaves:
+                self._stand_for(leaves)
         factor = 1.0
         for each in self._interventions:
             factor *= self._safely(lambda each=each: each.factor(loss), 1.0)
         return factor
 
+    def _stand_for(self, leaves: list[Tensor]) -> None:
+        """What trains these leaves; those that a script makes anew at each step are known by their shapes."""
+        shapes = tuple(leaf.shape for leaf in leaves)
+        known = self._stand_ins.get(shapes)
+        if known is None:
+            known = self._stand_ins[shapes] = OwnUpdates(leaves, lr=1.0)
+        known.param_groups[0]["params"] = leaves
+        if known is not self._stand_in:
+            self._stand_in = known
+            for each in self._interventions:
+                each.optimizer_made(known)
+
     def _leave_backward(self, leaves: Sequence[Tensor] = ()) -> None:
         if self._optimizers or self._stand_in is None:
             return
         # The script's own lines that follow are the step.
+        self._trained = True
         wanted = [each.before_step(self._stand_in) for each in self._interventions]  # each of them is asked
         if any(wanted):
             for leaf in leaves or params_of(self._stand_in):
@@ -232,7 +249,6 @@ class Applied:
     def _watch_calls(self) -> None:
         original = nn.Module.__call__
 
-        @functools.wraps(original)
         def __call__(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
             depth = getattr(self._local, "depth", 0)
             if not depth and not self._passes_by() and next(module.parameters(), None) is not None:
@@ -249,17 +265,25 @@ class Applied:
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         self._local.depth = 1  # what an intervention computes is no call of the script
+        first = module not in self._called and self._is_untouched(module)
         try:
             for each in self._interventions:
                 given = args, kwargs
                 args, kwargs = self._safely(lambda each=each, given=given: each.forward(module, *given), given)
-                if module not in self._called:
+                if first:
                     given = args, kwargs
                     self._safely(lambda each=each, given=given: each.first_forward(module, *given), None)
-            self._called.add(module)
+            if first:
+                self._called.update(module.modules())
         finally:
             self._local.depth = 0
         return args, kwargs
+
+    def _is_untouched(self, module: nn.Module) -> bool:
+        """Whether its weights are there, and are those of the start: no part of it was trained as another's part."""
+        if any(is_lazy(param) for param in module.parameters()):
+            return False
+        return not self._trained or not any(part in self._called for part in module.modules())
 
     def before_step(self, optimizer: Any) -> None:
         """Gradients are there, and the step is about to be made."""
@@ -277,6 +301,7 @@ class Applied:
         hidden = self._hidden.pop(id(optimizer), None)
         if hidden is not None:
             hidden.put_back_zeroed()
+        self._trained = True
         for each in self._interventions:
             self._safely(lambda each=each: each.after_step(optimizer), None)
         if self.on_step is not None:
@@ -292,11 +317,4 @@ class Applied:
             return otherwise
 
     def _replace(self, owner: Any, name: str, wrapper: Any) -> None:
-        before = getattr(owner, name)
-        setattr(owner, name, wrapper)
-
-        def undo() -> None:
-            if getattr(owner, name) is wrapper:
-                setattr(owner, name, before)
-
-        self._undo.append(undo)
+        self._undo.append(Replaced(owner, name, wrapper).undo)

@@ -63,7 +63,8 @@ class DropOutlierSamples(Intervention):
             return True
         self._dropped = 0
         for name, value in now.items():
-            self._usual[name].append(value)
+            if math.isfinite(value):
+                self._usual[name].append(value)
         return False
 
     def _is_far(self, name: str, value: float) -> bool:

@@ -78,8 +78,8 @@ class StableAdamW(_Clip):
         return ClipByUpdateRMS()
 
     def optimizer_made(self, optimizer: Optimizer) -> None:
-        """Only where there are second moments."""
-        if isinstance(optimizer, (torch.optim.Adam, torch.optim.AdamW, torch.optim.NAdam, torch.optim.RAdam)):
+        """Only where there are second moments with a count of their steps."""
+        if isinstance(optimizer, (torch.optim.Adam, torch.optim.AdamW, torch.optim.NAdam)):
             super().optimizer_made(optimizer)
 
 

@@ -1,15 +1,19 @@
 """Operations whose value or derivative is not finite at the edge of their domain, kept away from it."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .functions import Functions, holds_anywhere, is_float
+from .functions import Functions, holds_anywhere, in_place, is_float
 
 EPSILON = 1e-8
 """How far arguments are kept away from where an operation fails."""
+
+LARGEST = 80.0
+"""Largest argument of an exponential."""
 
 
 class AddEpsilon(Functions):
@@ -32,38 +36,71 @@ class AddEpsilon(Functions):
 Mend = Callable[[Any, tuple[Any, ...], Mapping[str, Any]], Any]
 
 
-def _at_least(least: float) -> Mend:
-    def mend(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        value = args[0]
-        if not is_float(value) or not holds_anywhere(value < least):
-            return None
-        return func(value.clamp(min=least), *args[1:], **kwargs)
-
-    return mend
+def _epsilon(value: Tensor) -> float:
+    """The same for half precision, whose smallest normal number is larger."""
+    return max(EPSILON, torch.finfo(value.dtype).tiny)
 
 
-def _within(most: float) -> Mend:
-    def mend(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        value = args[0]
-        if not is_float(value) or not holds_anywhere(value.abs() > most):
-            return None
-        return func(value.clamp(-most, most), *args[1:], **kwargs)
+def _clamped(func: Any, value: Tensor, least: float, most: float | None = None) -> Tensor:
+    """What is written into is clamped where it lies."""
+    return value.clamp_(least, most) if in_place(func) else value.clamp(least, most)
 
-    return mend
+
+def _off_zero(value: Tensor) -> Tensor | None:
+    """Away from zero, to the side on which it is; None if it is already."""
+    least = _epsilon(value)
+    if not holds_anywhere(value.abs() < least):
+        return None
+    return torch.where(value.abs() < least, torch.where(value < 0, -least, least), value)
+
+
+def _above_zero(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    value = args[0]
+    if not is_float(value) or not holds_anywhere(value < _epsilon(value)):
+        return None
+    return func(_clamped(func, value, _epsilon(value)), *args[1:], **kwargs)
+
+
+def _above_minus_one(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    value = args[0]
+    if not is_float(value):
+        return None
+    least = torch.finfo(value.dtype).eps - 1.0  # nearer to -1 there is no number
+    if not holds_anywhere(value < least):
+        return None
+    return func(_clamped(func, value, least), *args[1:], **kwargs)
+
+
+def _inside_one(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    value = args[0]
+    if not is_float(value):
+        return None
+    most = 1.0 - max(1e-6, torch.finfo(value.dtype).eps)
+    if not holds_anywhere(value.abs() > most):
+        return None
+    return func(_clamped(func, value, -most, most), *args[1:], **kwargs)
+
+
+def _bounded(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    value = args[0]
+    if not is_float(value):
+        return None
+    most = min(LARGEST, math.log(torch.finfo(value.dtype).max) - 1.0)
+    if not holds_anywhere(value > most):
+        return None
+    return func(value.clamp_(max=most) if in_place(func) else value.clamp(max=most), *args[1:], **kwargs)
 
 
 def _quotient(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    below = args[1]
-    if not is_float(below) or not holds_anywhere(below.abs() < EPSILON):
+    if len(args) < 2 or not is_float(args[1]):
         return None
-    return func(args[0], torch.where(below.abs() < EPSILON, torch.where(below < 0, -EPSILON, EPSILON), below), **kwargs)
+    below = _off_zero(args[1])
+    return None if below is None else func(args[0], below, *args[2:], **kwargs)
 
 
 def _reverse_quotient(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    below = args[0]
-    if not is_float(below) or not holds_anywhere(below.abs() < EPSILON):
-        return None
-    return func(torch.where(below.abs() < EPSILON, EPSILON, below), *args[1:], **kwargs)
+    below = _off_zero(args[0]) if is_float(args[0]) else None
+    return None if below is None else func(below, *args[1:], **kwargs)
 
 
 def _norm(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -75,13 +112,17 @@ def _norm(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
 
 
 def _power(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    if len(args) < 2 or not is_float(args[0]):
+        return None
     value, exponent = args[0], args[1]
-    whole = isinstance(exponent, int) or (isinstance(exponent, float) and exponent.is_integer() and exponent >= 1)
-    if whole and not (isinstance(exponent, int) and exponent < 1):
+    if isinstance(exponent, (int, float)) and float(exponent).is_integer():
+        if exponent >= 0:
+            return None
+        off = None if in_place(func) else _off_zero(value)  # of a negative number there are whole powers
+        return None if off is None else func(off, *args[1:], **kwargs)
+    if not holds_anywhere(value < _epsilon(value)):
         return None
-    if not is_float(value) or not holds_anywhere(value < EPSILON):
-        return None
-    return func(value.clamp(min=EPSILON), *args[1:], **kwargs)
+    return func(_clamped(func, value, _epsilon(value)), *args[1:], **kwargs)
 
 
 def _spread(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -93,21 +134,20 @@ def _spread(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
 
 
 def _distance(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    one = args[0]
-    other = args[1] if len(args) > 1 and isinstance(args[1], Tensor) else one
-    if not is_float(one) or one.ndim < 2:
+    if len(args) < 2 or not is_float(args[0]) or (args[2] if len(args) > 2 else kwargs.get("p", 2.0)) != 2.0:
         return None
-    return ((one.unsqueeze(-2) - other.unsqueeze(-3)).square().sum(-1) + EPSILON).sqrt()
+    square = (args[0].unsqueeze(-2) - args[1].unsqueeze(-3)).square().sum(-1)
+    return (square + EPSILON).sqrt() if holds_anywhere(square < EPSILON) else None
 
 
 _MENDS: dict[str, Mend] = {
-    **dict.fromkeys(("log", "log_", "log2", "log10", "sqrt", "sqrt_", "rsqrt"), _at_least(EPSILON)),
-    **dict.fromkeys(("acos", "asin", "arccos", "arcsin", "acos_", "asin_", "atanh", "arctanh"), _within(1 - 1e-6)),
-    "log1p": _at_least(EPSILON - 1),
-    **dict.fromkeys(("exp", "exp_", "expm1"), _within(80.0)),
+    **dict.fromkeys(("log", "log_", "log2", "log10", "sqrt", "sqrt_", "rsqrt", "rsqrt_"), _above_zero),
+    **dict.fromkeys(("acos", "asin", "arccos", "arcsin", "acos_", "asin_", "atanh", "arctanh"), _inside_one),
+    **dict.fromkeys(("log1p", "log1p_"), _above_minus_one),
+    **dict.fromkeys(("exp", "exp_", "expm1"), _bounded),
     **dict.fromkeys(("div", "div_", "true_divide", "divide", "__truediv__", "__itruediv__"), _quotient),
     **dict.fromkeys(("reciprocal", "__rtruediv__", "__rdiv__"), _reverse_quotient),
-    **dict.fromkeys(("norm", "vector_norm"), _norm),
+    "norm": _norm,
     **dict.fromkeys(("pow", "__pow__", "pow_"), _power),
     "std": _spread,
     "cdist": _distance,

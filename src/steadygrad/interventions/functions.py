@@ -1,12 +1,38 @@
 """Seeing every function of torch that a script calls."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from torch import Tensor
-from torch.overrides import TorchFunctionMode
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode, _len_torch_function_stack, _pop_mode, _push_mode
 
 from .._readback import read_tensor_scalar
 from .intervention import Intervention
+
+COMPOSED = frozenset({"multi_head_attention_forward", "lp_pool1d", "lp_pool2d", "lp_pool3d", "normalize"})
+"""Functions of `torch.nn.functional`, written in Python, that are looked into: what matters is inside."""
+
+_AUGMENTED = frozenset(
+    f"__i{name}__"
+    for name in (
+        "add",
+        "sub",
+        "mul",
+        "truediv",
+        "div",
+        "floordiv",
+        "mod",
+        "pow",
+        "and",
+        "or",
+        "xor",
+        "lshift",
+        "rshift",
+    )
+)
+
+_HANDS_OVER = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
 
 
 class Functions(Intervention):
@@ -19,7 +45,7 @@ class Functions(Intervention):
 
     def end(self) -> None:
         """No more."""
-        self._mode.__exit__(None, None, None)
+        leave(self._mode)
 
     def called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A function is called; returns its result."""
@@ -33,9 +59,54 @@ class _Mode(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = dict(kwargs or {})
         try:
+            if getattr(func, "__name__", "") in COMPOSED and all(map(_is_plain, types)):
+                with _as_a_script(), self:
+                    return func(*args, **given)
             return self._owner.called(func, tuple(args), dict(given))
         except Exception:
             return func(*args, **given)  # as the script has called it: an error of its own is raised here again
+
+
+@contextmanager
+def _as_a_script() -> Iterator[None]:
+    """Functions of `torch.nn.functional` do not hand themselves over, and so show what they are made of."""
+    kept = {name: getattr(nn.functional, name) for name in _HANDS_OVER}
+    try:
+        for name in kept:
+            setattr(nn.functional, name, _never)
+        yield
+    finally:
+        for name, value in kept.items():
+            setattr(nn.functional, name, value)
+
+
+def _is_plain(kind: Any) -> bool:
+    """Whether a tensor's type has no say in what functions do with it: a parameter has none."""
+    return kind.__torch_function__ in (Tensor.__torch_function__, nn.Parameter.__torch_function__)
+
+
+def _never(*args: Any) -> bool:
+    return False
+
+
+def leave(mode: TorchFunctionMode) -> None:
+    """Take a mode off the stack, wherever in it the mode lies by now."""
+    above = []
+    while _len_torch_function_stack():
+        top = _pop_mode()
+        if top is mode:
+            break
+        above.append(top)
+    for each in reversed(above):
+        _push_mode(each)
+
+
+def in_place(func: Any) -> bool:
+    """Whether a function writes into its first argument."""
+    name = getattr(func, "__name__", "")
+    if name.startswith("__"):
+        return name == "__setitem__" or name in _AUGMENTED
+    return name.endswith("_")
 
 
 def is_float(value: Any) -> bool:

@@ -1,6 +1,7 @@
 """Gradients that are cleared, unscaled, averaged: what a training loop forgets."""
 
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -79,12 +80,13 @@ class UnscaleBeforeClip(Intervention):
         """Remember it: a scaler unscales by optimizer."""
         self._optimizers.add(optimizer)
 
-    def before_clip(self, scaler: Any) -> None:
-        """Unscale what is not yet."""
+    def before_clip(self, scaler: Any, params: Sequence[Tensor]) -> None:
+        """Unscale what is about to be clipped and is not yet: what lies on other parameters, its step will unscale."""
         if scaler is None or not scaler.is_enabled():
             return
+        clipped = {id(param) for param in params if param.grad is not None}
         for optimizer in self._optimizers:
             fresh = scaler._per_optimizer_states[id(optimizer)]["stage"].name == "READY"
-            if fresh and any(param.grad is not None for param in params_of(optimizer)):
+            if fresh and any(id(param) in clipped for param in params_of(optimizer)):
                 scaler.unscale_(optimizer)
                 self.times += 1

@@ -15,7 +15,7 @@ from .._readback import read_tensor_scalar
 from .._snapshot import TrainingParts, TrainingSnapshot
 from .._tap import quiet
 from ..findings import Finding
-from ..remedies import remedy
+from ..remedies import REMEDIES, remedy
 from ..trials import Candidate, Proof, Series, Trial, everything, mends, plan, prove
 from .applied import Applied
 from .family import intervention_for
@@ -188,15 +188,13 @@ def _number(loss: Tensor | float) -> float:
 
 
 def _candidate(given: str | Candidate) -> Candidate:
-    if isinstance(given, Candidate):
-        return given
-    try:
-        known = remedy(given)
-    except KeyError:
-        raise ValueError(f"{given!r} is no remedy; see steadygrad.remedies.REMEDIES") from None
+    name = given.remedy if isinstance(given, Candidate) else given
+    known = remedy(name)
+    if known not in REMEDIES:
+        raise ValueError(f"{name!r} is no remedy; see steadygrad.remedies.REMEDIES")
     if not known.outside:
-        raise ValueError(f"{given} cannot be applied from outside: it is a change of the model's own code")
-    return Candidate(known.id, known.removes)
+        raise ValueError(f"{name} cannot be applied from outside: it is a change of the model's own code")
+    return given if isinstance(given, Candidate) else Candidate(known.id, known.removes)
 
 
 def _findings_of(watch: "Watch") -> Sequence[Finding]:

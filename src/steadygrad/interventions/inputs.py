@@ -37,7 +37,7 @@ class StandardiseInputs(Intervention):
             if not is_data(value):
                 return value
             dim = feature_dim(value)
-            key = id(module), number, None if dim is None else value.shape[dim]
+            key = id(module), number, value.ndim, None if dim is None else value.shape[dim]
             moments = self._known.setdefault(key, Moments())
             self.times += 1
             return moments.applied(value, dim, learns=torch.is_grad_enabled() or not moments.calls)

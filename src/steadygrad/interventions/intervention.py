@@ -1,5 +1,6 @@
 """What an intervention is: one change made to a training from outside, while the script stays as it is."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -33,7 +34,7 @@ class Intervention:
         """Take away what `begin` has put in place."""
 
     def optimizer_made(self, optimizer: Optimizer) -> None:
-        """An optimizer was made, or is there already."""
+        """An optimizer was made, or is there already, or what stands for the script's own updates is another now."""
 
     def first_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """An outermost module is about to be called for the first time: its weights are still those of the start."""
@@ -48,7 +49,7 @@ class Intervention:
         """A loss is about to be differentiated; returns by what its gradient is to be multiplied."""
         return 1.0
 
-    def before_clip(self, scaler: Any) -> None:
+    def before_clip(self, scaler: Any, params: Sequence[Tensor]) -> None:
         """One of torch's clipping functions is about to be called; `scaler` is the gradient scaler, if there is one."""
 
     def before_step(self, optimizer: Optimizer) -> bool:

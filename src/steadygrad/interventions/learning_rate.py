@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
-from .._foreach import scale_
 from .._rate import LoweredRate, can_lower
 from .intervention import Intervention
-from .own_updates import OwnUpdates, params_of
+from .own_updates import OwnUpdates
 
 
 class _Rate(Intervention):
@@ -18,25 +17,41 @@ class _Rate(Intervention):
         super().__init__(where, **options)
         self._rate = LoweredRate()
         self._made: dict[int, int] = {}
+        self._own: OwnUpdates | None = None
 
     def share(self, made: int) -> float:
         """What is left of the rate after so many steps."""
         raise NotImplementedError
 
+    def optimizer_made(self, optimizer: Optimizer) -> None:
+        """Whether the script makes its steps itself."""
+        self._own = optimizer if isinstance(optimizer, OwnUpdates) else None
+
+    def factor(self, loss: Tensor) -> float:
+        """Where the script's own lines are the step, a smaller gradient is a lower rate."""
+        if self._own is None:
+            return 1.0
+        share = self._next(self._own)
+        self.times += share != 1.0
+        return share
+
     def before_step(self, optimizer: Optimizer) -> bool:
-        """Lower it. Where the script's own lines are the step, a smaller gradient is a lower rate."""
-        made = self._made[id(optimizer)] = self._made.get(id(optimizer), -1) + 1
-        share = self.share(made)
-        if share == 1.0:
-            return False
+        """Lower it."""
         if isinstance(optimizer, OwnUpdates):
-            with torch.no_grad():
-                scale_([param.grad for param in params_of(optimizer) if param.grad is not None], share)
-            self.times += 1
-        elif can_lower(optimizer):
+            return False
+        share = self._next(optimizer)
+        if share != 1.0 and can_lower(optimizer):
             self._rate.apply(optimizer, share)
             self.times += 1
         return False
+
+    def end(self) -> None:
+        """A step that has raised leaves nothing lowered."""
+        self._rate.restore()
+
+    def _next(self, optimizer: Optimizer) -> float:
+        made = self._made[id(optimizer)] = self._made.get(id(optimizer), -1) + 1
+        return self.share(made)
 
     def after_step(self, optimizer: Optimizer) -> None:
         """Put the script's own rate back."""

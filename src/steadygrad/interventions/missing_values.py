@@ -8,6 +8,7 @@ from torch.overrides import TorchFunctionMode
 
 from .._readback import any_nan, any_nonfinite, any_positive_infinity
 from ..preflight.variants import mapped
+from .functions import in_place, leave
 from .intervention import Intervention
 
 
@@ -26,7 +27,7 @@ class DropOrImpute(Intervention):
 
     def end(self) -> None:
         """See no more."""
-        self._mode.__exit__(None, None, None)
+        leave(self._mode)
 
     def forward(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -56,12 +57,18 @@ class _FillIn(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        trained = next((each for each in args if isinstance(each, Tensor) and each.requires_grad), None)
+        several = (*args, *kwargs.values())
+        trained = next((each for each in several if isinstance(each, Tensor) and each.requires_grad), None)
         if trained is not None and torch.is_grad_enabled():
-            args = tuple(self._filled(each, trained) if is_missing(each) else each for each in args)
+            # What is written into is no data yet: results are often gathered in a tensor of NaN.
+            written = args[0] if args and in_place(func) else kwargs.get("out")
+            args = tuple(self._filled(each, trained, written) for each in args)
+            kwargs = {name: self._filled(each, trained, written) for name, each in kwargs.items()}
         return func(*args, **kwargs)
 
-    def _filled(self, value: Tensor, trained: Tensor) -> Tensor:
+    def _filled(self, value: Any, trained: Tensor, written: Any) -> Any:
+        if value is written or not is_missing(value):
+            return value
         self._owner.times += 1
         other = trained.detach()
         filler = other if other.shape == value.shape else torch.zeros_like(value)

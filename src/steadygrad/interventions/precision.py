@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from .functions import Functions
+from .replaced import Replaced
 
 HALVES = (torch.float16, torch.bfloat16)
 
@@ -18,7 +19,6 @@ class Float32(Functions):
     def begin(self) -> None:
         """Autocast is off, whoever turns it on."""
         super().begin()
-        self._enter = torch.autocast.__init__
         original, owner = torch.autocast.__init__, self
 
         def __init__(context: Any, *args: Any, **kwargs: Any) -> None:
@@ -26,11 +26,11 @@ class Float32(Functions):
             owner.times += context._enabled
             context._enabled = False
 
-        torch.autocast.__init__ = __init__  # type: ignore[method-assign]
+        self._autocast = Replaced(torch.autocast, "__init__", __init__)
 
     def end(self) -> None:
         """As it was."""
-        torch.autocast.__init__ = self._enter  # type: ignore[method-assign]
+        self._autocast.undo()
         super().end()
 
     def called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

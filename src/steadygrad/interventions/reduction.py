@@ -10,12 +10,18 @@ from .intervention import Intervention
 NODES = 200
 """Nodes of the loss's graph that are looked at."""
 
-SUM = 2
-"""How torch's losses note that they were summed."""
+MEAN, SUM = 1, 2
+"""How torch's losses note that they were averaged, or summed."""
+
+PARTS = 4
+"""Means of which a loss may consist without being a sum over samples or time steps that a script adds up in a loop."""
 
 
 class MeanReduction(Intervention):
-    """The gradient of each loss is that of its mean: over all its `terms`, or over the `samples` of the batch alone."""
+    """The gradient of each loss is that of its mean: over all its `terms`, or over the `samples` of the batch alone.
+
+    A loss that is a mean stays as it is.
+    """
 
     remedy = "mean-reduction"
 
@@ -34,7 +40,9 @@ class MeanReduction(Intervention):
 
     def factor(self, loss: Tensor) -> float:
         """One over the number of terms."""
-        terms = summed_terms(loss) or self._rows
+        terms = summed_terms(loss)
+        if terms is None:
+            terms = self._rows
         if self._over == "samples" and 1 < self._rows < terms:
             terms = self._rows
         self.times += terms > 1
@@ -42,18 +50,21 @@ class MeanReduction(Intervention):
 
 
 def summed_terms(loss: Tensor) -> int | None:
-    """How many numbers the largest sum near the end of a loss's graph adds up; None where it shows no sum.
+    """How many numbers the largest sum near the end of a loss's graph adds up; None where it shows no sum and no mean.
+
+    Means are one number: what they average is divided already.
 
     Example:
         >>> import torch
         >>> x = torch.ones(4, 3, requires_grad=True)
         >>> summed_terms(x.square().sum() / 2), summed_terms(nn.functional.mse_loss(x, 2 * x, reduction="sum"))
         (12, 12)
-        >>> summed_terms(x.square().mean()) is None
-        True
+        >>> summed_terms(x.square().mean()), summed_terms(x.max())
+        (1, None)
     """
     waiting, seen = [loss.grad_fn], 0
     found: list[int] = []
+    means = 0
     while waiting and seen < NODES:
         node = waiting.pop(0)
         if node is None:
@@ -63,12 +74,18 @@ def summed_terms(loss: Tensor) -> int | None:
         if name.startswith("SumBackward"):
             sizes = getattr(node, "_saved_self_sym_sizes", ())
             found.append(math.prod(map(int, sizes)))
+            # A sum of sums has as many terms as they have together.
+            waiting += [before for before, _ in node.next_functions if type(before).__name__.startswith("SumBackward")]
         elif getattr(node, "_saved_reduction", None) == SUM:
             found.append(_terms(node))
-        elif name.startswith(("MeanBackward", "MmBackward", "AddmmBackward")) or hasattr(node, "_saved_reduction"):
+        elif name.startswith("MeanBackward") or getattr(node, "_saved_reduction", None) == MEAN:
+            means += 1
+        elif name.startswith(("MmBackward", "AddmmBackward")) or hasattr(node, "_saved_reduction"):
             continue  # behind it lies the model
         else:
             waiting += [before for before, _ in node.next_functions]
+    if means:
+        found.append(means if means > PARTS else 1)
     return max(found, default=None)
 
 

@@ -3,12 +3,13 @@
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from .._readback import any_nonfinite
 from .functions import holds_anywhere
 from .intervention import Intervention
-from .own_updates import params_of
+from .own_updates import OwnUpdates, params_of
 
 
 class ResetMoments(Intervention):
@@ -28,7 +29,7 @@ class ResetMoments(Intervention):
     def optimizer_made(self, optimizer: Optimizer) -> None:
         """Come after each loading."""
         register = getattr(optimizer, "register_load_state_dict_post_hook", None)
-        if register is not None:
+        if register is not None and not isinstance(optimizer, OwnUpdates):
             self._handles.append(register(self._reset))
 
     def end(self) -> None:
@@ -77,6 +78,8 @@ class ResetRunningStats(Intervention):
             if not callable(getattr(each, "reset_running_stats", None)):
                 continue
             variance = getattr(each, "running_var", None)
+            if isinstance(variance, Tensor) and is_lazy(variance):
+                continue
             broken = isinstance(variance, Tensor) and (any_nonfinite([variance]) or holds_anywhere(variance <= 0))
             if due or broken:
                 each.reset_running_stats()  # pyright: ignore

@@ -103,7 +103,7 @@ class RescaleInitialisation(Intervention):
 
     def __init__(self, where: str = "", **options: Any) -> None:
         super().__init__(where, **options)
-        self._pass: RescaleInit | None = None
+        self._passes: list[RescaleInit] = []
 
     def optimizer_made(self, optimizer: Optimizer) -> None:
         """Weights that no module has."""
@@ -111,12 +111,13 @@ class RescaleInitialisation(Intervention):
 
     def first_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Lie on the layers for this pass."""
-        self._pass = RescaleInit([module], self._done, self._failed)
+        self._passes.append(RescaleInit([module], self._done, self._failed))
 
     def end(self) -> None:
         """A pass that has never come to its end leaves nothing on them."""
-        if self._pass is not None:
-            self._pass.remove()
+        for each in self._passes:
+            each.remove()
+        self._passes.clear()
 
     def _done(self, factors: dict[str, float]) -> None:
         self.times += len(factors)

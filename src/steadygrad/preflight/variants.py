@@ -1,5 +1,7 @@
 """The same batch with one thing changed: twice as long, or brought to a common scale."""
 
+import copy
+from collections import UserDict
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
@@ -106,7 +108,8 @@ def mapped(thing: Any, change: Any) -> Any:
     if isinstance(thing, PackedSequence):
         return thing._replace(data=change(thing.data)) if change is not None else thing
     if isinstance(thing, Mapping):
-        return {key: mapped(value, change) for key, value in thing.items()}
+        changed = {key: mapped(value, change) for key, value in thing.items()}
+        return changed if type(thing) is dict else _of_kind(thing, changed)
     if isinstance(thing, tuple) and hasattr(thing, "_fields"):
         return type(thing)(*(mapped(value, change) for value in thing))
     if isinstance(thing, (list, tuple)):
@@ -114,6 +117,19 @@ def mapped(thing: Any, change: Any) -> Any:
     if is_dataclass(thing) and not isinstance(thing, type):
         return replace(thing, **{each.name: mapped(getattr(thing, each.name), change) for each in fields(thing)})
     return thing
+
+
+def _of_kind(thing: Mapping[Any, Any], changed: dict[Any, Any]) -> Any:
+    """A mapping that can do more than a dict can (a tokenizer's batch), with other values; a dict if it takes none."""
+    if not isinstance(thing, (dict, UserDict)):  # a copy of anything else may share what lies in it
+        return changed
+    try:
+        made: Any = copy.copy(thing)
+        for key, value in changed.items():
+            made[key] = value
+    except (TypeError, ValueError):
+        return changed
+    return made
 
 
 def tensors_in(thing: Any, name: str = "") -> list[tuple[str, Tensor]]:

@@ -98,7 +98,7 @@ def prove(findings: Sequence[Finding], controls: Sequence[Trial], trials: Sequen
                 scores[cause] = confidence.get(cause, 0.1) * SPECIFIC.get(cause, 1.0)
     cause = max(scores, key=lambda each: scores[each]) if scores else None
     proving = _best([each for each in mended if each.candidate and cause in each.candidate.removes])
-    tried = {cause for each in trials if each.candidate for cause in each.candidate.removes}
+    tried = {cause for each in trials if each.candidate and not each.did_nothing for cause in each.candidate.removes}
     judged = [_judged(each, cause, scores, tried, alike) for each in findings]
     if cause is not None and cause not in confidence and proving is not None:
         judged.append(_found(cause, proving, alike))

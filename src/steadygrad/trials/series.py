@@ -89,8 +89,10 @@ class Series:
 
     @property
     def gained(self) -> float:
-        """The share of the first loss that is gone: for losses in different units."""
-        return (self.start - self.end) / max(abs(self.start), 1e-30) if math.isfinite(self.end) else -math.inf
+        """The share of the first loss that is gone: for losses in different units. Minus infinity if unknown."""
+        if not (math.isfinite(self.start) and math.isfinite(self.end)):
+            return -math.inf
+        return (self.start - self.end) / max(abs(self.start), 1e-30)
 
     def like(self, other: "Series") -> bool:
         """Whether two runs of the same script went alike: the same losses, number for number, as far as both go."""

@@ -1,0 +1,177 @@
+"""Operations kept away from the edge of their domain."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from steadygrad.interventions import Applied, intervention_for
+
+from .runs import bare, end, fitted, lost, rows, with_remedy
+
+EPSILON = "add-epsilon-inside-the-operation"
+
+
+def training(last, target, steps=120, lr=0.1):
+    """A perceptron whose outputs go through `last` and are to be `target` of the inputs."""
+
+    def run():
+        model = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 1))
+        optimizer = torch.optim.SGD(model.parameters(), lr=lr)
+
+        def batch(step):
+            x, _ = rows()
+            return x, target(x[:, :1])
+
+        return fitted(model, optimizer, batch, steps, lambda a, b: (last(a) - b).square().mean())
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("last", "target"),
+    [
+        (lambda a: (a * torch.relu(a)).sqrt(), lambda x: x.abs()),
+        (lambda a: (a * torch.relu(a)) ** 0.5, lambda x: x.abs()),
+        (lambda a: a / a.detach().relu(), lambda x: torch.ones_like(x)),
+        (lambda a: (a * torch.relu(a)).log(), lambda x: x.clamp(-2, 2)),
+        (lambda a: torch.acos(torch.tanh(20 * a)), lambda x: 1.5 + 1.5 * x.sign()),
+        (lambda a: (a * torch.relu(a)).pow(torch.tensor(0.5)), lambda x: x.abs()),
+    ],
+    ids=["sqrt", "power", "quotient", "log", "acos", "tensor-power"],
+)
+def test_a_value_or_a_slope_that_is_not_finite(last, target):
+    run = training(last, target, lr=0.02)
+    assert lost(bare(run))
+    losses = with_remedy(run, EPSILON)
+    assert all(map(math.isfinite, losses))
+    assert end(losses) < losses[0]
+
+
+def test_cross_entropy_by_hand():
+    """log of a softmax that underflows."""
+
+    def run():
+        model = nn.Linear(4, 5)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+        losses = []
+        for step in range(80):
+            x = torch.randn(32, 4)
+            goal = (3 * x[:, :4]).argmax(1)
+            output = torch.softmax((1 + 4 * step) * model(x), 1)
+            loss = -output.log()[torch.arange(32), goal].mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(float(loss.detach()))
+        return losses
+
+    assert lost(bare(run))
+    assert all(map(math.isfinite, with_remedy(run, EPSILON)))
+
+
+DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
+
+EDGES = [
+    ("log", lambda v: v.log(), 0.0),
+    ("log2", torch.log2, 0.0),
+    ("sqrt", torch.sqrt, 0.0),
+    ("rsqrt", torch.rsqrt, 0.0),
+    ("log1p", torch.log1p, -1.0),
+    ("acos", torch.acos, 1.0),
+    ("asin", torch.asin, -1.0),
+    ("atanh", torch.atanh, 1.0),
+    ("exp", torch.exp, 1e4),
+    ("expm1", torch.expm1, 1e4),
+    ("reciprocal", torch.reciprocal, 0.0),
+    ("one-by", lambda v: 1.0 / v, 0.0),
+    ("by", lambda v: 2.0 * v / v, 0.0),
+    ("half-power", lambda v: v**0.5, 0.0),
+    ("minus-one", lambda v: v**-1, 0.0),
+    ("minus-one-float", lambda v: v**-1.0, 0.0),
+    ("power-function", lambda v: torch.pow(v, 0.3), 0.0),
+]
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(("name", "operation", "edge"), EDGES, ids=[name for name, _, _ in EDGES])
+def test_at_the_edge_value_and_slope_are_finite(name, operation, edge, dtype):
+    edge = min(edge, torch.finfo(dtype).max)
+
+    def both():
+        v = torch.full((2,), edge, dtype=dtype, requires_grad=True)
+        value = operation(v)
+        value.sum().backward()
+        return bool(value.isfinite().all() and v.grad.isfinite().all())
+
+    assert not both()
+    with Applied([intervention_for(EPSILON)]):
+        assert both()
+
+
+SAFE = [
+    ("log", torch.log, 0.01, 50.0),
+    ("sqrt", torch.sqrt, 0.01, 50.0),
+    ("log1p", torch.log1p, -0.9, 50.0),
+    ("acos", torch.acos, -0.99, 0.99),
+    ("exp", torch.exp, -200.0, 70.0),
+    ("square", lambda v: v**2, -50.0, 50.0),
+    ("cube", lambda v: v**3.0, -50.0, 50.0),
+    ("minus-one", lambda v: v**-1, -50.0, -0.01),
+    ("minus-two", lambda v: v**-2.0, -50.0, -0.01),
+    ("zeroth", lambda v: v**0, -50.0, 50.0),
+    ("by", lambda v: 3.0 / v, -50.0, -0.01),
+    ("distances", lambda v: torch.cdist(v[:, None], v[:, None] + 200.0), -50.0, 50.0),
+    ("city-block", lambda v: torch.cdist(v[:, None], v[:, None], p=1.0), -50.0, 50.0),
+    ("norm", lambda v: v.norm(), 0.01, 50.0),
+]
+
+
+@pytest.mark.parametrize(("name", "operation", "least", "most"), SAFE, ids=[each[0] for each in SAFE])
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_inside_the_domain_nothing_is_changed(name, operation, least, most, data):
+    numbers = data.draw(st.lists(st.floats(least, most), min_size=1, max_size=5))
+    v = torch.tensor(numbers, dtype=torch.float64, requires_grad=True)
+    applied = intervention_for(EPSILON)
+    with Applied([applied]):
+        found = operation(v)
+    assert torch.equal(found, operation(v))
+    assert not applied.times
+
+
+@pytest.mark.parametrize("name", ["log_", "sqrt_", "rsqrt_", "log1p_"])
+def test_what_works_in_place_still_does(name):
+    """The script need not use what such a function returns."""
+    w = torch.tensor([0.0, 4.0], requires_grad=True)
+    with Applied([intervention_for(EPSILON)]):
+        v = w * 1.0 - (1.0 if name == "log1p_" else 0.0)
+        before = v.detach().clone()
+        getattr(v, name)()
+    assert v.isfinite().all()
+    assert v[1] == getattr(before, name[:-1])()[1]
+
+
+def test_a_deviation_of_nothing():
+    """A constant feature, standardised by hand."""
+
+    def standardised():
+        w = torch.ones(4, 3, requires_grad=True)
+        found = (w - w.mean(0)) / w.std(0)
+        found.square().sum().backward()
+        return found.isfinite().all() and w.grad.isfinite().all()
+
+    assert not standardised()
+    with Applied([intervention_for(EPSILON)]):
+        assert standardised()
+
+
+def test_data_is_none_of_its_business():
+    """Only what is trained has a slope."""
+    applied = intervention_for(EPSILON)
+    with Applied([applied]):
+        assert torch.zeros(2).log().tolist() == [-math.inf, -math.inf]
+    assert not applied.times

@@ -1,0 +1,118 @@
+"""A summed loss, averaged."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
+
+from steadygrad.interventions import intervention_for
+from steadygrad.interventions.reduction import summed_terms
+
+from .runs import bare, end, fitted, lost, perceptron, rows, under, with_remedy
+
+MEAN = "mean-reduction"
+
+
+def training(loss_of, lr=0.1, momentum=0.0):
+    model = perceptron()
+    return fitted(model, torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum), rows, 60, loss_of)
+
+
+def summed(a, b):
+    return F.mse_loss(a, b, reduction="sum")
+
+
+def test_a_sum_with_the_rate_of_a_mean():
+    assert lost(bare(lambda: training(summed)))
+    assert end(with_remedy(lambda: training(summed), MEAN)) < 0.1 * 32
+
+
+@pytest.mark.parametrize(
+    ("adds", "averages"),
+    [
+        (summed, F.mse_loss),
+        (lambda a, b: (a - b).square().sum(), lambda a, b: (a - b).square().mean()),
+        (lambda a, b: (a - b).abs().sum(0).sum(), lambda a, b: (a - b).abs().mean()),
+        (lambda a, b: F.smooth_l1_loss(a, b, reduction="sum"), F.smooth_l1_loss),
+        (lambda a, b: F.binary_cross_entropy_with_logits(a, (b > 0).float(), reduction="sum"),
+         lambda a, b: F.binary_cross_entropy_with_logits(a, (b > 0).float())),
+        (lambda a, b: F.cross_entropy(torch.cat([a, -a], 1), (b > 0).long().squeeze(1), reduction="sum"),
+         lambda a, b: F.cross_entropy(torch.cat([a, -a], 1), (b > 0).long().squeeze(1))),
+        (lambda a, b: sum(F.mse_loss(p, q) for p, q in zip(a, b, strict=True)), F.mse_loss),
+    ],
+    ids=["mse", "by-hand", "twice", "smooth-l1", "bce", "cross-entropy", "python-sum"],
+)  # fmt: skip
+def test_it_trains_as_the_mean_does(adds, averages):
+    wanted = bare(lambda: training(averages, momentum=0.5))
+    found = with_remedy(lambda: training(adds, momentum=0.5), MEAN)
+    assert [loss / 32 for loss in found] == pytest.approx(wanted, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    "averages",
+    [
+        F.mse_loss,
+        lambda a, b: F.l1_loss(a, b) + F.huber_loss(a, b),
+        lambda a, b: (a - b).square().sum(1).mean(),
+        lambda a, b: 3.0 * F.cross_entropy(torch.cat([a, -a], 1), (b > 0).long().squeeze(1)),
+    ],
+    ids=["mse", "two", "of-sums", "cross-entropy"],
+)
+def test_a_mean_stays_as_it_is(averages):
+    """Else this were a lower rate by another name, and would prove itself for whatever a lower rate mends."""
+    losses, applied = under(lambda: training(averages), intervention_for(MEAN))
+    assert not applied.times
+    assert losses == bare(lambda: training(averages))
+
+
+def test_by_hand_with_autograd_grad():
+    """The graph is read before the pass, which frees what it has saved."""
+
+    def by_hand(reduction, lr=0.1):
+        w = torch.zeros(4, 1, requires_grad=True)
+        losses = []
+        for _ in range(40):
+            x, y = rows()
+            loss = F.mse_loss(x @ w, y, reduction=reduction)
+            (grad,) = torch.autograd.grad(loss, w)
+            with torch.no_grad():
+                w -= lr * grad
+            losses.append(float(loss.detach()))
+        return losses
+
+    assert lost(bare(lambda: by_hand("sum")))
+    found = with_remedy(lambda: by_hand("sum"), MEAN)
+    assert [loss / 32 for loss in found] == pytest.approx(bare(lambda: by_hand("mean")), rel=1e-3)
+
+
+shapes = st.lists(st.integers(1, 5), min_size=1, max_size=3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(shape=shapes, scale=st.floats(0.1, 10), kind=st.sampled_from(["sum", "dim", "mse", "l1"]))
+def test_the_terms_of_any_sum_are_counted(shape, scale, kind):
+    x, y = torch.ones(shape, requires_grad=True), torch.zeros(shape)
+    loss = {
+        "sum": lambda: x.exp().sum(),
+        "dim": lambda: x.exp().sum(list(range(len(shape)))),
+        "mse": lambda: F.mse_loss(x, y, reduction="sum"),
+        "l1": lambda: F.l1_loss(x, y, reduction="sum"),
+    }[kind]()
+    assert summed_terms(loss * scale) == x.numel()
+
+
+@settings(max_examples=30, deadline=None)
+@given(shape=shapes)
+def test_a_mean_has_one_term(shape):
+    x, y = torch.ones(shape, requires_grad=True), torch.zeros(shape)
+    for loss in (x.exp().mean(), F.mse_loss(x, y), F.smooth_l1_loss(x, y) / 3, x.square().sum(0).mean()):
+        assert summed_terms(loss) == 1
+
+
+def test_sums_inside_the_model_are_none_of_the_loss():
+    layer = nn.Linear(4, 3)
+    h = torch.ones(5, 4, requires_grad=True)
+    assert summed_terms(layer(h.exp().sum(0, keepdim=True)).max()) is None
+    assert summed_terms(torch.ones(3, requires_grad=True)[0]) is None

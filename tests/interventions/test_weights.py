@@ -1,0 +1,206 @@
+"""Other initial weights."""
+
+import pytest
+import torch
+from torch import nn
+
+from steadygrad.interventions import Applied, intervention_for
+
+from .runs import bare, end, fitted, lost, perceptron, rows, with_remedy
+
+
+def scaled(factor, activation=nn.ReLU, lr=0.02, steps=100):
+    """A perceptron whose author has drawn its weights too large, or too small."""
+    model = perceptron(activation=activation)
+    with torch.no_grad():
+        for layer in model[::2]:
+            layer.weight.mul_(factor)
+    return fitted(model, torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9), rows, steps)
+
+
+@pytest.mark.parametrize("remedy", ["auto-initialisation", "lsuv", "random-initialisation", "rescale-initialisation"])
+def test_weights_that_amplify(remedy):
+    def training():
+        return scaled(12.0, lr=0.005, steps=200)
+
+    assert lost(bare(training))
+    assert end(with_remedy(training, remedy)) < 0.15
+
+
+@pytest.mark.parametrize("remedy", ["auto-initialisation", "lsuv", "random-initialisation"])
+def test_weights_through_which_nothing_comes(remedy):
+    def training():
+        return scaled(1e-3, steps=150)
+
+    stalls = bare(training)
+    assert end(stalls) > 0.4
+    assert end(with_remedy(training, remedy)) < 0.15
+
+
+def test_a_head_that_begins_too_large():
+    def training(where=""):
+        model = perceptron()
+        with torch.no_grad():
+            model[4].weight.mul_(60.0)
+        return fitted(model, torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9), rows, 100)
+
+    assert lost(bare(training))
+    assert end(with_remedy(training, "scale-down-the-head")) < 0.3
+
+
+def test_the_head_is_the_layer_that_the_finding_names():
+    model = perceptron()
+    before = [p.detach().clone() for p in model.parameters()]
+    with Applied([intervention_for("scale-down-the-head", "2.weight")]):
+        model(torch.randn(3, 4))
+    moved = [not torch.equal(p, was) for p, was in zip(model.parameters(), before, strict=True)]
+    assert moved == [False, False, True, False, False, False]
+    assert model[2].weight.detach().numpy() == pytest.approx(0.1 * before[2].numpy())
+
+
+@pytest.mark.parametrize("remedy", ["zero-bias", "auto-initialisation"])
+def test_biases_that_switch_units_off(remedy):
+    def training():
+        model = perceptron()
+        with torch.no_grad():
+            model[0].bias.fill_(-9.0)
+            model[2].bias.fill_(-9.0)
+        return fitted(model, torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9), rows, 120)
+
+    assert end(bare(training)) > 0.4
+    assert end(with_remedy(training, remedy)) < 0.15
+
+
+class Cell(nn.Module):
+    """A recurrent cell written by hand."""
+
+    def __init__(self, gain):
+        super().__init__()
+        self.into, self.back, self.out = nn.Linear(2, 16), nn.Linear(16, 16, bias=False), nn.Linear(16, 1)
+        with torch.no_grad():
+            nn.init.orthogonal_(self.back.weight).mul_(gain)
+
+    def forward(self, x):
+        h = torch.zeros(len(x), 16)
+        for step in range(x.shape[1]):
+            h = torch.relu(self.into(x[:, step]) + self.back(h))
+        return self.out(h)
+
+
+class Layer(nn.Module):
+    def __init__(self, gain):
+        super().__init__()
+        self.rnn, self.out = nn.RNN(2, 16, nonlinearity="relu", batch_first=True), nn.Linear(16, 1)
+        with torch.no_grad():
+            nn.init.orthogonal_(self.rnn.weight_hh_l0).mul_(gain)
+
+    def forward(self, x):
+        return self.out(self.rnn(x)[0][:, -1])
+
+
+def sequences(step):
+    x = torch.randn(32, 20, 2)
+    return x, x[:, -4:, 0].sum(1, keepdim=True)
+
+
+def recurrent(kind, gain):
+    def training():
+        model = kind(gain)
+        return fitted(model, torch.optim.SGD(model.parameters(), lr=0.005), sequences, 50)
+
+    return training
+
+
+@pytest.mark.parametrize(
+    ("kind", "remedy", "where"),
+    [
+        (Layer, "orthogonal-recurrent-init", ""),
+        (Layer, "rescale-initialisation", ""),
+        (Cell, "orthogonal-recurrent-init", ""),
+        (Cell, "orthogonal-recurrent-init", "back.weight"),
+    ],
+)
+def test_a_recurrence_that_amplifies(kind, remedy, where):
+    training = recurrent(kind, 4.0)
+    assert lost(bare(training))
+    losses = with_remedy(training, remedy, where)
+    assert not lost(losses)
+    assert end(losses) < 0.8 * losses[0]
+
+
+def test_the_recurrent_weight_is_orthogonal():
+    model = Layer(3.0)
+    with Applied([intervention_for("orthogonal-recurrent-init")]):
+        model(torch.randn(2, 3, 2))
+    weight = model.rnn.weight_hh_l0.detach()
+    assert torch.allclose(weight @ weight.T, torch.eye(16), atol=1e-5)
+
+
+def test_gates_that_forget():
+    """An LSTM whose forget gates are shut loses the first step of a sequence."""
+
+    def first(step):
+        x = torch.randn(32, 25, 1)
+        return x, x[:, 0]
+
+    class Reader(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn, self.out = nn.LSTM(1, 16, batch_first=True), nn.Linear(16, 1)
+            with torch.no_grad():
+                self.rnn.bias_hh_l0[16:32] = -4.0
+
+        def forward(self, x):
+            return self.out(self.rnn(x)[0][:, -1])
+
+    def training():
+        model = Reader()
+        return fitted(model, torch.optim.Adam(model.parameters(), lr=1e-2), first, 160)
+
+    assert end(bare(training)) > 0.6
+    assert end(with_remedy(training, "chrono-init")) < 0.3
+
+
+INITIAL = [
+    "auto-initialisation",
+    "lsuv",
+    "random-initialisation",
+    "scale-down-the-head",
+    "zero-bias",
+    "rescale-initialisation",
+    "orthogonal-recurrent-init",
+    "chrono-init",
+]
+
+
+@pytest.mark.parametrize("remedy", INITIAL)
+def test_the_scripts_random_numbers_stay_its_own(remedy):
+    torch.manual_seed(3)
+    model = Layer(5.0)
+    before = torch.get_rng_state()
+    with Applied([intervention_for(remedy)]):
+        model(torch.ones(2, 3, 2))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("remedy", INITIAL)
+def test_it_happens_once_and_before_the_first_step(remedy):
+    torch.manual_seed(3)
+    model = Layer(5.0)
+    x = torch.randn(4, 6, 2)
+    with Applied([intervention_for(remedy)]):
+        model(x)
+        begun = [p.clone() for p in model.parameters()]
+        for _ in range(3):
+            model(x)
+        model.rnn(x)
+    assert all(torch.equal(p, was) for p, was in zip(model.parameters(), begun, strict=True))
+
+
+def test_a_pass_that_is_never_completed_leaves_no_hook():
+    models = [nn.Sequential(nn.Linear(3, 3), nn.Linear(4, 1)), nn.Sequential(nn.Linear(2, 2), nn.Linear(4, 1))]
+    with Applied([intervention_for("rescale-initialisation")]):
+        for model in models:
+            with pytest.raises(RuntimeError):
+                model(torch.ones(2, model[0].in_features))
+    assert not any(part._forward_hooks for model in models for part in model.modules())
