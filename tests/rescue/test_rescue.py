@@ -9,6 +9,7 @@ import pytest
 from tests.faulty_scripts import PILED_UP, RANDOM, RAW_INPUTS, SOUND, SUMMED, TOO_FAST
 
 from steadygrad.rescue import Events, LocalExecutor, Rescue, Workspace
+from steadygrad.rescue import rescue as module
 from steadygrad.rescue.job import Job, run_job
 from steadygrad.trials import Candidate
 
@@ -168,3 +169,39 @@ def test_a_trial_that_hangs_is_ended_with_all_that_it_has_started(tmp_path):
     assert trial.error == "took longer than 2 s"
     time.sleep(5)
     assert not Path(tmp_path / "late.txt").exists()
+
+
+def test_workers_of_a_loader_say_nothing(tmp_path):
+    text = SOUND.replace(
+        "for step in range(120):",
+        """
+from torch.utils.data import DataLoader, TensorDataset
+if __name__ == "__main__":
+  batches = DataLoader(TensorDataset(X, Y), batch_size=64, num_workers=1, multiprocessing_context="spawn")
+  for x, y in batches:
+    nn.functional.mse_loss(net(x), y).backward()
+    optimizer.step()
+  sys.exit()
+for step in ():""",
+    )
+    assert len(run_job(job(tmp_path, text)).series.losses) == 4
+
+
+def test_a_long_script_is_tried_in_short_runs_first(tmp_path, monkeypatch):
+    """Everybody goes a little beyond the onset, the better ones further, the last two to the end."""
+    monkeypatch.setattr(module, "LONG", 0.0)
+    monkeypatch.setattr(module, "LEAST", 20)
+    candidates = [
+        Candidate("lower-learning-rate", ("learning-rate",), options={"factor": 0.01}),
+        Candidate("lower-learning-rate", ("learning-rate",), options={"factor": 0.02}),
+        Candidate("lower-learning-rate", ("learning-rate",), options={"factor": 0.03}),
+        Candidate("lower-learning-rate", ("learning-rate",), options={"factor": 0.9}),
+        Candidate("leaky-relu", ("dead-units",)),
+    ]
+    result, _ = rescue(tmp_path, TOO_FAST.replace("range(120)", "range(600)"), candidates=candidates)
+    steps = [len(each.series.losses) for each in result.trials]
+    assert [steps.count(number) >= 3 for number in (20, 80)] == [True, False], steps
+    assert steps.count(600) == 2
+    assert [each.whole for each in result.trials if len(each.series.losses) == 600] == [True, True]
+    assert result.proof.cause == "learning-rate"
+    assert len(result.proof.winner.series.losses) == 600

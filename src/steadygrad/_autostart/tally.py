@@ -73,6 +73,11 @@ class Tally:
         beside.write_text(text, encoding="utf-8")
         beside.replace(self._path)
 
+    def end(self) -> None:
+        """The script has come to its own end. A process that trains nothing (a loader's worker) has nothing to say."""
+        if self._losses:
+            self.write("end")
+
     def _end(self, why: str) -> None:
         self.write(why)
         os._exit(0)

@@ -11,8 +11,10 @@ from .tally import Tally
 def start(config: _config.TrialConfig, folder: Path) -> None:
     """Apply the remedy to this process."""
     applied = [] if config.remedy is None else [intervention_for(config.remedy, config.where, **config.options)]
-    tally = Tally(folder / _config.TRIAL, config.steps, lambda: sum(each.times for each in applied))
+    rank = _config.rank()
+    path = folder / (_config.TRIAL if rank == 0 else f"rank{rank}-{_config.TRIAL}")  # the first rank speaks for all
+    tally = Tally(path, config.steps, lambda: sum(each.times for each in applied))
     everything = Applied(applied)
     everything.on_backward, everything.on_step = tally.backward, tally.step
     everything.install()
-    atexit.register(tally.write, "end")
+    atexit.register(tally.end)
