@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from steadygrad._watch.repairer import LIVE
 from steadygrad.remedies import REMEDIES
 from steadygrad.rescue import LocalExecutor, Rescue, Workspace
 from steadygrad.trials import everything
@@ -37,6 +38,9 @@ OTHER_UNITS = frozenset({"loss-scale"})
 FROM_OUTSIDE = {cause for each in REMEDIES if each.outside for cause in each.removes}
 """Causes that some remedy takes away from outside."""
 
+IN_PLACE = set(LIVE)
+"""Causes that mode repair puts right while a training goes on."""
+
 
 @dataclass
 class Rescued:
@@ -54,20 +58,33 @@ class Rescued:
     winner: str | None = None
     trials: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
+    can_be: dict[str, bool] = field(default_factory=dict)
     error: str = ""
+
+
+def can_be_rescued(script: Script, way: str) -> bool:
+    """Whether a script's cause can be repaired from outside.
+
+    In a training that goes on, only where there is an optimizer: nobody can leave out, or change, a step that is made
+    of the script's own lines.
+    """
+    if way != "repair":
+        return bool(FROM_OUTSIDE & set(script.causes))
+    return bool(IN_PLACE & set(script.causes)) and "optim" in script.path.read_text(encoding="utf-8")
 
 
 def rescue(script: Script, ways: tuple[str, ...], jobs: int, seed: int = 0) -> Rescued:
     """Rescue one script."""
-    outcome = Rescued(script.name, script.causes)
+    outcome = Rescued(script.name, script.causes, can_be={way: can_be_rescued(script, way) for way in WAYS})
     with TemporaryDirectory(prefix="zoo-") as scratch:
         folder = Path(scratch)
         text = script.path.read_text(encoding="utf-8")
         (folder / "fixed.py").write_text(fixed(text), encoding="utf-8")
         path = folder / script.path.name
         path.write_text(text, encoding="utf-8")
+        # A fix is that of the script as it stands: arguments might undo it.
         began = time.perf_counter()
-        done = execute([sys.executable, str(ZOO / "bare.py"), "fixed.json", "fixed.py", *script.args], scratch)
+        done = execute([sys.executable, str(ZOO / "bare.py"), "fixed.json", "fixed.py"], scratch)
         outcome.bare_seconds = time.perf_counter() - began
         outcome.fixed = final_loss(done.stdout)
         outcome.start = _first_loss(folder / "fixed.json")
@@ -154,9 +171,9 @@ def table(outcomes: list[Rescued], ways: tuple[str, ...]) -> str:
         lines.append(
             f"{each.name[:48]:48} {_show(each.start)} {_show(each.fixed)} {finals}  {mark} {each.proven}, {each.winner}"
         )
-    able = [each for each in outcomes if set(each.causes) & FROM_OUTSIDE]
     for way in ways:
-        good, all_good = sum(each.rescued.get(way, False) for each in able), 0
+        able = [each for each in outcomes if each.can_be[way]]
+        good = sum(each.rescued.get(way, False) for each in able)
         all_good = sum(each.rescued.get(way, False) for each in outcomes)
         spent = sum(each.seconds.get(way, 0.0) for each in outcomes) / max(1e-9, sum(e.bare_seconds for e in outcomes))
         lines.append(
@@ -184,8 +201,11 @@ def main() -> int:
     args = parser.parse_args()
     ways = tuple(args.ways.split(","))
     scripts = [each for each in find(args.words, args.folder) if each.causes]
-    able = [each.name for each in scripts if set(each.causes) & FROM_OUTSIDE]
-    print(f"{len(able)} of {len(scripts)} scripts have a cause that can be repaired from outside:", *able, sep="\n  ")
+    for way in ways:
+        able = [each.name for each in scripts if can_be_rescued(each, way)]
+        print(
+            f"{way}: {len(able)} of {len(scripts)} have a cause that can be repaired from outside:", *able, sep="\n  "
+        )
     outcomes: list[Rescued] = []
     try:
         for script in scripts:

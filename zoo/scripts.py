@@ -16,11 +16,17 @@ MARK = "# fix: "
 
 @dataclass(frozen=True)
 class FirstBad:
-    """The first number of a bare run that is not finite: at which step, in which phase, made by which operation."""
+    """The first number of a bare run that is not finite: at which step, in which phase, made by which operation.
+
+    It is the first that comes through to the loss or to the gradient of a weight: what a mask, a saturated gate or a
+    rectifier takes back does no harm. Steps are those of the optimizer that is concerned. `node` is the node of the
+    autograd graph inside which a backward operation ran, where that is known: then either name is right.
+    """
 
     step: int
     phase: str
     op: str
+    node: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,9 +61,9 @@ def read(path: Path) -> Iterator[Script]:
     """A script, once for each of its variants."""
     text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     causes = _line(text, "Cause")
-    bad = re.match(r"step (\d+), ([a-z]+)(?:, (\w+))?", _line(text, "First bad"))
-    first_bad = None if bad is None else FirstBad(int(bad[1]), bad[2], bad[3] or "")
-    for variant in (_line(text, "Variants") or "").split("|"):
+    variants = _line(text, "Variants").split("|")
+    bad = [_first_bad(each) for each in _line(text, "First bad").split("|")]
+    for variant, first_bad in zip(variants, bad if len(bad) == len(variants) else bad * len(variants), strict=False):
         yield Script(
             path, tuple(causes.split(", ")) if causes else (), _line(text, "Fails"), first_bad, tuple(variant.split())
         )
@@ -82,6 +88,11 @@ def fixed(text: str) -> str:
     indent = line[: len(line) - len(line.lstrip())]
     lines[marked[0]] = indent + line.split(MARK, 1)[1]
     return "\n".join(lines)
+
+
+def _first_bad(said: str) -> FirstBad | None:
+    found = re.match(r"step (\d+), ([a-z]+)(?:, (?:aten\.)?(\w+))?(?:, (\w+Backward\d*))?", said.strip())
+    return None if found is None else FirstBad(int(found[1]), found[2], found[3] or "", found[4] or "")
 
 
 def _line(text: str, label: str) -> str:

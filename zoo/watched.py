@@ -88,14 +88,20 @@ def _read(outcome: Outcome, summary: dict[str, Any], truth: FirstBad | None) -> 
     outcome.overhead = float(summary["overhead"]["fraction"])
     if truth is not None:
         outcome.true_step = truth.step
-        outcome.located = _located(summary["first_nonfinite"], truth.phase, truth.op)
+        outcome.located = _located(summary["first_nonfinite"], truth)
 
 
-def _located(found: dict[str, Any] | None, phase: str, op: str) -> bool:
-    """Whether the first bad number was found in the right phase, made by the right operation."""
-    if found is None or found["phase"] != phase:
+def _located(found: dict[str, Any] | None, truth: FirstBad) -> bool:
+    """Whether the first bad number was found at the right step, in the right phase, made by the right operation."""
+    if found is None or (found["step"], found["phase"]) != (truth.step, truth.phase):
         return False
-    return phase in ("data", "optimizer") or _plain(found["op"] or "") == _plain(op)
+    op = _plain(found["op"] or "")
+    return truth.phase in ("data", "optimizer") or op in (_plain(truth.op), _plain(_snake(truth.node)))
+
+
+def _snake(node: str) -> str:
+    """The operation that a node of the graph is the backward of: "PowBackward0" is that of "pow"."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", re.sub(r"Backward\d*$", "", node)).lower()
 
 
 def _plain(op: str) -> str:

@@ -23,7 +23,7 @@ NO_COMPILE = "TORCHDYNAMO_DISABLE"
 
 MODES = ("observe", "protect", "repair")
 """`observe` never touches training; `protect` holds it together; `repair` also
-rescales an explosive initialisation and keeps a lowered learning rate for good."""
+puts right in place what the evidence supports, and keeps a lowered learning rate for good."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,11 @@ def any_nan(tensors: Sequence[Tensor]) -> bool:
     return any(bool(torch.isnan(dense_values(tensor.detach())).any()) for tensor in tensors if tensor.numel())
 
 
+def all_true(values: Tensor) -> bool:
+    """Whether every element of a tensor of truth values is true. Not for the hot path."""
+    return bool(values.all())
+
+
 def any_positive_infinity(tensors: Sequence[Tensor]) -> bool:
     """Whether any element of any of the tensors is +inf. Not for the hot path."""
     return any(bool(torch.isposinf(dense_values(tensor.detach())).any()) for tensor in tensors if tensor.numel())

@@ -120,6 +120,19 @@ SCRIPTS = {
         None,
         None,
     ),
+    "a target that is made of the model's own outputs": (
+        script(
+            """
+            loss = (net(x) - 1.0 - 1.2 * net(1.2 * x).detach()).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            """
+        ).replace("nn.Tanh()", "nn.ReLU()"),
+        "weight-growth",
+        None,
+        None,
+    ),
     "raw features": (
         script(PLAIN.replace("net(x)", "net(x * 5000 + 20000)"), "SGD(net.parameters(), lr=0.5)"),
         "input-scale",
@@ -132,6 +145,21 @@ SCRIPTS = {
                 "net(x)", "net(torch.where((torch.arange(20) == 3)[:, None] & (step == 11), 1e6 * x, x))"
             ).replace("Tanh", "ReLU")
         ).replace("nn.Tanh()", "nn.ReLU()"),
+        "outlier-batch",
+        None,
+        None,
+    ),
+    "one batch of targets in another unit, under Adam": (
+        script(
+            """
+            target = x[:, :3] * (1e7 if (epoch, step) == (2, 10) else 1.0)
+            loss = F.mse_loss(net(x), target)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            """,
+            "Adam(net.parameters(), lr=1e-2)",
+        ),
         "outlier-batch",
         None,
         None,
@@ -197,6 +225,30 @@ def test_a_pass_that_cannot_be_computed_again_is_diagnosed_from_the_records(runn
         for each in seen
     )
     assert ran.summary["findings"][0]["cause"] == "outlier-batch"
+
+
+def test_a_rate_is_told_from_successive_gradients_where_no_pass_can_be_computed_again(runner):
+    body = """
+    class Own(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+        @staticmethod
+        def backward(ctx, grad):
+            return grad
+    loss = F.mse_loss(Own.apply(net(x)), x[:, :3])
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    """
+    linear = "nn.Linear(32, 32), nn.Linear(32, 3)"
+    text = script(body, "SGD(net.parameters(), lr=2.5)").replace("nn.Linear(32, 3)", linear).replace("nn.Tanh(), ", "")
+    runner.write(text)
+    ran = runner.watched("--mode", "observe", "train.py")
+    (first,) = [each for each in ran.summary["findings"] if each["cause"] == "learning-rate"]
+    assert first["evidence"]["overshoot"] > 1
+    assert first["evidence"]["directional_sharpness"] > 2 / 2.5
+    assert first["evidence"]["no_replay"]
 
 
 def test_what_a_model_prints_is_printed_once(runner):

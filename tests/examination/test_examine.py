@@ -124,3 +124,30 @@ def test_a_pass_that_does_not_come_out_again_is_said_and_not_judged():
     assert found.evidence is None
     assert "not repeatable" in found.problem
     tap.remove()
+
+
+def test_of_a_pass_that_broke_the_origin_is_told_where_another_one_is_measured():
+    model = nn.Linear(4, 3)
+    params, names = list(model.parameters()), ["weight", "bias"]
+    tap = PassTap(raising)
+    tap.follow([model])
+    for scale in (1.0, 0.0):
+        tap.stepped()
+        tap.conclude((scale * model(torch.randn(5, 4))).abs().log().mean())
+    found = examine(Subject(tap.before(), [], None, params, names, broken=tap.passes()))
+    assert math.isfinite(found.evidence.base.loss)
+    assert (found.evidence.origin.op, found.evidence.origin.phase) == ("log", "loss")
+    tap.remove()
+
+
+def test_a_gradient_whose_squares_overflow_is_finite():
+    model = nn.Linear(4, 3)
+    nn.init.constant_(model.weight, 1e25)
+    tap = PassTap(raising)
+    tap.follow([model])
+    tap.conclude((1e25 * model(torch.randn(5, 4)) * 1e-25).sum() * 1e22)
+    found = examine(Subject(tap.passes(), [], None, list(model.parameters()), ["weight", "bias"]))
+    base = found.evidence.base
+    assert base.weight_norms["weight"] == pytest.approx(1e25 * 12**0.5)
+    assert 1e20 < base.grad_norm < 1e25
+    tap.remove()

@@ -76,6 +76,26 @@ def test_steps_that_do_not_move_or_are_no_numbers_say_nothing_of_the_usual():
     assert kept(updates) == before
 
 
+# Bursts among the very first steps.
+
+
+@pytest.mark.parametrize(("loss", "alarms"), [(40.0, ["gradient-spike"]), (1.1, [])])
+def test_a_burst_before_there_is_any_spread_to_speak_of_is_an_alarm_if_the_loss_shows_it_too(loss, alarms):
+    guard = Guard()
+    raised = []
+    for norm, now in ((7.5, 1.0), (7.3, 0.95), (8e3, loss), (3.4, 1.0), (6.0, 0.9), (7.0, 0.8), (6.5, 0.8)):
+        raised += guard.judge(Measured(norm, now, 5.0)).alarms
+    assert [(each.detector, each.detail["grad_norm"]) for each in raised] == [(each, 8e3) for each in alarms]
+
+
+def test_a_moderate_burst_that_stays_is_a_new_scale_whatever_the_loss_says():
+    guard = Guard()
+    raised = []
+    for norm in (7.5, 7.3, 1.5e3, 1.6e3, 1.5e3, 1.4e3, 1.5e3, 1.5e3):
+        raised += guard.judge(Measured(norm, 1.0 if norm < 10 else 40.0, 5.0)).alarms
+    assert not [each for each in raised if each.detector == "gradient-spike"]
+
+
 # Rates that did no harm.
 
 

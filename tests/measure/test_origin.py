@@ -100,3 +100,53 @@ def test_an_operation_inside_a_function_of_torch_is_named():
 def test_a_function_of_several_operations_is_known_backward_by_the_one_that_fails():
     found = origin_of(lambda model: F.pairwise_distance(model(X), model(X).detach(), eps=0.0).sqrt().sum())
     assert (found.op, found.phase) == ("sqrt", "backward")
+
+
+def test_a_mask_is_no_origin_whichever_way_it_is_made_but_the_softmax_that_is_left_with_nothing():
+    allowed = torch.tensor([[1.0, 1.0], [1.0, 0.0]])
+
+    def attend(allowed):
+        return origin_of(lambda model: (model(X) + ((1 - allowed).half() * -1e9).float()).softmax(-1).square().sum())
+
+    assert attend(allowed) is None
+    found = attend(torch.tensor([[1.0, 0.0], [0.0, 0.0]]))
+    assert (found.op, found.phase, found.samples) == ("softmax", "loss", (1,))
+
+
+def test_an_infinity_that_is_taken_back_does_no_harm():
+    def sigmoid_by_hand(model):
+        return (1 / (1 + (-1e4 * model(X).abs()).neg().exp())).sum() + (model(X) - model(X).detach()).sqrt().sum()
+
+    found = origin_of(sigmoid_by_hand)
+    assert (found.op, found.phase) == ("sqrt", "backward")
+    # The logarithm's value is thrown away by `where`; its derivative, 0 / 0, is not.
+    found = origin_of(lambda model: torch.where(zeroed(model, X) > 0, zeroed(model, X).log(), 0.0).sum())
+    assert (found.op, found.phase) == ("log", "backward")
+
+
+def test_a_derivative_that_a_rectifier_stops_is_not_the_first_bad_one():
+    torch.manual_seed(0)
+    stopped = lambda model: torch.relu(model(X) - 1e3).sqrt().sum()  # noqa: E731  (infinite, times a slope of zero)
+    assert origin_of(stopped) is None
+    found = origin_of(lambda model: stopped(model) + zeroed(model, X).pow(0.5).sum())
+    assert (found.op, found.phase) == ("pow", "backward")
+
+
+def test_without_modules_the_loss_begins_behind_the_last_weight():
+    weight, bias = nn.Parameter(torch.full((2, 1), 1e30)), nn.Parameter(torch.zeros(1))
+    owner = nn.ParameterList([weight, bias])
+    found = origin_of(lambda _: ((X @ weight + bias) ** 2).mean() + 1e-30 * (weight**2).sum() * 0, owner)
+    assert (found.op, found.phase) == ("pow", "loss")
+    found = origin_of(lambda _: (torch.exp(1e3 * X) @ weight + bias).mean(), owner)
+    assert (found.op, found.phase) == ("exp", "forward")
+    found = origin_of(lambda _: (X * 1e30) @ (weight * 1e5) @ bias.reshape(1, 1).sum(0), owner)
+    assert found.phase == "forward"
+
+
+def test_what_the_operation_inside_a_function_was_given_says_how_large_numbers_had_become():
+    model = nn.RNN(1, 4, nonlinearity="relu", batch_first=True)
+    nn.init.constant_(model.weight_hh_l0, 1e3)
+    nn.init.constant_(model.weight_ih_l0, 1.0)
+    found = origin_of(lambda model: model(torch.ones(1, 20, 1))[0].sum(), model)
+    assert found.phase == "forward"
+    assert found.largest_input > 1e30

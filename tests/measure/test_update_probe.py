@@ -342,3 +342,47 @@ def test_no_input_of_a_layer_is_out_of_sight(shape):
     with torch.no_grad():
         param.view(shape[0], -1)[:, 1:].mul_(100)  # all inputs but the first
     assert probe.after()[0].item() > 1.0
+
+
+def test_weights_whose_squares_overflow_are_not_taken_for_broken_ones():
+    weight = nn.Parameter(torch.full((16, 16), 1e25))
+    estimated, _ = estimate([weight], lambda: weight.data.mul_(3.0))
+    assert estimated == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.9, 1.5])
+def test_gradients_along_a_step_tell_the_curvature_and_whether_it_overshoots(rate):
+    """On a bowl of curvature 2 a step of rate r ends at 1 - 2 r of where it began, and the gradient with it."""
+    weight = normal((16, 16), 0)
+    probe, found = UpdateProbe([weight]), []
+    for _ in range(3):
+        weight.grad = 2.0 * weight.detach()
+        found += probe.along(keep=True)
+        probe.before()
+        weight.data.add_(weight.grad, alpha=-rate)
+        probe.after()
+    for ahead, back, square in (dots.tolist() for dots in found):
+        assert ahead < 0
+        assert (back - ahead) / square == pytest.approx(2.0, rel=1e-4)
+        assert back / -ahead == pytest.approx(2 * rate - 1, rel=1e-4)
+    assert len(found) == 2
+
+
+def test_gradients_are_compared_only_where_that_is_asked_for_and_the_step_is_still_so():
+    weight = normal((16, 16), 0)
+    probe = UpdateProbe([weight])
+
+    def step(*, keep, forget=False):
+        weight.grad = weight.detach().clone()
+        found = probe.along(keep=keep)
+        probe.before()
+        weight.data.mul_(0.9)
+        probe.after()
+        if forget:
+            probe.forget()
+        return len(found)
+
+    assert [step(keep=True), step(keep=False), step(keep=True, forget=True), step(keep=True)] == [0, 1, 0, 0]
+    weight.grad = None
+    (dots,) = probe.along(keep=False)
+    assert dots[1] == 0.0

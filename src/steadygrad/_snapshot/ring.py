@@ -137,6 +137,11 @@ class SnapshotRing:
             self._spare = self._proven.pop()
         self._young = None
 
+    def begin_with(self, snapshot: TrainingSnapshot) -> None:
+        """Keep this one alone."""
+        self.clear()
+        self._proven.append(snapshot)
+
     def drop_newest(self) -> None:
         """Going back to the newest has not helped: the one before it is next."""
         if len(self._proven) > 1:

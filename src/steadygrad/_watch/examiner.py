@@ -38,7 +38,7 @@ from . import symptoms
 from .session import Reading, Session
 
 MOST = 4
-"""Examinations of one training."""
+"""Examinations of one training; the first step that is not finite is examined beside them."""
 
 APART = 64
 """Steps between two, but for a first alarm of what is not finite."""
@@ -210,6 +210,7 @@ class Examiner:
                 replace(
                     self._subject(session, None if inside else optimizer, passes, before, as_then=passes is now[0]),
                     bad=bad and passes is now[0],
+                    broken=now[0] if bad and passes is not now[0] else (),
                     buffers=training.buffers,
                 )
             )
@@ -362,6 +363,7 @@ class Examiner:
             "scale": own_scale if scaler is None else read_tensor_scalar(getattr(scaler, "_scale", None)),
             "backward_passes": training.backwards,
             "weight_norm": session.sampler.weight_norm,
+            "along": session.along,
             "lines": {name: _said(line) for name, line in lines.items()},
         }
 
@@ -412,7 +414,7 @@ class _Training:
         return not self._examined
 
     def due(self, step: int, bad: bool) -> bool:
-        return self._examined < MOST and (step - self._last >= APART or (bad and not self._bad_seen))
+        return (self._examined < MOST and step - self._last >= APART) or (bad and not self._bad_seen)
 
     def looked_at(self, step: int, bad: bool) -> None:
         self._examined += 1

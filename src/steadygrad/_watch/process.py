@@ -294,9 +294,12 @@ class Watcher:
             session = self._session(optimizer, frame)
         self._scaler.stepped(optimizer)
         acts = self._acts_on(session)
+        if self._repairer is not None and acts:
+            self._repairer.before_step(session, optimizer, self._parts(session, optimizer))
         lr = session.recovery.before(optimizer) if acts else learning_rate(optimizer)
         reading = session.measure(optimizer, self.losses.take() or scalar_loss(closure_loss))
         loss = self._loss(session, reading.losses, reading.norm)
+        session.look_along()
         self._begin_sample(session)
         measured = session.measured(optimizer, reading.norms, reading.norm, loss, lr)
         if reading.left_out:
@@ -337,6 +340,8 @@ class Watcher:
                 )
                 seen, raised = look(session, optimizer, inside=closure_loss is not None)
                 self._journal.observations(seen)
+                if self._repairer is not None:
+                    raised = self._repairer.unmended(raised)
                 stalled = tuple(raised)
                 if raised:
                     session.stall.told()
@@ -386,6 +391,8 @@ class Watcher:
             return
         began = time.perf_counter()
         session = pending.session
+        if self._repairer is not None:
+            self._repairer.after_step(optimizer)
         session.recovery.rate.restore()
         if not lost:
             session.look_at_move()
@@ -403,7 +410,7 @@ class Watcher:
         if self._acts_on(session):
             self._carry_out(session, optimizer, lost=lost or left_out)
             if self._repairer is not None and session.alone:
-                self._repairer.after(session, optimizer, self._parts(session, optimizer), pending.ruling)
+                self._repairer.judge(session, optimizer, self._parts(session, optimizer), pending.ruling)
         session.step += 1
         self._made += 1
         self._spent += time.perf_counter() - began

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from .._foreach import zero_
 from .._rate import LoweredRate, can_lower
 from .._readback import any_nonfinite, read_tensor_scalar, read_vector
-from .._snapshot import PLAIN, QUARANTINE, Room, SnapshotRing, TrainingParts
+from .._snapshot import PLAIN, QUARANTINE, Room, SnapshotRing, TrainingParts, TrainingSnapshot
 from ..guard import ENDS, Escalation, Guard, Incident, Order, Ruling
 from ..measure import tensor_norms
 
@@ -63,6 +63,7 @@ class Recovery:
         self.trained = False
         """Whether a step was made at all: what was rolled back is no fresh initialisation either."""
         self._since_alarm = QUARANTINE + 1
+        self._unused = guard.state_dict()
 
     @property
     def incident(self) -> Incident | None:
@@ -160,16 +161,28 @@ class Recovery:
         self.moved_on = False
         return {"to": snapshot.step, "reason": order.detail["reason"]}
 
-    def restart(self, parts: TrainingParts) -> int | None:
-        """Put back the state that the training has begun with; returns its step, None if it is not kept any more."""
-        snapshot = self.ring.first()
+    def restart(self, parts: TrainingParts, from_state: TrainingSnapshot | None = None) -> int | None:
+        """Put back the state that the training has begun with, or another one that was kept.
+
+        Returns:
+            Its step; None if it is not kept any more.
+        """
+        snapshot = self.ring.first() if from_state is None else from_state
         if snapshot is None:
             return None
         snapshot.restore_(parts)
         self._guard.load_state_dict(snapshot.guard_state)
-        self.ring.drop_all_but_first()
+        if from_state is None:
+            self.ring.drop_all_but_first()
+        else:
+            self.ring.begin_with(snapshot)
         self.moved_on = False
         return snapshot.step
+
+    def begin_anew(self) -> None:
+        """What was wrong has been put right: what was usual until now, and what was counted, says nothing any more."""
+        self._guard.load_state_dict(self._unused)
+        self.escalation.repaired()
 
     def lower_rate(self, reason: str, factor: float) -> bool:
         """Lower the rate to a share of the script's own, for good; returns whether that was possible."""

@@ -5,6 +5,7 @@ run back to its first weights. A remedy after which alarms come again is taken a
 weights, and the next one is tried.
 """
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +15,19 @@ from torch.optim import Optimizer
 from .._foreach import zero_
 from .._i18n import say
 from .._recorded import recorded
-from .._snapshot import TrainingParts
+from .._snapshot import TrainingParts, TrainingSnapshot
 from .._tap import ClipTap
 from ..diagnosis import diagnose
 from ..errors import SteadygradError
-from ..findings import Finding
-from ..guard import Ruling
+from ..findings import VANISHING, Finding
+from ..guard import Raised, Ruling
 from ..interventions import Applied, intervention_for
 from ..remedies import remedy
 from ..store import open_run
+from ..trials import Candidate, candidates
 from .journal import Home, Journal
 from .session import Session
+from .words import first_line
 
 MOST = 4
 """Remedies that are tried in one run."""
@@ -37,6 +40,12 @@ EARLY = 64
 
 VERIFY = 48
 """Steps without an alarm after which a remedy has held."""
+
+LEARNS = 96
+"""Steps in which a run that had learned nothing has to have begun to."""
+
+FALLS = 0.05
+"""The part of itself by which its loss has to have fallen then."""
 
 GRACE = 2
 """Steps after a remedy in which what was on its way still raises alarms."""
@@ -51,12 +60,22 @@ REINITIALISES = frozenset(
         "orthogonal-recurrent-init",
         "chrono-init",
         "zero-bias",
+        "standardise-first-layer",
     }
 )
 """Remedies that overwrite weights: only where nothing has been learned yet."""
 
 SKIPPED = frozenset({"nonfinite-data", "outlier-batch", "corrupt-state"})
 """Causes that are over with a step left out or a rollback, unless they come again and again."""
+
+RESETS = frozenset({"reset-moments", "reset-running-stats"})
+"""Remedies that begin anew beside the weights."""
+
+RENEWS = REINITIALISES | RESETS
+"""Remedies that change the state that a run begins with, or goes back to."""
+
+STALLS = VANISHING | {"clip-before-unscale"}
+"""Causes of a run that learns nothing: there a remedy has held only if it begins to."""
 
 LIVE: dict[str, tuple[str, ...]] = {
     "missing-zero-grad": ("zero-grad-before-backward",),
@@ -70,12 +89,12 @@ LIVE: dict[str, tuple[str, ...]] = {
     "init-gain": ("rescale-initialisation", "auto-initialisation"),
     "recurrent-gain": ("orthogonal-recurrent-init", "rescale-initialisation"),
     "attention-logits": ("rescale-query-key-weights",),
-    "stale-second-moment": ("stable-adamw",),
+    "stale-second-moment": ("stable-adamw", "lower-beta2", "lower-learning-rate"),
     "learning-rate": ("lower-learning-rate",),
-    "input-scale": ("lower-learning-rate",),
+    "input-scale": ("standardise-first-layer", "lower-learning-rate"),
     "vanishing-depth": ("auto-initialisation",),
     "vanishing-recurrent": ("orthogonal-recurrent-init", "chrono-init"),
-    "dead-units": ("auto-initialisation",),
+    "dead-units": ("auto-initialisation", "zero-bias"),
     "saturation": ("rescale-initialisation", "auto-initialisation"),
 }
 """What may be done to a training that goes on, by cause. Nothing that changes what the model computes of its inputs:
@@ -84,13 +103,17 @@ standardised inputs would have to be standardised by whoever uses the model."""
 
 @dataclass
 class _Repair:
-    """A remedy that lies on the training."""
+    """A remedy that lies on the training. `before` is the state that the run had begun with, `level` the loss at which
+    a run had stalled; `settled` says whether the state that it begins with now is kept."""
 
     remedy: str
     finding: Finding
     applied: Applied | None
     step: int
+    before: TrainingSnapshot | None = None
+    level: float | None = None
     held: bool = False
+    settled: bool = False
 
 
 class Repairer:
@@ -114,22 +137,60 @@ class Repairer:
         """The remedy that has still to show what it does."""
         return next((each for each in self._repairs if not each.held), None)
 
-    def after(self, session: Session, optimizer: Optimizer, parts: TrainingParts, ruling: Ruling) -> None:
-        """A step is over: verify what was done, or do something about an alarm."""
+    def before_step(self, session: Session, optimizer: Optimizer, parts: TrainingParts) -> None:
+        """A step is about to be made: what lies on the training does its part, and then the guard judges it."""
+        for each in self._repairs:
+            if each.applied is None:
+                continue
+            fresh, each.settled = not each.settled, True
+            if fresh and each.remedy in REINITIALISES:
+                self._settle(session, parts)
+            each.applied.before_step(optimizer)
+            if fresh and each.remedy in RESETS:
+                self._settle(session, parts)
+
+    @staticmethod
+    def _settle(session: Session, parts: TrainingParts) -> None:
+        """What the training begins with from here on is what a rollback has to find."""
+        session.recovery.ring.clear()
+        session.recovery.begin(session.step, parts, session.names)
+
+    def unmended(self, raised: Sequence[Raised]) -> list[Raised]:
+        """Alarms of a look at what the script computes, less those about what is being put right beside it."""
+        mended = {each.finding.cause for each in self._repairs if each.applied is not None}
+        return [each for each in raised if each.detail.get("cause") not in mended]
+
+    def after_step(self, optimizer: Optimizer) -> None:
+        """It is over."""
+        for each in reversed(self._repairs):
+            if each.applied is not None:
+                each.applied.after_step(optimizer)
+
+    def judge(self, session: Session, optimizer: Optimizer, parts: TrainingParts, ruling: Ruling) -> None:
+        """After a step: verify what was done, or do something about an alarm."""
         current = self.current
-        if current is not None and session.step - current.step > VERIFY:
-            current.held = True
-            detail = {"remedy": current.remedy, "since": current.step}
-            self._journal.action(session, "repair-held", detail)
+        if current is not None and not ruling.alarms and session.step - current.step > VERIFY:
+            if current.level is None or self._has_fallen(session, current.level):
+                current.held = True
+                detail = {"remedy": current.remedy, "since": current.step}
+                self._journal.action(session, "repair-held", detail)
+            elif session.step - current.step > LEARNS:
+                self._undo(current, session, parts)
+                self._repair(session, optimizer, parts)
+            return
         if not ruling.alarms:
             return
-        current = self.current
         if current is not None:
             if session.step - current.step <= GRACE:
                 return
             self._undo(current, session, parts)
         if len(self._repairs) < MOST:
             self._repair(session, optimizer, parts)
+
+    @staticmethod
+    def _has_fallen(session: Session, level: float) -> bool:
+        now = session.guard.level.level()
+        return now is not None and now < level - max(FALLS * abs(level), 2.0 * session.guard.level.noise())
 
     def remove(self) -> None:
         """Let go of the training."""
@@ -139,16 +200,16 @@ class Repairer:
         self._repairs.clear()
 
     def _repair(self, session: Session, optimizer: Optimizer, parts: TrainingParts) -> None:
-        for finding, name in self._wanted(session):
-            if (finding.cause, name) in self._tried:
+        for finding, candidate in self._wanted(session):
+            if (finding.cause, candidate.name) in self._tried:
                 continue
-            self._tried.add((finding.cause, name))
-            if name in REINITIALISES and not self._is_fresh(session):
+            self._tried.add((finding.cause, candidate.name))
+            if candidate.remedy in REINITIALISES and not self._is_fresh(session):
                 continue
-            if self._apply(finding, name, session, optimizer, parts):
+            if self._apply(finding, candidate, session, optimizer, parts):
                 return
 
-    def _wanted(self, session: Session) -> Iterator[tuple[Finding, str]]:
+    def _wanted(self, session: Session) -> Iterator[tuple[Finding, Candidate]]:
         """Findings that are sure enough, each with what may be done about it."""
         for finding in self._findings():
             if finding.confidence < SURE:
@@ -162,7 +223,7 @@ class Repairer:
                     continue
                 if name == "mean-reduction" and name not in finding.remedies:
                     continue
-                yield finding, name
+                yield from ((finding, candidate) for candidate in candidates(name, finding))
 
     def _findings(self) -> Sequence[Finding]:
         folder = self._journal.folder
@@ -178,8 +239,12 @@ class Repairer:
         """Whether nothing is lost with the weights: the run is young, or has never learned."""
         return session.step <= EARLY or session.stall.never_fell(session.guard.level)
 
-    def _apply(self, finding: Finding, name: str, session: Session, optimizer: Optimizer, parts: TrainingParts) -> bool:
-        back = None
+    def _apply(
+        self, finding: Finding, candidate: Candidate, session: Session, optimizer: Optimizer, parts: TrainingParts
+    ) -> bool:
+        name = candidate.remedy
+        back, first = None, session.recovery.ring.first()
+        level = session.guard.level.level() if finding.cause in STALLS else None
         if session.step <= EARLY or name in REINITIALISES:
             back = session.recovery.restart(parts)
             if back is None and name in REINITIALISES:
@@ -187,20 +252,21 @@ class Repairer:
         applied = None
         factor = None
         if name == "lower-learning-rate":
-            factor = _factor(finding)
+            factor = float(candidate.options["factor"])
             if not session.recovery.lower_rate(recorded("the evidence says so"), factor):
                 return False
         else:
-            options = {"passes": int(finding.evidence["passes"])} if name.startswith("divide-loss") else {}
-            applied = Applied([intervention_for(name, finding.where, **options)], self._clips)
+            options = {**candidate.options, **({"step": 0} if name in RESETS else {})}
+            applied = Applied([intervention_for(name, candidate.where, **options)], self._clips, steps=False)
+            applied.on_error = functools.partial(self._failed, session, applied)
             applied.install()
             applied.adopt(optimizer)
         zero_([param.grad for param in parts.params if param.grad is not None])
         session.forget_moves()
         session.buffers.save()
         session.carried.arm()
-        session.recovery.escalation.repaired()
-        self._repairs.append(_Repair(name, finding, applied, session.step))
+        session.recovery.begin_anew()
+        self._repairs.append(_Repair(name, finding, applied, session.step, first, level))
         known = remedy(name)
         detail = {
             "remedy": name,
@@ -226,6 +292,15 @@ class Repairer:
         )
         return True
 
+    def _failed(self, session: Session, applied: Applied, error: Exception) -> None:
+        """A remedy has stumbled: the training goes on without it."""
+        applied.remove()
+        for each in self._repairs:
+            if each.applied is applied:
+                each.applied, each.held = None, True
+                detail = {"remedy": each.remedy, "cause": each.finding.cause, "error": first_line(error)}
+                self._journal.action(session, "undo-repair", detail)
+
     def _undo(self, current: _Repair, session: Session, parts: TrainingParts) -> None:
         """It has not helped: take it away, with what it has done to the weights."""
         self._repairs.remove(current)
@@ -234,7 +309,9 @@ class Repairer:
             current.applied.remove()
         if current.remedy == "lower-learning-rate":
             session.recovery.give_rate_back(recorded("it made no difference"))
-        to = session.recovery.restart(parts) if current.remedy in REINITIALISES else None
+        to = None
+        if current.remedy in RENEWS and current.before is not None:
+            to = session.recovery.restart(parts, current.before)
         detail = {"remedy": current.remedy, "cause": current.finding.cause, "since": current.step}
         self._journal.action(session, "undo-repair", detail if to is None else {**detail, "to": to})
         self._home.say(
@@ -246,11 +323,3 @@ def _insists(session: Session) -> bool:
     """Whether what a skip and a rollback do does not last."""
     incident = session.recovery.incident
     return session.lost_in_a_row >= REPEATED or (incident is not None and incident.rollbacks > 1)
-
-
-def _factor(finding: Finding) -> float:
-    """By what to multiply the rate: to half of what the curvature bears, or to a tenth."""
-    ratio = finding.evidence.get("sharpness_ratio")
-    if isinstance(ratio, (int, float)) and ratio > 5:
-        return max(1e-4, 0.5 / float(ratio))
-    return 0.1

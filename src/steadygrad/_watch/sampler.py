@@ -80,7 +80,11 @@ class Sampler:
 
     def due(self, step: int) -> bool:
         """Whether this step is to be sampled."""
-        return bool(self._params) and (step >= self._next_at or step <= self._every_until)
+        return bool(self._params) and (step >= self._next_at or self.near_alarm(step))
+
+    def near_alarm(self, step: int) -> bool:
+        """Whether an alarm was raised in one of the steps before this one."""
+        return step <= self._every_until
 
     @property
     def pending(self) -> bool:

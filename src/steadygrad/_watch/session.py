@@ -3,6 +3,7 @@
 import math
 import operator
 import weakref
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any, Literal
@@ -27,6 +28,14 @@ from .sampler import Sampler
 
 PROPORTIONAL = (torch.optim.SGD, torch.optim.ASGD)
 """Optimizers of torch whose update grows with the gradient."""
+
+ALONG_FIRST = 16
+"""First steps along which gradients are compared; after them those near an alarm, and one in `ALONG_EVERY`."""
+
+ALONG_EVERY = 64
+
+ALONG_KEPT = 16
+"""Latest such comparisons that are kept."""
 
 OUT_OF_SCALE = 1e3
 """Ratio of gradient to weights from which it is worth asking whether the first pass was sound."""
@@ -145,7 +154,7 @@ class Session:
         left_out = bool(numbers[-1]) if isinstance(found, Tensor) else False
         factor = numbers[len(losses)] if isinstance(scale, Tensor) else 1.0
         if not np.isfinite(norms).all() and not left_out:
-            norms = self._without_overflow(norms)
+            norms = self._without_overflow(norms, every)
         if factor != 1.0:
             norms = np.where(norms < 0, norms, norms / factor)
         return Reading(grads, norms, loss_values, left_out)
@@ -207,9 +216,21 @@ class Session:
         for ratio in self.probe.after():
             self._moves.post(ratio)
 
+    def look_along(self) -> None:
+        """Before a step, and before its gradients are scaled: how do they point along the step before?"""
+        if self.sharded or self.by_hand:
+            return
+        keep = self.step < ALONG_FIRST or self.step % ALONG_EVERY == 0 or self.sampler.near_alarm(self.step)
+        for dots in self.probe.along(keep=keep):
+            self._dots.post(dots)
+            self._dots_of.append(self.step - 1)
+        arrived = [[self._dots_of.popleft(), *dots] for dots in self._dots.collect()]
+        self.along = [*self.along, *arrived][-ALONG_KEPT:]
+
     def forget_moves(self) -> None:
         """The weights were put back: what the last step did to them is no longer so."""
         self._moves = Mailbox()
+        self.probe.forget()
 
     def _last_moved(self) -> float | None:
         arrived = [value for values in self._moves.collect() for value in values]
@@ -230,7 +251,8 @@ class Session:
         """Compare |dw| of a sampled step with lr |g|: optimizers of third parties do not say what they are."""
         if self._agreeing >= PROPORTIONAL_SAMPLES or not lr or (ratios < 0).any():
             return
-        moved = global_norm(ratios * np.maximum(self.sampler.param_norms, 0.0))
+        with np.errstate(over="ignore", invalid="ignore"):
+            moved = global_norm(ratios * np.maximum(self.sampler.param_norms, 0.0))
         expected = abs(lr) * moved_by
         agrees = expected > 0 and math.isfinite(moved) and abs(moved / expected - 1.0) < 0.01
         self._agreeing = self._agreeing + 1 if agrees else 0
@@ -260,11 +282,11 @@ class Session:
         """The names of tensors whose gradient norm is not finite."""
         return [self.info.tensors[place].name for place in np.flatnonzero(~np.isfinite(norms))[:most]]
 
-    def _without_overflow(self, norms: np.ndarray) -> np.ndarray:
+    def _without_overflow(self, norms: np.ndarray, grads: Sequence[Tensor | None]) -> np.ndarray:
         """Finite gradients whose squares overflow are large, not infinite: measure those again in float64."""
         norms = norms.copy()
-        for place in np.flatnonzero(np.isinf(norms)):
-            grad = self.params[place].grad
+        for place in map(int, np.flatnonzero(np.isinf(norms))):
+            grad = grads[place]
             if grad is not None:
                 norms[place] = read_tensor_scalar(overflow_safe_norm(grad))
         return norms
@@ -278,7 +300,9 @@ class Session:
             [] if awkward else self.params, by_clock=self.alone, decides=_may_be_proportional(optimizer)
         )
         self.probe = UpdateProbe([] if awkward else self.params)
-        self._moves = Mailbox()
+        self._moves, self._dots = Mailbox(), Mailbox()
+        self._dots_of: deque[int] = deque()
+        self.along: list[list[float]] = []
         self.roots = self._find_roots(self.params)
         names = name_parameters(self.params, self.roots, frame)
         tensors = tuple(

@@ -212,9 +212,9 @@ def watch(
         model: the module whose parameters are trained; names in the record are its paths. None: the owners are found.
         optimizer: the optimizer, or several.
         mode: "protect" holds the run together: it clips outliers, leaves out steps that are not finite, lowers the
-            learning rate, rolls back, and stops what nothing helps with `TrainingDiverged`; "repair" also rescales
-            weights that amplify the first batch explosively, and keeps a lowered learning rate for good; "observe"
-            never touches training.
+            learning rate, rolls back, and stops what nothing helps with `TrainingDiverged`; "repair" also puts
+            right in place what the evidence of an alarm supports, verifies it, and keeps a lowered learning rate for
+            good; "observe" never touches training.
         clip: what scales gradients in protect mode: a policy of `steadygrad.clip` or a `chain` of them; for several
             optimizers a function that makes one for each; False for nothing. By default a `RobustClip` that knows how
             far a step reaches. Steps that are not finite are skipped whatever clips.

@@ -123,7 +123,7 @@ def rescue(
             result = rescuing.run()
         finally:
             executor.stop()
-    if result.verdict == "unobserved" and not result.trials:
+    if not result.trained and not result.interrupted:
         raise UsageError(_never_trained(result))
     text = json.dumps(strict(result.to_dict()), indent=1, allow_nan=False) + "\n"
     for path in (result.run / RESCUE, json_path):

@@ -44,8 +44,8 @@ class _RunCommand(Spoken):
     default="protect",
     show_default=True,
     help="protect: clip outliers, leave out steps that are not finite, lower the learning rate, roll back, stop what "
-    "nothing helps. observe: never touch training, only record. repair: also rescale an explosive "
-    "initialisation, and keep a lowered rate for good.",
+    "nothing helps. observe: never touch training, only record. repair: also put right in place what the evidence of "
+    "an alarm supports, verified and undone if it does not help, and keep a lowered rate for good.",
 )
 @click.option(
     "--snapshot-memory",

@@ -53,7 +53,7 @@ class Case:
         alarms: in order; at least one.
         start: the first pass, with the first weights.
         looks: passes at alarms, the first one first.
-        symptoms: what lay there at alarms, the first one first.
+        symptoms: what lay there at alarms, the first one first, and the "step" at which: an alarm may come late.
         problems: why a pass could not be computed again.
         lines: of the user's code, such as "train.py:12": where the "optimizer" was made, a "step" was called, the
             "loss" was computed and a "model" was called.
@@ -184,7 +184,7 @@ def case_of(recording: ProcessRecording, optimizer: int, alarms: Sequence[Alarm]
         tuple(alarms),
         starts[0] if starts else None,
         looked,
-        tuple(each.detail for each in seen if each.kind == "symptoms"),
+        tuple({"step": each.step, **each.detail} for each in seen if each.kind == "symptoms"),
         tuple(str(each.detail["problem"]) for each in seen if each.detail.get("problem")),
         {name: line for each in reversed(seen) for name, line in (each.detail.get("lines") or {}).items() if line},
     )

@@ -61,8 +61,9 @@ class Subject:
     """What is examined: passes, and the optimizer that trains on them.
 
     `weights_as_then` says that the weights are those of the passes: then the loss must come out again. `bad` says that
-    the pass itself was not finite: measured again without dropout it may be. `buffers` are pairs of a model's buffers
-    and what they held a while ago.
+    the pass itself was not finite: measured again without dropout it may be. `broken` are the passes that were not
+    finite, where those of an earlier step are examined. `buffers` are pairs of a model's buffers and what they held a
+    while ago.
     """
 
     passes: Sequence[TapedPass]
@@ -73,6 +74,7 @@ class Subject:
     why_not: str = ""
     weights_as_then: bool = True
     bad: bool = False
+    broken: Sequence[TapedPass] = ()
     buffers: Sequence[tuple[Tensor, Tensor]] = ()
     say: Callable[[str], None] = field(default=lambda line: None)
 
@@ -97,7 +99,9 @@ def examine(subject: Subject) -> Examination:
             if subject.weights_as_then:
                 objective.verify()
             found.evidence = gather(objective, subject.optimizer, subject.say, BUDGET)
-            if subject.bad or not found.evidence.base.finite:
+            if subject.broken:
+                found.evidence.origin = _first_origin(subject) or found.evidence.origin
+            elif subject.bad or not found.evidence.base.finite:
                 found.evidence.origin = _origin(taped, objective) or found.evidence.origin
             found.batch_before = _before(subject)
             found.old_buffers = _with_old_buffers(subject, objective)
@@ -149,6 +153,15 @@ def _with_old_buffers(subject: Subject, objective: TapedObjective) -> tuple[floa
     finally:
         for (now, _), values in zip(changed, kept, strict=True):
             now.data.copy_(values)
+
+
+def _first_origin(subject: Subject) -> Origin | None:
+    """That of the first broken pass that has one."""
+    for taped in subject.broken:
+        found = _origin(taped, TapedObjective(taped, subject.params, subject.names))
+        if found is not None:
+            return found
+    return None
 
 
 def _origin(taped: TapedPass, objective: TapedObjective) -> Origin | None:

@@ -15,7 +15,8 @@ SPIKE_RATIO = 100.0
 """A norm this many times the median, and `SPIKE_WIDTH` spreads above it, is an alarm and not only clipped."""
 
 SPIKE_WIDTH = 10.0
-"""Spreads above the median, see `SPIKE_RATIO`."""
+"""Spreads above the median, see `SPIKE_RATIO`. The spread of a handful of norms is a guess, and a wide one: as long as
+the loss has no level either, one that lies far above its start is as good a witness."""
 
 SAME_SCALE = 10.0
 """An accepted norm within this factor of a spike shows that the scale has changed."""
@@ -168,7 +169,7 @@ class Guard(Stateful):
         if decision.hold:
             return Ruling("hold", 0.0, (Raised("update-spike", numbers),), numbers)
         numbers["coefficient"] = decision.coefficient
-        return Ruling("clip", decision.coefficient, self._rejected(measured, decision, numbers), numbers)
+        return Ruling("clip", decision.coefficient, self._rejected(measured, decision, loss, numbers), numbers)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on from here, as numbers, text, lists and dictionaries."""
@@ -264,7 +265,9 @@ class Guard(Stateful):
         if not elevated:
             self._told_divergence = False
 
-    def _rejected(self, measured: Measured, decision: ClipDecision, numbers: dict[str, Any]) -> tuple[Raised, ...]:
+    def _rejected(
+        self, measured: Measured, decision: ClipDecision, loss: float | None, numbers: dict[str, Any]
+    ) -> tuple[Raised, ...]:
         if measured.reach > 1.0:
             return (*self.settle(), Raised("update-spike", numbers))
         if decision.excess is None:
@@ -274,6 +277,7 @@ class Guard(Stateful):
             self._sustained = True
             return (*self.settle(), Raised("sustained-clipping", numbers))
         far = measured.grad_norm > decision.limit * SPIKE_RATIO / self.clip.ratio
-        if self._suspect is None and decision.excess > SPIKE_WIDTH and far:
+        seen_in_loss = loss is not None and not self.level.known and self.level.far_above(loss)
+        if self._suspect is None and (decision.excess > SPIKE_WIDTH or seen_in_loss) and far:
             self._suspect = Raised("gradient-spike", numbers)
         return self.settle() if self._suspect is not None and self._suspect.late >= 4 else ()

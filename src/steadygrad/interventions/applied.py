@@ -27,15 +27,24 @@ class Applied:
         interventions: what is to be done, in this order.
         clips: what sees torch's clipping functions, where a training is going on that may hold them by now; None puts
             something of our own in their place.
+        steps: whether to lie on optimizer steps; else `before_step` and `after_step` are called by somebody who does so
+            already: hooks cannot be added or taken away while one of them is running.
         alone: whether everything that happens is a trial of ours, at which our watchers do not look.
 
     Attributes:
         on_backward: is told each loss, as the script has it, that is differentiated.
         on_step: is told that a step is over.
+        on_error: is told an error of an intervention, where a training must go on as if there were none; without it
+            the error is raised.
     """
 
     def __init__(
-        self, interventions: Sequence[Intervention], clips: ClipTap | None = None, *, alone: bool = False
+        self,
+        interventions: Sequence[Intervention],
+        clips: ClipTap | None = None,
+        *,
+        steps: bool = True,
+        alone: bool = False,
     ) -> None:
         self._interventions = list(interventions)
         self._called: weakref.WeakSet[nn.Module] = weakref.WeakSet()
@@ -49,11 +58,13 @@ class Applied:
         self._trained = False
         self._installed = False
         self._clips = clips
+        self._steps = steps
         self._alone = alone
         self._scaler: weakref.ref[Any] | None = None
         self._scaled: tuple[Tensor | None, Tensor | None] = (None, None)
         self.on_backward: Callable[[Tensor], None] | None = None
         self.on_step: Callable[[int], None] | None = None
+        self.on_error: Callable[[Exception], None] | None = None
         self._numbers: dict[int, int] = {}
 
     def __enter__(self) -> "Applied":
@@ -72,10 +83,11 @@ class Applied:
         self._watch_scaler()
         self._watch_clips()
         self._watch_calls()
-        self._handles += [
-            register_optimizer_step_pre_hook(self._before),
-            register_optimizer_step_post_hook(self._after),
-        ]
+        if self._steps:
+            self._handles += [
+                register_optimizer_step_pre_hook(lambda optimizer, args, kwargs: self.before_step(optimizer)),
+                register_optimizer_step_post_hook(lambda optimizer, args, kwargs: self.after_step(optimizer)),
+            ]
         for each in self._interventions:
             each.begin()
 
@@ -166,7 +178,7 @@ class Applied:
     def _before_clip(self, params: Sequence[Tensor]) -> None:
         scaler = None if self._scaler is None else self._scaler()
         for each in self._interventions:
-            each.before_clip(scaler, params)
+            self._safely(lambda each=each: each.before_clip(scaler, params), None)
 
     def _let_go_of_clips(self) -> None:
         if self._clips is not None:
@@ -206,7 +218,7 @@ class Applied:
                 self._stand_for(leaves)
         factor = 1.0
         for each in self._interventions:
-            factor *= each.factor(loss)
+            factor *= self._safely(lambda each=each: each.factor(loss), 1.0)
         return factor
 
     def _stand_for(self, leaves: list[Tensor]) -> None:
@@ -256,9 +268,11 @@ class Applied:
         first = module not in self._called and self._is_untouched(module)
         try:
             for each in self._interventions:
-                args, kwargs = each.forward(module, args, kwargs)
+                given = args, kwargs
+                args, kwargs = self._safely(lambda each=each, given=given: each.forward(module, *given), given)
                 if first:
-                    each.first_forward(module, args, kwargs)
+                    given = args, kwargs
+                    self._safely(lambda each=each, given=given: each.first_forward(module, *given), None)
             if first:
                 self._called.update(module.modules())
         finally:
@@ -271,15 +285,17 @@ class Applied:
             return False
         return not self._trained or not any(part in self._called for part in module.modules())
 
-    def _before(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+    def before_step(self, optimizer: Any) -> None:
+        """Gradients are there, and the step is about to be made."""
         if isinstance(optimizer, OwnUpdates) or self._passes_by():
             return
-        wanted = [each.before_step(optimizer) for each in self._interventions]
+        wanted = [self._safely(lambda each=each: each.before_step(optimizer), False) for each in self._interventions]
         if any(wanted):
             # Optimizers leave a parameter without a gradient alone: moments and counters stay as they are.
             self._hidden[id(optimizer)] = HiddenGradients(params_of(optimizer))
 
-    def _after(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+    def after_step(self, optimizer: Any) -> None:
+        """The step is over."""
         if isinstance(optimizer, OwnUpdates) or self._passes_by():
             return
         hidden = self._hidden.pop(id(optimizer), None)
@@ -287,9 +303,18 @@ class Applied:
             hidden.put_back_zeroed()
         self._trained = True
         for each in self._interventions:
-            each.after_step(optimizer)
+            self._safely(lambda each=each: each.after_step(optimizer), None)
         if self.on_step is not None:
             self.on_step(self._numbers.setdefault(id(optimizer), len(self._numbers)))
+
+    def _safely(self, call: Callable[[], Any], otherwise: Any) -> Any:
+        if self.on_error is None:
+            return call()
+        try:
+            return call()
+        except Exception as error:
+            self.on_error(error)
+            return otherwise
 
     def _replace(self, owner: Any, name: str, wrapper: Any) -> None:
         self._undo.append(Replaced(owner, name, wrapper).undo)

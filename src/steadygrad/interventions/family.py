@@ -8,6 +8,7 @@ from .batches import DropOutlierSamples
 from .clipping import ClipGlobalNorm, RescaleQueryKeyWeights, StableAdamW
 from .decay import WeightDecay
 from .epsilon import AddEpsilon
+from .first_layer import StandardiseFirstLayer
 from .gradients import DivideByAccumulationSteps, UnscaleBeforeClip, ZeroGradBeforeBackward
 from .inputs import StandardiseInputs
 from .intervention import Intervention
@@ -45,6 +46,7 @@ INTERVENTIONS: tuple[type[Intervention], ...] = (
     OrthogonalRecurrentInit,
     ChronoInit,
     StandardiseInputs,
+    StandardiseFirstLayer,
     StandardiseTargets,
     MeanReduction,
     DivideByAccumulationSteps,

@@ -57,10 +57,14 @@ class _Mode(TorchFunctionMode):
         self._owner = owner
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__name__", "") in COMPOSED and all(map(_is_plain, types)):
-            with _as_a_script(), self:
-                return func(*args, **(kwargs or {}))
-        return self._owner.called(func, tuple(args), dict(kwargs or {}))
+        given = dict(kwargs or {})
+        try:
+            if getattr(func, "__name__", "") in COMPOSED and all(map(_is_plain, types)):
+                with _as_a_script(), self:
+                    return func(*args, **given)
+            return self._owner.called(func, tuple(args), dict(given))
+        except Exception:
+            return func(*args, **given)  # as the script has called it: an error of its own is raised here again
 
 
 @contextmanager

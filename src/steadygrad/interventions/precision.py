@@ -34,7 +34,7 @@ class Float32(Functions):
         super().end()
 
     def called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """A half dtype that is asked for is float32."""
+        """A half dtype that is asked for is float32; half tensors that meet float32 are made float32."""
         name = getattr(func, "__name__", "")
         if name in ("half", "bfloat16") and args and isinstance(args[0], Tensor):
             self.times += 1
@@ -44,4 +44,16 @@ class Float32(Functions):
             args = tuple(torch.float32 if isinstance(each, torch.dtype) and each in HALVES else each for each in args)
             if kwargs.get("dtype") in HALVES:
                 kwargs["dtype"] = torch.float32
+        if not name.endswith("_") and _are_mixed((*args, *kwargs.values())):
+            args = tuple(map(_widened, args))
+            kwargs = {key: _widened(value) for key, value in kwargs.items()}
         return func(*args, **kwargs)
+
+
+def _are_mixed(values: tuple[Any, ...]) -> bool:
+    kinds = {each.dtype for each in values if isinstance(each, Tensor)}
+    return torch.float32 in kinds and bool(kinds & set(HALVES))
+
+
+def _widened(value: Any) -> Any:
+    return value.float() if isinstance(value, Tensor) and value.dtype in HALVES else value

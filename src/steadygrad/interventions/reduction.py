@@ -18,12 +18,16 @@ PARTS = 4
 
 
 class MeanReduction(Intervention):
-    """The gradient of each loss is that of its mean; one that is a mean stays as it is."""
+    """The gradient of each loss is that of its mean: over all its `terms`, or over the `samples` of the batch alone.
+
+    A loss that is a mean stays as it is.
+    """
 
     remedy = "mean-reduction"
 
-    def __init__(self, where: str = "", **options: Any) -> None:
+    def __init__(self, where: str = "", *, over: str = "terms", **options: Any) -> None:
         super().__init__(where, **options)
+        self._over = over
         self._rows = 1
 
     def forward(
@@ -38,6 +42,8 @@ class MeanReduction(Intervention):
         """One over the number of terms."""
         terms = summed_terms(loss)
         if terms is None:
+            terms = self._rows
+        if self._over == "samples" and 1 < self._rows < terms:
             terms = self._rows
         self.times += terms > 1
         return 1.0 / max(1, terms)

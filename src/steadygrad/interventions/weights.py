@@ -1,21 +1,34 @@
 """Other initial weights: drawn, rescaled, or made orthogonal before the first pass."""
 
 import inspect
+import math
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
+from .._names import find_roots
 from .._random_state import random_state, restore_random_state
 from .._readback import read_tensor_scalar
 from .._tap import RescaleInit
 from ..init import auto_, chrono_, lsuv_, orthogonal_recurrent_
 from ..init.recurrent import recurrent_blocks
 from .intervention import Intervention
+from .own_updates import params_of
 
 SEED = 0
 """Of the draws."""
+
+GROWS = 1.2
+"""Spectral norm above which the powers of a matrix are taken to grow."""
+
+AMPLIFIES = 3.0
+"""Times its natural size from which a matrix is scaled down to it."""
+
+THRESHOLD = 2.0
+"""Mean size from which a vector on one side of zero keeps its units on, or off, whatever they get."""
 
 
 class _Initial(Intervention):
@@ -43,8 +56,15 @@ class AutoInitialisation(_Initial):
 
     remedy = "auto-initialisation"
 
+    def optimizer_made(self, optimizer: Optimizer) -> None:
+        """Of weights that no module has, only the size can be known to be wrong."""
+        self.times += to_natural_size_(optimizer)
+
     def change_(self, module: nn.Module, batch: Any) -> bool:
-        """See `init.auto_`."""
+        """See `init.auto_`; thresholds that keep units off are nobody's design where this is a remedy."""
+        for name, param in module.named_parameters():
+            if _is_threshold(name, param) and (read_tensor_scalar(param.abs().mean()) or 0.0) > THRESHOLD:
+                param.zero_()
         try:
             auto_(module, batch)
         except (ValueError, RuntimeError, TypeError):
@@ -85,6 +105,10 @@ class RescaleInitialisation(Intervention):
         super().__init__(where, **options)
         self._passes: list[RescaleInit] = []
 
+    def optimizer_made(self, optimizer: Optimizer) -> None:
+        """Weights that no module has."""
+        self.times += to_natural_size_(optimizer)
+
     def first_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Lie on the layers for this pass."""
         self._passes.append(RescaleInit([module], self._done, self._failed))
@@ -109,6 +133,18 @@ class OrthogonalRecurrentInit(_Initial):
     """
 
     remedy = "orthogonal-recurrent-init"
+
+    @torch.no_grad()
+    def optimizer_made(self, optimizer: Optimizer) -> None:
+        """Square matrices that no module has, and whose powers grow."""
+        before = random_state()
+        for param in _unowned(optimizer):
+            if param.ndim == 2 and param.shape[0] == param.shape[1]:
+                size = read_tensor_scalar(torch.linalg.matrix_norm(param.detach().float(), 2))
+                if size is None or not size <= GROWS:
+                    nn.init.orthogonal_(param)
+                    self.times += 1
+        restore_random_state(before)
 
     def change_(self, module: nn.Module, batch: Any) -> bool:
         """By the module, by its graph, or by the name that the finding has."""
@@ -146,7 +182,7 @@ class ChronoInit(_Initial):
 
 
 class ZeroBias(_Initial):
-    """Every bias begins at zero."""
+    """Every bias begins at zero, and so does every vector of thresholds: numbers that are all on one side of it."""
 
     remedy = "zero-bias"
 
@@ -154,7 +190,8 @@ class ZeroBias(_Initial):
         """Those that were not."""
         changed = False
         for name, param in module.named_parameters():
-            if "bias" in name.rpartition(".")[2] and read_tensor_scalar(param.any()):
+            is_bias = "bias" in name.rpartition(".")[2]
+            if (is_bias or _is_threshold(name, param)) and read_tensor_scalar(param.any()):
                 param.zero_()
                 changed = True
         return changed
@@ -176,6 +213,38 @@ class ScaleDownTheHead(_Initial):
         for layer in (chosen or [each for _, each in layers])[-1:]:
             layer.weight.mul_(0.1)  # pyright: ignore
         return bool(layers)
+
+
+@torch.no_grad()
+def to_natural_size_(optimizer: Optimizer) -> int:
+    """Scale matrices that no module has, and that amplify, to what keeps a signal's size; returns how many.
+
+    Which of its dimensions is summed over is not known: the larger one is taken.
+    """
+    changed = 0
+    for param in _unowned(optimizer):
+        if param.ndim < 2:
+            continue
+        size = read_tensor_scalar(param.float().square().mean().sqrt()) or 0.0
+        gain = size * math.sqrt(max(param.shape[0], param[0].numel()))
+        if gain > AMPLIFIES:
+            param.mul_(1.0 / gain)
+            changed += 1
+    return changed
+
+
+def _unowned(optimizer: Optimizer) -> list[Tensor]:
+    params = params_of(optimizer)
+    owned = {id(param) for root in find_roots(params) for param in root.parameters()}
+    return [param for param in params if id(param) not in owned]
+
+
+def _is_threshold(name: str, param: Tensor) -> bool:
+    """Whether a vector may be added to what units get; the gains of norms are called weights, and begin at one."""
+    if param.squeeze().ndim != 1 or name.rpartition(".")[2] == "weight":
+        return False
+    one_sided = (param < 0).all() | ((param > 0).all() & (param != 1).all())
+    return bool(read_tensor_scalar(one_sided))
 
 
 def reset_(module: nn.Module) -> bool:

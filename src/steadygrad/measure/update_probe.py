@@ -1,10 +1,12 @@
-"""How far a step moves the weights, estimated at every step from a few coordinates of each weight matrix."""
+"""How far a step moves the weights, and how gradients point along it, from a few coordinates of each matrix."""
 
 import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+from .norms import widest
 
 COORDINATES = 64
 """Coordinates looked at in each tensor: the root mean square is then known to about a tenth."""
@@ -35,6 +37,8 @@ class UpdateProbe:
 
     The root is the norm that torch's default initialisation gives a matrix, for those that start at zero. The norms are
     taken over `COORDINATES` evenly spaced coordinates, through views that are made once: one concatenation a look.
+
+    Gradients are looked at where that is asked for: views of them have to be made anew each time.
 
     Args:
         params: the parameters, dense, on any devices. Only those of two or more dimensions with sides of at least 8 are
@@ -70,12 +74,44 @@ class UpdateProbe:
         ratios = []
         for kind in self._kinds:
             if kind.seen is not None:
-                old = kind.seen.float().view(-1, COORDINATES)
-                moved = kind.look().float().view(-1, COORDINATES).sub_(old).square_().mean(1)
+                # Wide: the squares of weights that are far out overflow long before the weights do.
+                wide = widest(kind.seen.device)
+                old = kind.seen.to(wide).view(-1, COORDINATES)
+                moved = kind.look().to(wide).view(-1, COORDINATES).sub_(old)
+                kind.moved = None if kind.grads is None else moved.clone()
                 size = old.square().mean(1).clamp_(min=kind.natural)
-                ratios.append(moved.div_(size).max().sqrt_())
+                ratios.append(moved.square_().mean(1).div_(size).max().sqrt_())
                 kind.seen = None
         return ratios
+
+    @torch.no_grad()
+    def along(self, *, keep: bool) -> list[Tensor]:
+        r"""Look at the gradients before a step: how do they point along the step before, and how had those before it?
+
+        With :math:`\Delta w` the last step, :math:`g` the gradient that it was made on and :math:`g'` the one after it,
+        :math:`(g' - g) \cdot \Delta w / \|\Delta w\|^2` is the curvature along the step, without any Hessian product.
+        :math:`g'` is that of another batch: one such number is noise, the median of several is not.
+
+        Args:
+            keep: whether to keep these gradients, for the step that is about to be made.
+
+        Returns:
+            For each device and dtype :math:`g \cdot \Delta w`, :math:`g' \cdot \Delta w` and :math:`\|\Delta w\|^2`
+            over the coordinates as one vector; nothing where the gradients before the last step were not kept.
+        """
+        found = []
+        for kind in self._kinds:
+            grads = kind.look_at_grads() if keep or kind.moved is not None else None
+            if kind.moved is not None and kind.grads is not None and grads is not None:
+                moved = kind.moved
+                found.append(torch.stack([(kind.grads * moved).sum(), (grads * moved).sum(), moved.square().sum()]))
+            kind.grads, kind.moved = grads if keep else None, None
+        return found
+
+    def forget(self) -> None:
+        """The weights were put back: the last step is no longer to be compared with anything."""
+        for kind in self._kinds:
+            kind.forget()
 
 
 class _Kind:
@@ -84,6 +120,8 @@ class _Kind:
     def __init__(self, params: Sequence[Tensor]) -> None:
         self._params = list(params)
         self.seen: Tensor | None = None
+        self.grads: Tensor | None = None
+        self.moved: Tensor | None = None
         mean_squares = [natural_norm(param) ** 2 / param.numel() for param in params]
         self.natural = torch.tensor(mean_squares, dtype=torch.float32, device=params[0].device)
         self._aim()
@@ -93,9 +131,27 @@ class _Kind:
             self._aim()
         return torch.cat(self._views)
 
+    def look_at_grads(self) -> Tensor:
+        """At the same coordinates; zeros where there is no gradient, or none that lies in memory as its weight does."""
+        first = self._params[0]
+        nothing = torch.zeros(COORDINATES, dtype=first.dtype, device=first.device)
+        grads = [(param, param.grad) for param in self._params]
+        looked = [
+            nothing if grad is None or not _lies_alike(param, grad) else _coordinates(grad) for param, grad in grads
+        ]
+        return torch.cat(looked).to(widest(first.device)).view(-1, COORDINATES)
+
+    def forget(self) -> None:
+        """What the last step did is no longer so."""
+        self.grads = self.moved = None
+
     def _aim(self) -> None:
         self._places = [param.data_ptr() for param in self._params]
         self._views = [_coordinates(param) for param in self._params]
+
+
+def _lies_alike(param: Tensor, grad: Tensor) -> bool:
+    return grad.layout == torch.strided and type(grad) is Tensor and grad.stride() == param.stride()
 
 
 def _moved(param: Tensor, place: int) -> bool:

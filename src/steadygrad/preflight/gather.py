@@ -188,7 +188,7 @@ def _recurrences(objective: Objective, base: Pass) -> Any:
 def _origin(objective: Objective) -> Any:
     with undisturbed(objective.model), OriginTrace(objective.model) as trace:
         loss = objective()
+        trace.follow(loss)
         if math.isfinite(read_tensor_scalar(loss.detach()) or 0.0):
-            trace.follow(loss)
             loss.backward()
         return trace.origin()

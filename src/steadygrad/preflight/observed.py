@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .._readback import read_step
+from .._readback import read_step, read_tensor_scalar
 from ..evidence import Activity, Attention, Call, Classification, Pass
-from ..measure import norm_vector
+from ..measure import norm_vector, overflow_safe_norm
 from ..measure.forward_trace import ForwardTrace, Scaling, rms
 from ..measure.objective import Objective
 from ..measure.undisturbed import undisturbed
@@ -90,11 +90,19 @@ def to_pass(trace: ForwardTrace, loss: Tensor, output: Any, params: Mapping[str,
         output_rms=_at(read, size),
         output_spread=(_at(read, differing) or 0.0) / max(_at(read, size) or 0.0, 1e-300),
         overflows=tuple(trace.overflows),
-        grad_norms={name: read[place] for (name, _), place in zip(graded, grads, strict=True)},
-        weight_norms={name: read[place] for (name, _), place in zip(named, weights, strict=True)},
+        grad_norms={name: _norm(param.grad, read[place]) for (name, param), place in zip(graded, grads, strict=True)},
+        weight_norms={name: _norm(param, read[place]) for (name, param), place in zip(named, weights, strict=True)},
         reduction=reduction,
         scalings=_curves(trace.scalings, [_at(read, places[0]) for places in scaled]),
     )
+
+
+def _norm(tensor: Tensor | None, norm: float) -> float:
+    """A norm that is not finite, measured again: of finite numbers the squares alone may have overflowed."""
+    if math.isfinite(norm) or tensor is None:
+        return norm
+    again = read_tensor_scalar(overflow_safe_norm(tensor))
+    return norm if again is None else again
 
 
 def _curves(scalings: Sequence[Scaling], grads: Sequence[float | None]) -> dict[str, tuple[float, ...]]:

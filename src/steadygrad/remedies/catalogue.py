@@ -164,6 +164,13 @@ REMEDIES = (
         outside=True,
     ),
     Remedy(
+        "standardise-first-layer",
+        "Train the first layer as one of standardised inputs; it goes on taking them as they are.",
+        "x = (x - train_x.mean(0)) / train_x.std(0).clamp_min(1e-6)",
+        removes=("input-scale",),
+        outside=True,
+    ),
+    Remedy(
         "input-batchnorm",
         "Let the model normalise its inputs.",
         "model = nn.Sequential(nn.BatchNorm1d(features), model)",
@@ -320,6 +327,11 @@ REMEDIES = (
         "reload-checkpoint",
         "Go back to a checkpoint from before the damage, and see whether it is whole.",
         'optimizer.load_state_dict(torch.load("earlier.pt")["optimizer"])',
+    ),
+    Remedy(
+        "target-network",
+        "Compute targets with a copy of the model that follows it slowly.",
+        "with torch.no_grad(): target = reward + discount * slow_copy(after).max(1).values  # copied now and then",
     ),
     Remedy(
         "decoupled-weight-decay",

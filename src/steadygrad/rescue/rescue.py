@@ -60,6 +60,7 @@ class Result:
         change: what to change in the script; None if nothing has helped.
         budget_spent: whether there was no time for more.
         interrupted: whether it was ended by the user.
+        trained: whether the script has made a step at all.
         seconds: all of it.
         watched_seconds: the watched run alone.
     """
@@ -74,6 +75,7 @@ class Result:
     change: Change | None = None
     budget_spent: bool = False
     interrupted: bool = False
+    trained: bool = True
     seconds: float = 0.0
     watched_seconds: float = 0.0
 
@@ -149,7 +151,7 @@ class Rescue:
         """Watch the script, try what its diagnosis says, and judge. Ctrl-C ends it with what is known."""
         try:
             self._watch()
-            if not self.result.nothing_wrong:
+            if self.result.trained and not self.result.nothing_wrong:
                 self._control()
                 self._try()
         except KeyboardInterrupt:
@@ -194,6 +196,7 @@ class Rescue:
         self.result.watched_seconds = time.monotonic() - began
         finish_run(self._folder, status)
         self._recorded = open_run(self._folder)
+        self.result.trained = self._recorded.main is not None
         self.result.verdict = self._recorded.verdict
         self.result.findings = tuple(map(self._at_home, self._recorded.findings()))
         self._events.watched(self._recorded)

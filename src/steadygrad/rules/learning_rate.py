@@ -44,10 +44,12 @@ def learning_rate(evidence: Evidence) -> Iterator[Finding | Measurement]:
             )
         return
     first, rest = evidence.rehearsals[0], evidence.rehearsals[1:]
+    # One that has been infinite on the way is no sound one, wherever it ends: float16 comes back from there.
+    end = first.end if all(map(math.isfinite, first.losses)) else math.inf
     yield Measurement(
         say("loss after {steps} steps", steps=len(first.losses) - 1),
         evidence.optimizer,
-        first.end,
+        end,
         say("below {first:.4g}, where it began", first=first.losses[0]),
         say("one batch is easy to learn"),
         first.diverged,
@@ -55,7 +57,7 @@ def learning_rate(evidence: Evidence) -> Iterator[Finding | Measurement]:
     good = best(rest)
     beyond = edge is not None and edge.ratio > 1
     # A little worse after a few steps is how a warm-up begins, unless curvature says that it will go on.
-    if first.diverged and good is not None and (beyond or not first.end < WORSE * first.losses[0]):
+    if first.diverged and good is not None and (beyond or not end < WORSE * first.losses[0]):
         yield Finding(
             "learning-rate",
             0.9 if beyond else 0.75,
@@ -65,7 +67,7 @@ def learning_rate(evidence: Evidence) -> Iterator[Finding | Measurement]:
                 "learning rate to {better:.3g}",
                 steps=len(first.losses) - 1,
                 first=first.losses[0],
-                last=first.end,
+                last=end,
                 factor=good.factor,
                 better=good.end,
             ),

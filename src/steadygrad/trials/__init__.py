@@ -4,9 +4,9 @@
 which cause that proves.
 """
 
-from .plan import everything, plan
+from .plan import candidates, everything, plan
 from .proof import Proof, mends, prove
 from .series import Series, faulty
 from .trial import Candidate, Trial
 
-__all__ = ["Candidate", "Proof", "Series", "Trial", "everything", "faulty", "mends", "plan", "prove"]
+__all__ = ["Candidate", "Proof", "Series", "Trial", "candidates", "everything", "faulty", "mends", "plan", "prove"]

@@ -1,7 +1,8 @@
 """Which remedies to try for what a diagnosis says, the most promising first."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ..findings import Finding
 from ..remedies import REMEDIES, remedy
@@ -34,7 +35,7 @@ def plan(findings: Sequence[Finding], most: int = MOST) -> list[Candidate]:
             if row < len(column):
                 found.append(column[row])
     for finding in findings[:1]:
-        found += [candidate for name in RELIEFS for candidate in _made(name, finding)]
+        found += [each for name in RELIEFS for each in candidates(name, finding)]
     return _once(found)[:most]
 
 
@@ -48,16 +49,21 @@ def _of(finding: Finding) -> Iterator[Candidate]:
     named = [name for name in finding.remedies if remedy(name).outside]
     removing = [each.id for each in REMEDIES if each.outside and finding.cause in each.removes]
     for name in dict.fromkeys([*(name for name in named if name in removing), *removing]):
-        yield from _made(name, finding)
+        yield from candidates(name, finding)
 
 
-def _made(name: str, finding: Finding) -> Iterator[Candidate]:
-    """A remedy with the numbers that the evidence has for it."""
+def candidates(name: str, finding: Finding) -> Iterator[Candidate]:
+    """A remedy with the numbers that the evidence has for it; several where there are several to try, in order."""
     known = remedy(name)
     evidence = finding.evidence
     if name == "lower-learning-rate":
-        for factor in _factors(evidence.get("sharpness_ratio")):
+        first = rate_factor(evidence)
+        for factor in (first, float(f"{first / 10:.1g}")):
             yield Candidate(name, known.removes, "", {"factor": factor})
+    elif name == "mean-reduction":
+        # A sum over the outputs of a sample may be meant; that over the batch never is.
+        for over in ("samples", "terms"):
+            yield Candidate(name, known.removes, "", {"over": over})
     elif name == "divide-loss-by-accumulation-steps":
         passes = evidence.get("passes")
         yield Candidate(name, known.removes, "", {"passes": int(passes)} if passes else {})
@@ -68,16 +74,25 @@ def _made(name: str, finding: Finding) -> Iterator[Candidate]:
         yield Candidate(name, known.removes, where)
 
 
-def _factors(ratio: object) -> list[float]:
-    """By what to multiply a rate: a tenth, or what brings sharpness to half of its limit; then a tenth of that."""
-    first = 0.1
+def rate_factor(evidence: Mapping[str, Any]) -> float:
+    """By what to multiply a rate: what has made steps on one batch harmless, and brings sharpness to half its limit.
+
+    A tenth, where neither is known.
+
+    Example:
+        >>> rate_factor({"sharpness_ratio": 40.0, "stable_factor": 0.1}), rate_factor({})
+        (0.01, 0.1)
+    """
+    known = [evidence.get("stable_factor")]
+    ratio = evidence.get("sharpness_ratio")
     if isinstance(ratio, (int, float)) and math.isfinite(ratio) and ratio > 5:
-        first = float(f"{max(1e-6, 0.5 / ratio):.1g}")
-    return [first, float(f"{first / 10:.1g}")]
+        known.append(0.5 / ratio)
+    found = [float(each) for each in known if isinstance(each, (int, float))]
+    return float(f"{max(1e-6, min(found, default=0.1)):.1g}")
 
 
-def _once(candidates: Sequence[Candidate]) -> list[Candidate]:
+def _once(several: Sequence[Candidate]) -> list[Candidate]:
     kept: dict[tuple[str, tuple[tuple[str, object], ...]], Candidate] = {}
-    for each in candidates:
+    for each in several:
         kept.setdefault((each.remedy, tuple(sorted(each.options.items()))), each)
     return list(kept.values())

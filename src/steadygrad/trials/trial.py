@@ -23,7 +23,8 @@ class Candidate:
         >>> Candidate("lower-learning-rate", options={"factor": 0.1}).name
         'lower-learning-rate (factor 0.1)'
         """
-        numbers = ", ".join(f"{name} {value:.3g}" for name, value in self.options.items() if value is not None)
+        told = {name: f"{each:.3g}" if isinstance(each, float) else each for name, each in self.options.items()}
+        numbers = ", ".join(f"{name} {each}" for name, each in told.items() if each is not None)
         return f"{self.remedy} ({numbers})" if numbers else self.remedy
 
 

@@ -2,7 +2,7 @@
 
 Cause: corrupt-state
 Fails: the loss is not finite from step 60 on, where the fine-tuning begins
-First bad: step 60, forward, native_batch_norm
+First bad: step 0, forward, native_batch_norm
 """
 
 import copy

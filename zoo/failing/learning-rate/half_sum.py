@@ -1,6 +1,6 @@
 """A model turned to float16 as a whole; a sum over many features leaves its range when activations have grown.
 
-Cause: learning-rate
+Cause: learning-rate, loss-scale
 Fails: the loss is not finite from step 13 on
 First bad: step 13, loss, mse_loss
 """

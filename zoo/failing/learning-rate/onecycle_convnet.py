@@ -2,7 +2,7 @@
 
 Cause: learning-rate
 Fails: the loss rises from 1 to 1e30 while the rate warms up and is not finite from step 56 on
-First bad: step 42, backward, addmm
+First bad: step 56, loss, mse_loss
 """
 
 import torch

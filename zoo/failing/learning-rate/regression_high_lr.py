@@ -2,7 +2,7 @@
 
 Cause: learning-rate
 Fails: the loss is not finite from step 18 on
-First bad: step 18, loss, mean
+First bad: step 18, loss, mean | step 23, loss, mean
 Variants: --lr 1.2 | --lr 0.8
 """
 

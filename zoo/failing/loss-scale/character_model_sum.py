@@ -2,7 +2,7 @@
 
 Cause: loss-scale
 Fails: the loss is not finite from step 13 on
-First bad: step 12, forward, mm
+First bad: step 13, forward, addmm
 """
 
 import site

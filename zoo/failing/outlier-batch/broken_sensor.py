@@ -2,7 +2,7 @@
 
 Cause: outlier-batch
 Fails: the loss is healthy up to the batch of step 150 and not finite from step 152 on
-First bad: step 152, loss, mse_loss
+First bad: step 152, loss, mse_loss | step 151, loss, mse_loss
 Variants: --factor 1e4 --optimizer sgd | --factor 1e6 --optimizer momentum
 """
 

@@ -37,6 +37,9 @@ LOUD = 30.0
 WORSE = 4.0
 """How many times its size a loss has grown by the change of buffers alone, where they are damaged."""
 
+LOST = ("skip", "hold", "undo", "scaler-skip")
+"""Actions instead of a step: no moment has seen its gradient."""
+
 BUFFERS = ("nonfinite-buffer", "broken-buffer")
 
 
@@ -149,7 +152,11 @@ def _largest_gradient(case: Case) -> float:
     """The largest gradient that the moments at the first alarm can have seen."""
     seen = case.before("grad_norm")
     first = case.start.base.grad_norm if case.start is not None else 0.0
-    return max(float(seen.max(initial=0.0)), first if math.isfinite(first) else 0.0)
+    # An alarm may come late, and where nobody acts the step that it is about has been made by then.
+    steps, until = case.steps, int(case.symptoms[0].get("step", case.onset)) if case.symptoms else case.onset
+    taken = (steps.step >= case.onset) & (steps.step < until) & ~np.isin(steps.action.astype(str), LOST)
+    since = steps.clipped_norm[taken & np.isfinite(steps.clipped_norm)]
+    return max(float(seen.max(initial=0.0)), float(since.max(initial=0.0)), first if math.isfinite(first) else 0.0)
 
 
 def _longest(seen: Mapping[str, Any], name: str) -> float:

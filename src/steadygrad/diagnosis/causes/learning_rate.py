@@ -5,12 +5,14 @@ preconditioned form): the loss swings with growing amplitude.
 
 Seen in: sharpness against the limit of the optimizer, and a few real steps on one batch, which make its loss worse at
 this rate and better at a tenth of it; with the first weights, or with those of the onset where it was raised later.
+Where no pass can be computed again, in the gradients of successive steps: how they point along the step between them.
 
 Remedies: lower-learning-rate, warm-up, clip-global-norm.
 
 Reference: Cohen et al., "Gradient descent on neural networks typically occurs at the edge of stability", 2021.
 """
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -19,7 +21,7 @@ from ..._i18n import say
 from ...findings import Finding
 from ...rules.learning_rate import learning_rate as rule
 from ..case import Case, weighed
-from .weight_growth import bottomless
+from .weight_growth import bottomless, chasing
 
 CAUSE = "learning-rate"
 
@@ -32,6 +34,21 @@ LAGS = 10.0
 RAISED = 2.0
 """Factor from which a rate is called raised."""
 
+ALONG = 8
+"""Steps around the onset whose gradients are compared."""
+
+NEAR = 64
+"""Steps before the onset from which it may be far away."""
+
+AFTER = 8
+"""Steps after it: where nobody acts, they go on as it began."""
+
+FEWEST_ALONG = 2
+"""Of them, at least: a rate that is far too large leaves no more."""
+
+BACK = 1.0
+"""Ratio from which a step goes beyond the point across the valley that is as high as where it began."""
+
 JUMP = 3.0
 """How far above every harmless rate before it a rate must be to be called a jump."""
 
@@ -40,8 +57,12 @@ def learning_rate(case: Case) -> Iterator[Finding]:
     """By sharpness and steps, at the start and at the onset; by a rate that had just been raised."""
     if next(bottomless(case), None) is not None:
         return  # along a loss without a minimum any rate is too large in the end
+    if next(chasing(case), None) is not None:
+        return  # a lower rate only makes it rise more slowly
     at_start = case.at_start(rule, CAUSE)
     at_onset = case.at_onset(rule, CAUSE)
+    if case.start is None and not case.looks:
+        yield from _overshoots(case)
     jump = _jump(case)
     crossed = _crossed(case)
     if at_start:
@@ -69,6 +90,45 @@ def learning_rate(case: Case) -> Iterator[Finding]:
             ("lower-learning-rate", "warm-up", "clip-global-norm"),
             case.onset,
         )
+
+
+def _overshoots(case: Case) -> Iterator[Finding]:
+    """By successive gradients: after a step they point back along it more strongly than they had pointed ahead.
+
+    Then the loss along the step has come out higher than it went in, were it a parabola. Each gradient is of a batch of
+    its own, so a single ratio is noise: what counts is the median of those around the onset. Of a few
+    coordinates, and no curvature of the whole: it says less than a pass that is computed again.
+    """
+    seen = [each for symptoms in case.symptoms for each in symptoms.get("along") or ()]
+    steps = case.steps
+    # What was clipped, or made at a rate that was lowered for it, does not speak of the rate that was chosen.
+    at = steps.lr[steps.step <= case.onset]
+    whole = set(steps.step[(steps.coefficient == 1) & (steps.lr >= (at[-1] if len(at) else math.nan))].tolist())
+    near: dict[int, np.ndarray] = {}
+    for step, *dots in seen:  # one for each device; that the next look has them again changes no ratio
+        if step in whole and case.onset - NEAR <= step <= case.onset + AFTER:
+            near[step] = near.get(step, np.zeros(3)) + np.array(dots, dtype=float)
+    known = [each for each in near.values() if np.isfinite(each).all() and each[0] < 0 < each[2]][-ALONG:]
+    if len(known) < FEWEST_ALONG:
+        return
+    ratio = float(np.median([back / -ahead for ahead, back, _ in known]))
+    if not ratio > BACK:
+        return
+    curvature = float(np.median([(back - ahead) / square for ahead, back, square in known]))
+    yield Finding(
+        CAUSE,
+        0.6,
+        f"optimizer {case.optimizer}",
+        say(
+            "after a step the gradient points back along it {ratio:.3g} times as strongly as it had pointed ahead "
+            "(median of {count} steps): they overshoot",
+            ratio=ratio,
+            count=len(known),
+        ),
+        {"overshoot": ratio, "directional_sharpness": curvature, "steps": len(known)},
+        ("lower-learning-rate", "warm-up", "clip-global-norm"),
+        case.onset,
+    )
 
 
 def _lag(case: Case) -> float:

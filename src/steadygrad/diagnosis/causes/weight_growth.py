@@ -4,14 +4,16 @@ Without decay, normalisation or a penalty on logits, weights may grow for thousa
 until activations leave the range in which anything is stable.
 
 Seen in: the norm of the weights from the first steps to the onset, sample by sample; a loss that falls without end
-while gradients grow.
+while gradients grow; a loss that rises along its own gradient however small the steps: a target that is computed from
+the weights, and detached, runs away with them.
 
-Remedies: decoupled-weight-decay, z-loss, normalisation.
+Remedies: decoupled-weight-decay, z-loss, normalisation, target-network.
 
 Reference: Chowdhery et al., "PaLM: Scaling language modeling with pathways", 2022 (z-loss).
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -27,13 +29,23 @@ GROWTH = 3.0
 FAR = 30.0
 """Times the first losses that a loss lies below zero, and times that gradients have grown, where there is no bottom."""
 
+SMALL = 0.5
+"""Part of the limit of sharpness below which no step overshoots: a loss falls along its gradient there."""
+
+GENTLE = 1.5
+"""Factor by which a loss may change from one small step to the next."""
+
+RISEN = 1.1
+"""Factor by which it must have risen over all of them: what is less may be a decay of the weights, or rounding."""
+
 STEADY = 0.35
 """Share of that growth that a single stretch between samples may have: what jumps does not drift."""
 
 
 def weight_growth(case: Case) -> Iterator[Finding]:
-    """By the sampled norms of the weights; by a loss that falls without bound."""
+    """By the sampled norms of the weights; by a loss that falls without bound, or that chases itself."""
     yield from bottomless(case)
+    yield from chasing(case)
     steps, norms = case.recording.vectors("param_norm", case.optimizer, last=case.onset + 1)
     if len(steps) < 5:
         return
@@ -65,6 +77,43 @@ def weight_growth(case: Case) -> Iterator[Finding]:
         ("decoupled-weight-decay", "z-loss", "normalisation"),
         case.onset,
     )
+
+
+def chasing(case: Case) -> Iterator[Finding]:
+    """The loss of one batch rises along its own gradient, at every rate: what is differentiated is not all of it.
+
+    A step that is far below the limit of sharpness takes a loss down, to first order by the square of its gradient. If
+    it goes up instead, step after step and not more slowly (what a momentum brings along fades), part of the loss moves
+    with the weights and is not differentiated: a target that is made of the model's own outputs.
+    """
+    for look in case.looks:
+        edge, tried = look.evidence.edge, look.evidence.rehearsals
+        if edge is None or not tried or not 0.0 <= edge.ratio * tried[-1].factor < SMALL:
+            continue
+        losses = tried[-1].losses
+        rises = np.diff(losses)
+        gently = all(0.0 < before < after < GENTLE * before for before, after in pairwise(losses))
+        if not gently or not losses[-1] > RISEN * losses[0] or not rises[-1] > rises[0]:
+            continue
+        yield Finding(
+            CAUSE,
+            0.85,
+            "loss",
+            say(
+                "{steps} steps along its own gradient take the loss of one batch up, from {first:.3g} to {last:.3g}, "
+                "at {factor:g} times the learning rate too, where sharpness is {ratio:.2g} of what is stable: a target "
+                "that is computed from the weights runs away with them",
+                steps=len(losses) - 1,
+                first=losses[0],
+                last=losses[-1],
+                factor=tried[-1].factor,
+                ratio=edge.ratio * tried[-1].factor,
+            ),
+            {"losses": list(losses), "factor": tried[-1].factor, "sharpness_ratio": edge.ratio * tried[-1].factor},
+            ("target-network", "decoupled-weight-decay", "normalisation"),
+            case.onset,
+        )
+        return
 
 
 def bottomless(case: Case) -> Iterator[Finding]:

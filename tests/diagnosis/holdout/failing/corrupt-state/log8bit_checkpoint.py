@@ -2,7 +2,7 @@
 
 Cause: corrupt-state
 Fails: the decoder forgets the exponential, the restored second moment is negative and the first step after the resume writes nan
-First bad: step 240, optimizer, aten.sqrt, AdamW.step
+First bad: step 0, optimizer, aten.sqrt, AdamW.step
 """
 
 import os

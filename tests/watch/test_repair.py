@@ -1,0 +1,156 @@
+"""Mode `repair`: what the evidence says is wrong is put right in place, verified, and taken back if it does not help."""
+
+import torch
+from torch import nn
+
+import steadygrad as sg
+
+
+def actions(watch):
+    return [(each.step, each.action, each.detail) for each in sg.open_run(watch.run).main.actions()]
+
+
+def data(number, size=32, width=6):
+    generator = torch.Generator().manual_seed(number)
+    x = torch.randn(size, width, generator=generator)
+    return x, 2 * x[:, :1] - x[:, 1:2]
+
+
+def net(width=6):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(width, 24), nn.Tanh(), nn.Linear(24, 1))
+
+
+def train(model, optimizer, steps, tmp_path, *, clear=True, scale=None, loss_fn=nn.functional.mse_loss, mode="repair"):
+    losses = []
+    with sg.watch(model, optimizer, mode=mode, record=tmp_path) as watch:
+        for number in range(steps):
+            x, y = data(number)
+            loss = loss_fn(model(x if scale is None else x * scale[0] + scale[1]), y)
+            if clear:
+                optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    return losses, watch
+
+
+def repairs(watch):
+    return [detail["remedy"] for _, action, detail in actions(watch) if action == "repair"]
+
+
+def test_gradients_that_pile_up_are_cleared(tmp_path):
+    model = net()
+    losses, watch = train(model, torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9), 200, tmp_path, clear=False)
+    assert repairs(watch) == ["zero-grad-before-backward"]
+    assert losses[-1] < 0.1
+    said = sg.open_run(watch.run)
+    assert said.verdict == "recovered"
+    assert said.findings()[0].cause == "missing-zero-grad"
+
+
+def test_a_summed_loss_is_averaged_in_its_gradient_alone(tmp_path):
+    def summed(output, y):
+        return nn.functional.mse_loss(output, y, reduction="sum")
+
+    model = net()
+    losses, watch = train(
+        model, torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9), 200, tmp_path, loss_fn=summed
+    )
+    assert repairs(watch) == ["mean-reduction"]
+    assert losses[0] > 50, "the script's own loss is what it was"
+    assert losses[-1] < 3.0
+
+
+def test_raw_inputs_train_as_standardised_ones_and_the_model_takes_them_raw(tmp_path):
+    scale = torch.tensor([1.0, 10.0, 1e3, 1e4, 1.0, 300.0]), torch.tensor([0.0, 50.0, 3e4, 1e5, 0.0, 0.0])
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    model[1] = nn.ReLU()
+    losses, watch = train(model, optimizer, 300, tmp_path, scale=scale)
+    assert repairs(watch)[0] == "standardise-first-layer"
+    assert losses[-1] < 0.1
+    x, y = data(1000)
+    with torch.no_grad():  # nothing of ours lies on the model any more
+        assert nn.functional.mse_loss(model(x * scale[0] + scale[1]), y).item() < 0.1
+
+
+def test_what_is_repaired_is_where_a_rollback_goes(tmp_path):
+    """The first state is the mended one: a NaN much later does not bring the explosive weights back."""
+    torch.manual_seed(0)
+    model = nn.Sequential(*(layer for _ in range(8) for layer in (nn.Linear(6, 6), nn.ReLU())), nn.Linear(6, 1))
+    with torch.no_grad():
+        for layer in model[::2]:
+            layer.weight.mul_(30)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with sg.watch(model, optimizer, mode="repair", record=tmp_path, snapshot_every=16):
+        for number in range(120):
+            x, y = data(number)
+            loss = nn.functional.mse_loss(model(x), y)
+            if number == 8:
+                with torch.no_grad():
+                    model[0].weight.fill_(float("nan"))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert loss.item() < 50
+    assert model[0].weight.abs().max() < 30
+
+
+def test_a_remedy_that_does_not_help_is_taken_back(tmp_path):
+    """Noise in place of a loss: nothing can help, and in the end nothing lies on the training."""
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    before = nn.Module.__call__, torch.autograd.backward
+
+    def noise(output, y):
+        return output.mean() * torch.randn(()).mul(10).exp() * float("1e3")
+
+    torch.manual_seed(3)
+    with sg.watch(model, optimizer, mode="repair", record=tmp_path) as watch:
+        try:
+            for number in range(200):
+                x, y = data(number)
+                optimizer.zero_grad()
+                noise(model(x), y).backward()
+                optimizer.step()
+        except sg.TrainingDiverged:
+            pass
+    done = [action for _, action, _ in actions(watch)]
+    assert done.count("repair") <= 4
+    assert done.count("undo-repair") >= done.count("repair") - 1
+    assert (nn.Module.__call__, torch.autograd.backward) == before
+
+
+def test_a_sound_run_is_left_alone_to_the_last_bit(tmp_path):
+    bare = net()
+    optimizer = torch.optim.AdamW(bare.parameters(), lr=1e-2)
+    for number in range(60):
+        x, y = data(number)
+        loss = nn.functional.mse_loss(bare(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    model = net()
+    _, watch = train(model, torch.optim.AdamW(model.parameters(), lr=1e-2), 60, tmp_path)
+    assert actions(watch) == []
+    assert all(torch.equal(a, b) for a, b in zip(bare.parameters(), model.parameters(), strict=True))
+
+
+def test_protect_repairs_nothing(tmp_path):
+    model = net()
+    _, watch = train(
+        model, torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9), 100, tmp_path, clear=False, mode="protect"
+    )
+    assert repairs(watch) == []
+
+
+def test_without_a_recording_there_is_no_evidence_and_no_repair(tmp_path):
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    with sg.watch(model, optimizer, mode="repair", record=False):
+        for number in range(60):
+            x, y = data(number)
+            nn.functional.mse_loss(model(x), y).backward()
+            optimizer.step()
+    assert next(iter(optimizer.param_groups))["lr"] == 0.05
