@@ -196,11 +196,12 @@ def main() -> int:
     parser.add_argument("words", nargs="*", help="only scripts whose name contains one of these")
     parser.add_argument("--ways", default=",".join(WAYS), help="which of rescue,random,repair")
     parser.add_argument("--folder", type=Path, default=ZOO, help="another folder with `failing`")
+    parser.add_argument("--every", type=int, default=1, help="only every so many-th of them: a sample")
     parser.add_argument("--jobs", type=int, default=1, help="trials at a time")
     parser.add_argument("--json", type=Path, help="write the outcomes here")
     args = parser.parse_args()
     ways = tuple(args.ways.split(","))
-    scripts = [each for each in find(args.words, args.folder) if each.causes]
+    scripts = [each for each in find(args.words, args.folder) if each.causes][:: args.every]
     for way in ways:
         able = [each.name for each in scripts if can_be_rescued(each, way)]
         print(

@@ -93,7 +93,7 @@ LIVE: dict[str, tuple[str, ...]] = {
     "learning-rate": ("lower-learning-rate",),
     "input-scale": ("standardise-first-layer", "lower-learning-rate"),
     "vanishing-depth": ("auto-initialisation",),
-    "vanishing-recurrent": ("orthogonal-recurrent-init", "chrono-init"),
+    "vanishing-recurrent": ("chrono-init", "orthogonal-recurrent-init"),
     "dead-units": ("auto-initialisation", "zero-bias"),
     "saturation": ("rescale-initialisation", "auto-initialisation"),
 }
@@ -169,6 +169,10 @@ class Repairer:
     def judge(self, session: Session, optimizer: Optimizer, parts: TrainingParts, ruling: Ruling) -> None:
         """After a step: verify what was done, or do something about an alarm."""
         current = self.current
+        if current is not None and self._found_nothing(session, current):
+            self._undo(current, session, parts)
+            self._repair(session, optimizer, parts)
+            return
         if current is not None and not ruling.alarms and session.step - current.step > VERIFY:
             if current.level is None or self._has_fallen(session, current.level):
                 current.held = True
@@ -186,6 +190,12 @@ class Repairer:
             self._undo(current, session, parts)
         if len(self._repairs) < MOST:
             self._repair(session, optimizer, parts)
+
+    @staticmethod
+    def _found_nothing(session: Session, current: _Repair) -> bool:
+        """Whether a remedy of the first weights has changed none of them."""
+        made = session.step > current.step
+        return current.remedy in REINITIALISES and made and current.applied is not None and not current.applied.times
 
     @staticmethod
     def _has_fallen(session: Session, level: float) -> bool:

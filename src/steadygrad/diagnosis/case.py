@@ -125,7 +125,10 @@ class Case:
     def rescaled(self) -> bool:
         """Whether gradients stay far above what was usual after the onset: a new scale, not a batch."""
         before, after = self.before("grad_norm"), self.after("grad_norm")
-        return len(before) >= 8 and len(after) >= 8 and float(np.quantile(after, 0.25)) > 30 * float(np.median(before))
+        with np.errstate(invalid="ignore"):  # between two infinities
+            return (
+                len(before) >= 8 and len(after) >= 8 and float(np.quantile(after, 0.25)) > 30 * float(np.median(before))
+            )
 
     def at_start(self, rule: Rule, cause: str) -> list[Finding]:
         """What a rule of the check finds in the first pass."""

@@ -91,6 +91,11 @@ class Applied:
         for each in self._interventions:
             each.begin()
 
+    @property
+    def times(self) -> int:
+        """How often anything was changed."""
+        return sum(each.times for each in self._interventions)
+
     def adopt(self, optimizer: Optimizer) -> None:
         """An optimizer that was made before."""
         self._optimizers += 1
