@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from steadygrad._tap import ClipTap
 from steadygrad.interventions import Applied, intervention_for
 
 from .runs import bare, end, fitted, lost, perceptron, rows, under, with_remedy
@@ -171,3 +172,46 @@ def test_only_what_is_clipped_is_unscaled():
         scaler.step(theirs)
         scaler.update()
     assert before - float(other.bias.detach()) == pytest.approx(0.1)
+
+
+class Unscaled:
+    """What a tap of clips asks of one of scalers."""
+
+    def multiplied(self):
+        return False
+
+
+def test_a_clip_that_a_watch_sees_already():
+    """Several repairs of one run hear of each clip; parameters come as a generator, and are all clipped."""
+    errors = []
+    clips = ClipTap(Unscaled(), errors.append)
+    held = torch.nn.utils.clip_grad_norm_
+    clips.install()
+    try:
+        seen = [intervention_for(UNSCALE), intervention_for(UNSCALE)]
+        several = [Applied([each], clips) for each in seen]
+        for each in several:
+            each.install()
+        model = nn.Linear(2, 1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+        scaler.scale(model(torch.ones(1, 2)).sum()).backward()
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+        assert float(norm) == pytest.approx(3**0.5)
+        assert float(model.bias.grad) == pytest.approx(0.5 / 3**0.5, rel=1e-4)
+        assert [each.times for each in seen] == [1, 0], "the first has done it"
+        assert clips.calls == 1
+        assert clips.last[0] == 0.5
+        several[0].remove()
+        optimizer.zero_grad()
+        scaler.update()
+        scaler.scale(model(torch.ones(1, 2)).sum()).backward()
+        torch.nn.utils.clip_grad_value_(parameters=model.parameters(), clip_value=0.25)
+        assert float(model.bias.grad) == 0.25
+        assert [each.times for each in seen] == [1, 1]
+        several[1].remove()
+        assert clips.before == []
+    finally:
+        clips.remove()
+    assert not errors
+    assert torch.nn.utils.clip_grad_norm_ is held

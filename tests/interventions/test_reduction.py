@@ -50,6 +50,23 @@ def test_it_trains_as_the_mean_does(adds, averages):
     assert [loss / 32 for loss in found] == pytest.approx(wanted, rel=2e-3)
 
 
+def test_over_the_samples_alone():
+    """As `.sum(1).mean()`: what one sample has stays a sum."""
+
+    def wide(reduction):
+        model = nn.Linear(4, 6)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.02)
+        loss_of = {
+            "all": lambda a, b: (a - b).square().sum(),
+            "samples": lambda a, b: (a - b).square().sum(1).mean(),
+        }[reduction]
+        return fitted(model, optimizer, rows, 30, loss_of)
+
+    wanted = bare(lambda: wide("samples"))
+    found = with_remedy(lambda: wide("all"), MEAN, over="samples")
+    assert [loss / 32 for loss in found] == pytest.approx(wanted, rel=2e-3)
+
+
 @pytest.mark.parametrize(
     "averages",
     [

@@ -78,7 +78,7 @@ class StandardiseFirstLayer(Intervention):
         """Look at what each layer gets in this pass, in order: behind a mended one the scale is what it should be."""
         places = {each.data_ptr() for each in parts_of(args, kwargs) if is_data(each)}
         for layer in module.modules():
-            if isinstance(layer, LAYERS):
+            if isinstance(layer, LAYERS) and not isinstance(layer, nn.modules.conv._ConvTransposeNd):
                 self._handles.append(layer.register_forward_pre_hook(self._finder(places)))
         self._handles.append(module.register_forward_hook(lambda *_: self._found()))
 

@@ -1,0 +1,98 @@
+"""A first layer that trains as one of standardised inputs."""
+
+import pytest
+import torch
+from torch import nn
+
+from steadygrad.interventions import Applied, intervention_for
+
+from .runs import bare, end, fitted, lost, perceptron, with_remedy
+
+FIRST = "standardise-first-layer"
+SCALES = torch.tensor([1.0, 300.0, 1e-3, 40.0])
+
+
+class Last(nn.Module):
+    """A recurrent layer that is read at its end."""
+
+    def __init__(self):
+        super().__init__()
+        self.rnn, self.out = nn.GRU(4, 8, batch_first=True), nn.Linear(8, 1)
+
+    def forward(self, x):
+        return self.out(self.rnn(x)[0][:, -1])
+
+
+class Maps(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.out = nn.Conv1d(4, 8, 3), nn.Linear(8, 1)
+
+    def forward(self, x):
+        return self.out(torch.tanh(self.conv(x)).mean(2))
+
+
+KINDS = {
+    "rows": (perceptron, (32, 4), -1),
+    "sequences": (Last, (32, 6, 4), -1),
+    "maps": (Maps, (32, 4, 6), 1),
+}
+
+OPTIMIZERS = {
+    "momentum": lambda params: torch.optim.SGD(params, lr=0.05, momentum=0.5),
+    "adam": lambda params: torch.optim.Adam(params, lr=1e-2),
+}
+
+
+def training(kind, make, standardised, steps=20):
+    make_model, shape, dim = KINDS[kind]
+
+    def run():
+        data = torch.randn(shape)
+        over = [place for place in range(data.ndim) if place != dim % data.ndim]
+        scales = SCALES.view([-1 if place == dim % data.ndim else 1 for place in range(data.ndim)])
+        raw = data * scales + 5 * scales
+        wanted = data.flatten(1)[:, :1]
+        model = make_model()
+        if standardised:
+            wide = raw.double()
+            raw = ((wide - wide.mean(over, keepdim=True)) / wide.std(over, keepdim=True, unbiased=False)).float()
+        return fitted(model, make(model.parameters()), lambda step: (raw, wanted), steps)
+
+    return run
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_the_training_on_standardised_inputs(kind, name):
+    wanted = bare(training(kind, OPTIMIZERS[name], True))
+    assert with_remedy(training(kind, OPTIMIZERS[name], False), FIRST) == pytest.approx(wanted, rel=5e-3)
+
+
+def test_features_in_their_own_units():
+    run = training("rows", OPTIMIZERS["momentum"], False, steps=100)
+    assert lost(bare(run)) or end(bare(run)) > 0.5
+    assert end(with_remedy(run, FIRST)) < 0.1
+
+
+def test_what_the_model_computes_is_for_inputs_as_they_are():
+    """After it has gone the model takes them so."""
+    torch.manual_seed(0)
+    x = torch.randn(64, 4) * SCALES + SCALES
+    y = x[:, :1]
+    model = perceptron()
+    with Applied([intervention_for(FIRST)]):
+        losses = fitted(model, torch.optim.Adam(model.parameters(), lr=1e-2), lambda step: (x, y), 60)
+    assert nn.functional.mse_loss(model(x), y).item() == pytest.approx(losses[-1], rel=0.3)
+    assert losses[-1] < 0.1
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.ConvTranspose1d(4, 4, 3), nn.Conv1d(4, 4, 3, groups=2)], ids=["transposed", "grouped"]
+)
+def test_layers_whose_weights_lie_otherwise_are_left_alone(layer):
+    """Of a transposed convolution with as many outputs as inputs the second dimension is that of the outputs."""
+    before = layer.weight.detach().clone()
+    with Applied([intervention_for(FIRST)]):
+        layer(torch.randn(2, 4, 8) * 100 + 300)
+    assert layer.weight.equal(before)
