@@ -12,6 +12,7 @@ SENTENCES = (
     later("{count} steps in a row could not be made"),
     later("{count} of the last {window} steps could not be made"),
     later("{count} quiet steps"),
+    later("the evidence says so"),
     later("not finite: {names}"),
     later("the first gradient was out of scale"),
     later("the steps before have thrown the weights away"),

@@ -12,10 +12,10 @@ import steadygrad
 SOURCE = Path(steadygrad.__file__).parent
 
 PUBLIC = {
-    *("SteadygradError", "TrainingDiverged", "Watch", "check", "open_run", "watch", "write_report"),
+    *("SteadygradError", "TrainingDiverged", "Watch", "check", "open_run", "try_remedies", "watch", "write_report"),
     *("clip", "init", "measure", "penalty", "schedule"),
 }
-COMMANDS = {"check", "demo", "diagnose", "explain", "report", "run", "runs"}
+COMMANDS = {"check", "demo", "diagnose", "explain", "report", "rescue", "run", "runs"}
 RUN_OPTIONS = {
     "--help",
     "--json",

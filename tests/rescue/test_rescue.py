@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.faulty_scripts import PILED_UP, RANDOM, RAW_INPUTS, SOUND, SUMMED, TOO_FAST
+from tests.faulty_scripts import HEAD, PILED_UP, RANDOM, RAW_INPUTS, SOUND, SUMMED, TOO_FAST
 
 from steadygrad.rescue import Events, LocalExecutor, Rescue, Workspace
 from steadygrad.rescue import rescue as module
@@ -172,19 +172,16 @@ def test_a_trial_that_hangs_is_ended_with_all_that_it_has_started(tmp_path):
 
 
 def test_workers_of_a_loader_say_nothing(tmp_path):
-    text = SOUND.replace(
-        "for step in range(120):",
-        """
+    loop = """
 from torch.utils.data import DataLoader, TensorDataset
+
+optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
 if __name__ == "__main__":
-  batches = DataLoader(TensorDataset(X, Y), batch_size=64, num_workers=1, multiprocessing_context="spawn")
-  for x, y in batches:
-    nn.functional.mse_loss(net(x), y).backward()
-    optimizer.step()
-  sys.exit()
-for step in ():""",
-    )
-    assert len(run_job(job(tmp_path, text)).series.losses) == 4
+    for x, y in DataLoader(TensorDataset(X, Y), batch_size=64, num_workers=1, multiprocessing_context="spawn"):
+        nn.functional.mse_loss(net(x), y).backward()
+        optimizer.step()
+"""
+    assert len(run_job(job(tmp_path, HEAD + loop)).series.losses) == 4
 
 
 def test_a_long_script_is_tried_in_short_runs_first(tmp_path, monkeypatch):
@@ -200,8 +197,9 @@ def test_a_long_script_is_tried_in_short_runs_first(tmp_path, monkeypatch):
     ]
     result, _ = rescue(tmp_path, TOO_FAST.replace("range(120)", "range(600)"), candidates=candidates)
     steps = [len(each.series.losses) for each in result.trials]
-    assert [steps.count(number) >= 3 for number in (20, 80)] == [True, False], steps
+    first, last = steps[: len(candidates)], steps[len(candidates) :]
+    assert max(first) < 200, "nobody goes to the end at once"
     assert steps.count(600) == 2
-    assert [each.whole for each in result.trials if len(each.series.losses) == 600] == [True, True]
+    assert set(last) <= {4 * max(first), 16 * max(first), 600}, steps
     assert result.proof.cause == "learning-rate"
     assert len(result.proof.winner.series.losses) == 600

@@ -57,6 +57,7 @@ def run_job(job: Job, started: Callable[[subprocess.Popen[bytes]], None] = lambd
         started: is told the process, so that it can be ended from outside.
     """
     job.folder.mkdir(parents=True, exist_ok=True)
+    (job.folder / _config.TRIAL).unlink(missing_ok=True)
     began = time.monotonic()
     chosen = job.candidate
     trial = _config.TrialConfig(

@@ -251,7 +251,7 @@ class Rescue:
                     self._events.tried(trial, self._mends(trial))
             sound = sorted((each for each in ended if self._mends(each)), key=lambda each: each.series.end)
             if place + 1 < len(rungs):
-                kept = max(1, len(sound) // 2) if place + 2 < len(rungs) else 2
+                kept = max(2, (len(sound) + 1) // 2) if place + 2 < len(rungs) else 2
                 going = [each.candidate for each in sound[:kept] if each.candidate is not None and not each.whole]
             if not going:
                 break
@@ -283,8 +283,8 @@ class Rescue:
 
     def _rungs(self) -> list[int | None]:
         """The steps of each round; None for the script's own end."""
-        whole = max((len(each.series.losses) for each in self.result.controls), default=0)
-        onset = self._recorded.summary()["first_alarm_step"] or 0
+        summary = self._recorded.summary()
+        whole, onset = summary["steps"], summary["first_alarm_step"] or 0
         short = max(LEAST, RUNG * onset)
         if self.result.watched_seconds < LONG or short * RUNG > whole:
             return [None]
