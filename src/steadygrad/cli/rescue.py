@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -64,6 +65,9 @@ class _RescueCommand(Spoken):
     "--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder for run folders."
 )
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write trials and proof here as JSON.")
+@click.option(
+    "--report", "report_path", type=click.Path(path_type=Path), help="Write the HTML page of the trials here."
+)
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @lang_option
 @click.pass_context
@@ -75,6 +79,7 @@ def rescue(
     workdir: str,
     out: Path,
     json_path: Path | None,
+    report_path: Path | None,
     quiet: bool,
 ) -> int:
     """Prove why a script fails, and find the change that mends it. The script is not changed.
@@ -94,6 +99,11 @@ def rescue(
     target = find_target(ctx.meta["steadygrad.target"])
     if json_path is not None:
         require_writable(json_path, "--json")
+    if report_path is not None:
+        require_writable(report_path, "--report")
+        from ..report import require_ui
+
+        require_ui()
     here = Path.cwd()
     workspace = Workspace(here, workdir == "copy", (out.resolve(),))
     workspace.require_small()
@@ -129,6 +139,11 @@ def rescue(
     for path in (result.run / RESCUE, json_path):
         if path is not None:
             _guarded(path, text)
+    if report_path is not None and result.proof is not None:
+        from ..report import write_trials
+
+        told = None if result.change is None else asdict(result.change)
+        write_trials(report_path, target.stem, result.controls, result.trials, result.proof, told)
     print_rescue(result, Console(highlight=False, soft_wrap=False))
     if result.interrupted:
         return 130

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from .._foreach import zero_
-from .._i18n import say
 from .._readback import read_tensor_scalar
 from .._snapshot import TrainingParts, TrainingSnapshot
 from .._tap import quiet
 from ..findings import Finding
 from ..remedies import REMEDIES, remedy
 from ..trials import Candidate, Proof, Series, Trial, everything, mends, plan, prove
+from ..trials.words import head as headline
 from .applied import Applied
 from .family import intervention_for
 from .own_updates import params_of
@@ -43,11 +43,7 @@ class Trials:
     proof: Proof
 
     def __str__(self) -> str:
-        proof = self.proof
-        head = (
-            say("no change has mended this run") if proof.winner is None else say("proven: {cause}", cause=proof.cause)
-        )
-        lines = [head, f"{'trial':44} {'steps':>6} {'first':>11} {'last':>11}  mends"]
+        lines = [headline(self.proof), f"{'trial':44} {'steps':>6} {'first':>11} {'last':>11}  mends"]
         for each in (*self.controls, *self.trials):
             good = "yes" if each in self.proof.mended else "nothing to change" if each.did_nothing else "no"
             series = each.series

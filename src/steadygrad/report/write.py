@@ -1,7 +1,7 @@
 """A report on disk: whole or not at all."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from ..errors import RecordingError
 from ..findings import CheckResult
 from ..records import RangeTest
 from ..store import Run, open_run
+from ..trials import Proof, Trial
 from .extra import require_ui
 
 
@@ -50,7 +51,41 @@ def write_report(
         from .html import render
 
         text = render(build_page(run if isinstance(run, Run) else open_run(run), summary))
-    target = Path(path)
+    return _written(Path(path), text)
+
+
+def write_trials(
+    path: str | Path,
+    title: str,
+    controls: Sequence[Trial],
+    trials: Sequence[Trial],
+    proof: Proof,
+    change: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write the page of some trials, as one self-contained HTML file.
+
+    Args:
+        path: the file to write; an existing one is replaced at once.
+        title: what was tried.
+        controls: runs without a change.
+        trials: with one change each.
+        proof: what they have shown.
+        change: what to change in the code: `says`, `code`, `line` and `diff`.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        MissingExtra: bokeh or jinja2 is not installed.
+        RecordingError: the file cannot be written.
+    """
+    require_ui()
+    from .trials import render_trials
+
+    return _written(Path(path), render_trials(title, controls, trials, proof, change))
+
+
+def _written(target: Path, text: str) -> Path:
     try:
         _replace(target, text.encode("utf-8"))
     except OSError as error:

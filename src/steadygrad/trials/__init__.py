@@ -1,7 +1,7 @@
 """Trials of remedies, and what they prove. No torch: what a trial leaves behind is a list of losses.
 
 `plan` says which remedies to try for what a diagnosis says, `trial` what one is, `series` what its losses say, `proof`
-which cause that proves.
+which cause that proves, `words` what people are told of it.
 """
 
 from .plan import candidates, everything, plan
