@@ -44,7 +44,7 @@ def test_what_a_script_has_printed_is_no_markup(tmp_path):
 
 def test_nothing_is_loaded_from_anywhere(tmp_path):
     text = page(tmp_path)
-    assert "default-src 'none'" in text
+    assert "default-src &#39;none&#39;" in text
     assert "https://cdn" not in text
 
 
