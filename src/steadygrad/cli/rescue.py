@@ -17,31 +17,14 @@ from ..diagnosis import JudgedRun
 from ..errors import SteadygradError, UsageError
 from ..rescue import RESCUE, Events, Executor, LocalExecutor, RayExecutor, Rescue, Result, Workspace
 from ..trials import Trial
-from .language import Spoken, lang_option
+from .language import lang_option
 from .outputs import require_writable, write_whole
 from .rescued import print_rescue
-from .target import find_target, split_arguments
+from .target import find_target
+from .targeted import TARGET, Targeted
 
 
-class _RescueCommand(Spoken):
-    """Gives click our own options only: what follows the script belongs to the script."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        with_value = {
-            name
-            for param in self.params
-            if isinstance(param, click.Option) and not param.is_flag
-            for name in param.opts
-        }
-        own, target = split_arguments(args, frozenset(with_value))
-        ctx.meta["steadygrad.target"] = target
-        return super().parse_args(ctx, own)
-
-    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        formatter.write_usage(ctx.command_path, "[OPTIONS] (SCRIPT | -m MODULE | -- COMMAND) [ARGS]...")
-
-
-@click.command(cls=_RescueCommand)
+@click.command(cls=Targeted)
 @click.option(
     "--budget",
     type=click.FloatRange(min=1.0),
@@ -96,7 +79,7 @@ def rescue(
 
     Exit status: 0 a change mends it, or nothing was wrong; 1 nothing has helped; 130 ended by Ctrl-C.
     """
-    target = find_target(ctx.meta["steadygrad.target"])
+    target = find_target(ctx.meta[TARGET])
     if json_path is not None:
         require_writable(json_path, "--json")
     if report_path is not None:

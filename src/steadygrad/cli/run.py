@@ -14,30 +14,13 @@ from ..errors import SteadygradError, UsageError
 from ..store.events import append_event
 from ..store.folder import create_run, finish_run
 from .child import end_like, run_child
-from .language import Spoken, chosen_language, lang_option
+from .language import chosen_language, lang_option
 from .outputs import require_writable, write_whole
-from .target import find_target, split_arguments
+from .target import find_target
+from .targeted import TARGET, Targeted
 
 
-class _RunCommand(Spoken):
-    """Gives click our own options only: what follows the script may look like anything."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        with_value = {
-            name
-            for param in self.params
-            if isinstance(param, click.Option) and not param.is_flag
-            for name in param.opts
-        }
-        own, target = split_arguments(args, frozenset(with_value))
-        ctx.meta["steadygrad.target"] = target
-        return super().parse_args(ctx, own)
-
-    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        formatter.write_usage(ctx.command_path, "[OPTIONS] (SCRIPT | -m MODULE | -- COMMAND) [ARGS]...")
-
-
-@click.command(cls=_RunCommand)
+@click.command(cls=Targeted)
 @click.option(
     "--mode",
     type=click.Choice(_config.MODES),
@@ -96,7 +79,7 @@ def run(
     Everything behind the script belongs to the script. The exit status is the script's own.
     STEADYGRAD=off turns everything off.
     """
-    target = find_target(ctx.meta["steadygrad.target"])
+    target = find_target(ctx.meta[TARGET])
     memory = _memory(snapshot_memory)
     if json_path is not None:
         require_writable(json_path, "--json")
