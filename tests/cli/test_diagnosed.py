@@ -203,20 +203,25 @@ def test_a_healthy_run_has_no_finding_and_nothing_was_looked_at(runner):
     assert sg.open_run(ran.folder).main.observations() == []
 
 
+OWN = """
+class Own(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+    @staticmethod
+    def backward(ctx, grad):
+        return grad
+"""
+"""A function that no pass can be computed again with."""
+
+
 def test_a_pass_that_cannot_be_computed_again_is_diagnosed_from_the_records(runner):
-    body = """
-    class Own(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            return x.clone()
-        @staticmethod
-        def backward(ctx, grad):
-            return grad
+    body = OWN + textwrap.dedent("""
     loss = F.cross_entropy(Own.apply(net(x)), y) * (1e6 if (epoch, step) == (2, 3) else 1.0)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    """
+    """)
     runner.write(script(body))
     ran = runner.watched("train.py")
     seen = sg.open_run(ran.folder).main.observations()
@@ -228,19 +233,12 @@ def test_a_pass_that_cannot_be_computed_again_is_diagnosed_from_the_records(runn
 
 
 def test_a_rate_is_told_from_successive_gradients_where_no_pass_can_be_computed_again(runner):
-    body = """
-    class Own(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            return x.clone()
-        @staticmethod
-        def backward(ctx, grad):
-            return grad
+    body = OWN + textwrap.dedent("""
     loss = F.mse_loss(Own.apply(net(x)), x[:, :3])
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    """
+    """)
     linear = "nn.Linear(32, 32), nn.Linear(32, 3)"
     text = script(body, "SGD(net.parameters(), lr=2.5)").replace("nn.Linear(32, 3)", linear).replace("nn.Tanh(), ", "")
     runner.write(text)

@@ -17,6 +17,7 @@ from .child import end_like, run_child
 from .language import Spoken, chosen_language, lang_option
 from .outputs import require_writable, write_whole
 from .target import find_target, split_arguments
+from .targeted import TARGET
 
 WITH_VALUE = frozenset({"--json", "--report", "--lang"})
 
@@ -28,7 +29,7 @@ class _CheckCommand(Spoken):
         own, target = split_arguments(args, WITH_VALUE)
         if target and _is_factory(target):  # it has no arguments: what follows is ours too
             own, target = [*own, *target[1:]], target[:1]
-        ctx.meta["steadygrad.target"] = target
+        ctx.meta[TARGET] = target
         return super().parse_args(ctx, own)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -56,7 +57,7 @@ def check(ctx: click.Context, json_path: Path | None, report_path: Path | None, 
 
     Exit status: 0 sound, 1 something was found, 2 it could not be checked.
     """
-    words = ctx.meta["steadygrad.target"]
+    words = ctx.meta[TARGET]
     if not words:
         raise UsageError(say("nothing to check: name a script, or MODULE:FACTORY (steadygrad check train.py)"))
     if json_path is not None:
