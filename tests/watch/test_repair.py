@@ -77,11 +77,7 @@ def test_raw_inputs_train_as_standardised_ones_and_the_model_takes_them_raw(tmp_
 
 def test_what_is_repaired_is_where_a_rollback_goes(tmp_path):
     """The first state is the mended one: a NaN much later does not bring the explosive weights back."""
-    torch.manual_seed(0)
-    model = nn.Sequential(*(layer for _ in range(8) for layer in (nn.Linear(6, 6), nn.ReLU())), nn.Linear(6, 1))
-    with torch.no_grad():
-        for layer in model[::2]:
-            layer.weight.mul_(30)
+    model = explosive()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     with sg.watch(model, optimizer, mode="repair", record=tmp_path, snapshot_every=16):
         for number in range(120):
@@ -154,3 +150,50 @@ def test_without_a_recording_there_is_no_evidence_and_no_repair(tmp_path):
             nn.functional.mse_loss(model(x), y).backward()
             optimizer.step()
     assert next(iter(optimizer.param_groups))["lr"] == 0.05
+
+
+def explosive():
+    torch.manual_seed(0)
+    model = nn.Sequential(*(layer for _ in range(8) for layer in (nn.Linear(6, 6), nn.ReLU())), nn.Linear(6, 1))
+    with torch.no_grad():
+        for layer in model[::2]:
+            layer.weight.mul_(30)
+    return model
+
+
+def test_weights_that_came_with_moments_are_somebodys_work(tmp_path):
+    """A training that is resumed is not drawn anew, whatever its first pass looks like."""
+    model = explosive()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    x, y = data(0)
+    nn.functional.mse_loss(model(x), y).backward()
+    optimizer.step()  # before anybody watches
+    optimizer.zero_grad()
+    before = [param.detach().clone() for param in model.parameters()]
+    with sg.watch(model, optimizer, mode="repair", record=tmp_path) as watch:
+        for number in range(20):
+            x, y = data(number)
+            loss = nn.functional.mse_loss(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert not {"rescale-initialisation", "auto-initialisation"} & set(repairs(watch))
+    moved = [(a - b).norm() / b.norm() for a, b in zip(model.parameters(), before, strict=True) if b.ndim > 1]
+    assert max(moved) < 0.5
+
+
+def test_what_went_wrong_later_overwrites_no_weights(tmp_path):
+    """Units that die in the middle of a run are no reason to draw the weights of its start anew."""
+    model = nn.Sequential(nn.Linear(6, 24), nn.ReLU(), nn.Linear(24, 1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    with sg.watch(model, optimizer, mode="repair", record=tmp_path) as watch:
+        for number in range(200):
+            x, y = data(number)
+            if number == 40:
+                with torch.no_grad():
+                    model[0].bias.sub_(50.0)
+            loss = nn.functional.mse_loss(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert not {"auto-initialisation", "zero-bias", "rescale-initialisation"} & set(repairs(watch))

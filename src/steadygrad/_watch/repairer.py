@@ -18,6 +18,7 @@ from .._recorded import recorded
 from .._snapshot import TrainingParts, TrainingSnapshot
 from .._tap import ClipTap
 from ..diagnosis import diagnose
+from ..diagnosis.case import ALIKE, FIRST
 from ..errors import SteadygradError
 from ..findings import VANISHING, Finding
 from ..guard import Raised, Ruling
@@ -103,9 +104,10 @@ standardised inputs would have to be standardised by whoever uses the model."""
 
 @dataclass
 class _Repair:
-    """A remedy that lies on the training. `before` is the state that the run had begun with, `level` the loss at which
-    a run had stalled; `settled` says whether the state that it begins with now is kept."""
+    """A remedy that lies on the training of the optimizer `of`. `before` is the state that the run had begun with,
+    `level` the loss at which a run had stalled; `settled` says whether the state that it begins with now is kept."""
 
+    of: int
     remedy: str
     finding: Finding
     applied: Applied | None
@@ -132,17 +134,17 @@ class Repairer:
         self._tried: set[tuple[str, str]] = set()
         self._repairs: list[_Repair] = []
 
-    @property
-    def current(self) -> _Repair | None:
+    def _current(self, session: Session) -> _Repair | None:
         """The remedy that has still to show what it does."""
-        return next((each for each in self._repairs if not each.held), None)
+        return next((each for each in self._repairs if not each.held and each.of == session.index), None)
 
     def before_step(self, session: Session, optimizer: Optimizer, parts: TrainingParts) -> None:
         """A step is about to be made: what lies on the training does its part, and then the guard judges it."""
         for each in self._repairs:
             if each.applied is None:
                 continue
-            fresh, each.settled = not each.settled, True
+            fresh = not each.settled and each.of == session.index
+            each.settled |= fresh
             if fresh and each.remedy in REINITIALISES:
                 self._settle(session, parts)
             each.applied.before_step(optimizer)
@@ -168,7 +170,7 @@ class Repairer:
 
     def judge(self, session: Session, optimizer: Optimizer, parts: TrainingParts, ruling: Ruling) -> None:
         """After a step: verify what was done, or do something about an alarm."""
-        current = self.current
+        current = self._current(session)
         if current is not None and self._found_nothing(session, current):
             self._undo(current, session, parts)
             self._repair(session, optimizer, parts)
@@ -188,8 +190,7 @@ class Repairer:
             if session.step - current.step <= GRACE:
                 return
             self._undo(current, session, parts)
-        if len(self._repairs) < MOST:
-            self._repair(session, optimizer, parts)
+        self._repair(session, optimizer, parts)
 
     @staticmethod
     def _found_nothing(session: Session, current: _Repair) -> bool:
@@ -210,11 +211,13 @@ class Repairer:
         self._repairs.clear()
 
     def _repair(self, session: Session, optimizer: Optimizer, parts: TrainingParts) -> None:
+        if len(self._repairs) >= MOST:
+            return
         for finding, candidate in self._wanted(session):
             if (finding.cause, candidate.name) in self._tried:
                 continue
             self._tried.add((finding.cause, candidate.name))
-            if candidate.remedy in REINITIALISES and not self._is_fresh(session):
+            if candidate.remedy in REINITIALISES and not self._may_overwrite(session, finding):
                 continue
             if self._apply(finding, candidate, session, optimizer, parts):
                 return
@@ -245,8 +248,15 @@ class Repairer:
         except SteadygradError:
             return ()  # a recording that cannot be read now is no evidence
 
-    def _is_fresh(self, session: Session) -> bool:
-        """Whether nothing is lost with the weights: the run is young, or has never learned."""
+    @staticmethod
+    def _may_overwrite(session: Session, finding: Finding) -> bool:
+        """Whether nothing is lost with the weights, which somebody may have trained before.
+
+        The fault was there in the very first pass, no moments came with the optimizer, and the run is young or has
+        never learned.
+        """
+        if session.resumed or (finding.evidence.get("seen_in") != FIRST and session.step > ALIKE):
+            return False
         return session.step <= EARLY or session.stall.never_fell(session.guard.level)
 
     def _apply(
@@ -276,7 +286,7 @@ class Repairer:
         session.buffers.save()
         session.carried.arm()
         session.recovery.begin_anew()
-        self._repairs.append(_Repair(name, finding, applied, session.step, first, level))
+        self._repairs.append(_Repair(session.index, name, finding, applied, session.step, first, level))
         known = remedy(name)
         detail = {
             "remedy": name,
@@ -313,10 +323,9 @@ class Repairer:
 
     def _undo(self, current: _Repair, session: Session, parts: TrainingParts) -> None:
         """It has not helped: take it away, with what it has done to the weights."""
-        self._repairs.remove(current)
-        self._repairs.append(_Repair(current.remedy, current.finding, None, current.step, held=True))
         if current.applied is not None:
             current.applied.remove()
+        current.applied, current.held = None, True
         if current.remedy == "lower-learning-rate":
             session.recovery.give_rate_back(recorded("it made no difference"))
         to = None

@@ -93,6 +93,8 @@ class Session:
         self.stall = Stall()
         self.step = 0
         self.last_where = ""
+        self.resumed = bool(optimizer.state)
+        """Whether moments came with the optimizer: then somebody has trained these weights before."""
         self.lost_in_a_row = 0
         self.left_out_in_a_row = 0
         self._agreeing = 0

@@ -31,6 +31,8 @@ def print_rescue(result: Result, console: Console) -> None:
     proof = result.proof
     if result.interrupted:
         head.append(say("ended by you; this is what was measured"), style="bold yellow")
+    elif result.budget_spent and not result.trials:
+        head.append(say("The budget was spent before everything was tried."), style="bold yellow")
     else:
         nothing = proof is None or proof.winner is None
         style = "bold red" if nothing else "bold green" if proof and proof.cause else "bold yellow"

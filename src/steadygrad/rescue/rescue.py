@@ -151,7 +151,9 @@ class Rescue:
         """Watch the script, try what its diagnosis says, and judge. Ctrl-C ends it with what is known."""
         try:
             self._watch()
-            if self.result.trained and not self.result.nothing_wrong:
+            if self._is_over():
+                self.result.budget_spent = True
+            elif self.result.trained and not self.result.nothing_wrong:
                 self._control()
                 self._try()
         except KeyboardInterrupt:
