@@ -161,7 +161,7 @@ def test_a_report_imports_no_torch(recorded, tmp_path):
 
 
 def test_public_names():
-    assert steadygrad.report.__all__ == ["require_ui", "write_report"]
+    assert steadygrad.report.__all__ == ["require_ui", "write_report", "write_trials"]
 
 
 def test_the_image_tells_numbers_zero_nothing_nan_and_infinity_apart():
