@@ -78,7 +78,8 @@ def test_ctrl_c_ends_all_trials_and_keeps_what_was_measured(tmp_path):
         )
     )
     child = subprocess.Popen(
-        command("--json", "out.json", "train.py"), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command("--json", "out.json", "train.py"), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # as in a terminal
     )  # fmt: skip
     limit = time.monotonic() + 120
     while time.monotonic() < limit and len(list(tmp_path.glob("runs/*/trials/*/trial.json"))) < 3:
