@@ -182,9 +182,11 @@ def ranks_script(model: str, optimizer: str, steps: int, *, fault: str) -> str:
     """What torchrun starts: training on two ranks, whose weights at the end lie in `weights0.pt` and `weights1.pt`.
 
     No collective of the script's own comes last: where gloo's threads still hold a tensor of Python's while the
-    interpreter ends, torch aborts the process, watched or not (one run in four, with those threads slowed down).
+    interpreter ends, torch aborts the process, watched or not (one run in four, with those threads slowed down). On a
+    busy machine it still did so in two bare runs of twelve: hence the wait.
     """
     return f"""
+import time
 import torch, torch.distributed as dist
 from torch import nn
 
@@ -200,6 +202,7 @@ for step in range({steps}):
     optimizer.zero_grad(); loss.backward(); optimizer.step()
 flat = torch.cat([p.detach().flatten() for p in model.parameters()])
 torch.save(flat, f"weights{{rank}}.pt")
+time.sleep(0.5)
 dist.destroy_process_group()
 """
 
