@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 
 from steadygrad._watch.repairer import LIVE
 from steadygrad.remedies import REMEDIES
-from steadygrad.rescue import LocalExecutor, Rescue, Workspace
+from steadygrad.rescue import OUTPUT, LocalExecutor, Rescue, Workspace
 from steadygrad.trials import everything
 
 from .scripts import ZOO, Script, find, fixed
@@ -118,7 +118,7 @@ def _by_trials(outcome, way, script, folder, jobs, candidates, first) -> None:
     winner = None if result.proof is None else result.proof.winner
     final = None
     if winner is not None and winner.candidate is not None:
-        printed = next((result.run / "trials").glob(f"{winner.number:02d}-*")) / "output.txt"
+        printed = next((result.run / "trials").glob(f"{winner.number:02d}-*")) / OUTPUT
         final = final_loss(printed.read_text(encoding="utf-8", errors="replace"))
     outcome.finals[way] = final
     outcome.rescued[way] = _is_rescued(outcome, final, first, in_units=winner is not None)

@@ -96,3 +96,19 @@ def test_layers_whose_weights_lie_otherwise_are_left_alone(layer):
     with Applied([intervention_for(FIRST)]):
         layer(torch.randn(2, 4, 8) * 100 + 300)
     assert layer.weight.equal(before)
+
+
+def test_a_step_that_is_lost_leaves_weights_to_the_last_bit():
+    """A skip is a true skip: there and back again through V is no change, and neither is it one of the gradient."""
+    with Applied([intervention_for(FIRST)], steps=False) as applied:
+        model = perceptron()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        model(torch.randn(32, 4) * SCALES + 5 * SCALES).square().mean().backward()
+        weights = [param.detach().clone() for param in model.parameters()]
+        grads = [param.grad.clone() for param in model.parameters()]
+        applied.before_step(optimizer)
+        assert not all(map(torch.equal, model.parameters(), weights)), "the step would have been made on V"
+        applied.after_step(optimizer)
+    assert all(map(torch.equal, model.parameters(), weights))
+    for param, grad in zip(model.parameters(), grads, strict=True):
+        torch.testing.assert_close(param.grad, grad, rtol=1e-4, atol=1e-4 * float(grad.abs().max()))

@@ -9,7 +9,6 @@ from steadygrad._strict_json import strict
 from steadygrad.findings import Finding
 from steadygrad.remedies import remedy
 from steadygrad.trials import Candidate, Series, Trial, mends, prove
-from steadygrad.trials.proof import numbers
 
 GOOD = tuple(2.0 * 0.9**step + 0.1 for step in range(50))
 BETTER = tuple(2.0 * 0.85**step + 0.02 for step in range(50))
@@ -151,11 +150,11 @@ class TestProve:
 
 
 def test_a_trial_as_plain_data():
-    plain = numbers(trial("lower-learning-rate", LOST, error="ValueError: x"))
+    plain = trial("lower-learning-rate", LOST, error="ValueError: x").to_dict()
     assert json.loads(json.dumps(strict(plain), allow_nan=False))["last"] in ("nan", "inf")
     assert plain["remedy"] == "lower-learning-rate"
     assert plain["steps"] == len(LOST)
-    assert math.isnan(numbers(Trial(None, Series(())))["last"])
+    assert math.isnan(Trial(None, Series(())).to_dict()["last"])
 
 
 def test_a_trial_judged_by_one_of_several_optimizers():

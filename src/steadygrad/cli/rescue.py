@@ -15,7 +15,7 @@ from .._i18n import say
 from .._strict_json import strict
 from ..diagnosis import JudgedRun
 from ..errors import SteadygradError, UsageError
-from ..rescue import RESCUE, Events, Executor, LocalExecutor, RayExecutor, Rescue, Result, Workspace
+from ..rescue import OUTPUT, RESCUE, Events, Executor, LocalExecutor, RayExecutor, Rescue, Result, Workspace
 from ..trials import Trial
 from .language import lang_option
 from .outputs import require_writable, write_whole
@@ -169,8 +169,8 @@ def _events(progress: Progress) -> Events:
 
 
 def _never_trained(result: Result) -> str:
-    status = result.run / "output.txt"
-    lines = status.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    printed = result.run / OUTPUT
+    lines = printed.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     last = next((line for line in reversed(lines) if line.strip() and not line.startswith("steadygrad:")), "")
     return say("the script has made no step of a training: nothing can be tried ({last})", last=last[:200])
 

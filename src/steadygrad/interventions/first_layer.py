@@ -1,6 +1,6 @@
 """Inputs standardised inside the first layer: it trains as if they were, and goes on taking them as they are."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -27,13 +27,22 @@ class _Layer:
     bias: Tensor | None
     mean: Tensor
     spread: Tensor
+    _raw: list[Tensor] = field(default_factory=list)
+    _standard: list[Tensor] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """What was drawn for W and b is taken for V and c."""
+        self._to_raw()
 
     def enter(self) -> None:
         """Weights and gradients become those of V and c."""
-        grad = self.weight.grad
+        tensors = [each for each in (self.weight, self.bias) if each is not None]
+        self._raw = [each.detach().clone() for each in tensors]
         if self.bias is not None:
             self.bias += _by_row(self.weight * self.mean)
         self.weight *= self.spread
+        self._standard = [each.detach().clone() for each in tensors]
+        grad = self.weight.grad
         if grad is None:
             return
         if self.bias is not None and self.bias.grad is not None:
@@ -41,7 +50,22 @@ class _Layer:
         grad /= self.spread
 
     def leave(self) -> None:
-        """Back to W and b, which compute with the data as it is."""
+        """Back to W and b, which compute with the data as it is: to the last bit where no step was made."""
+        tensors = [each for each in (self.weight, self.bias) if each is not None]
+        if all(map(torch.equal, tensors, self._standard)):
+            for tensor, raw in zip(tensors, self._raw, strict=True):
+                tensor.copy_(raw)
+        else:
+            self._to_raw()
+        self._raw, self._standard = [], []
+        grad = self.weight.grad
+        if grad is None:
+            return
+        grad *= self.spread  # as the script has it: it may go on accumulating
+        if self.bias is not None and self.bias.grad is not None:
+            grad += self.bias.grad.view(-1, *[1] * (grad.ndim - 1)) * self.mean
+
+    def _to_raw(self) -> None:
         self.weight /= self.spread
         if self.bias is not None:
             self.bias -= _by_row(self.weight * self.mean)
@@ -145,6 +169,6 @@ class StandardiseFirstLayer(Intervention):
         mean = torch.where(varies, mean, 0.0).to(weight.dtype).view(shape)
         spread = torch.where(varies, spread, 1.0).to(weight.dtype).view(shape)
         found = _Layer(weight, bias if isinstance(bias, Tensor) else None, mean, spread)
-        found.leave()
+        found.begin()
         self._layers.append(found)
         self.times += 1

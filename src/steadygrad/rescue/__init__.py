@@ -6,7 +6,19 @@ is told to change.
 
 from .change import Change
 from .executors import Executor, LocalExecutor, RayExecutor
+from .job import OUTPUT
 from .rescue import RESCUE, Events, Rescue, Result
 from .workspace import Workspace
 
-__all__ = ["RESCUE", "Change", "Events", "Executor", "LocalExecutor", "RayExecutor", "Rescue", "Result", "Workspace"]
+__all__ = [
+    "OUTPUT",
+    "RESCUE",
+    "Change",
+    "Events",
+    "Executor",
+    "LocalExecutor",
+    "RayExecutor",
+    "Rescue",
+    "Result",
+    "Workspace",
+]

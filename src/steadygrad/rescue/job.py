@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def run_job(job: Job, started: Callable[[subprocess.Popen[bytes]], None] = lambd
         env.setdefault("OMP_NUM_THREADS", str(job.threads))
     with job.workspace.place() as place, open(job.folder / OUTPUT, "wb") as output:
         command = job.workspace.moved(job.command, place)
-        status = _run(command, env, place, output.fileno(), job.timeout, started)
+        status = run_group(command, env, place, output.fileno(), job.timeout, started)
     return _read(job, status, time.monotonic() - began)
 
 
@@ -84,15 +84,30 @@ def end(child: "subprocess.Popen[bytes]") -> None:
         pass
 
 
-def _run(
-    command: tuple[str, ...],
-    env: dict[str, str],
+def run_group(
+    command: Sequence[str],
+    env: Mapping[str, str],
     place: Path,
     output: int,
-    timeout: float,
-    started: Callable[["subprocess.Popen[bytes]"], None],
+    timeout: float | None,
+    started: Callable[["subprocess.Popen[bytes]"], None] = lambda child: None,
 ) -> int | None:
-    """Its exit status; None if it took too long."""
+    """Run a command in a process group of its own, all of which is ended with it.
+
+    Args:
+        command: the command line.
+        env: its environment.
+        place: its working folder.
+        output: a file descriptor for what it prints; nothing can be typed into it.
+        timeout: seconds; None for no limit.
+        started: is told the process, so that it can be ended from outside.
+
+    Returns:
+        Its exit status; None if it took too long.
+
+    Raises:
+        OSError: it could not be started.
+    """
     child = subprocess.Popen(
         command, env=env, cwd=place, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
     )

@@ -1,6 +1,5 @@
 """Whole short re-runs of a script, one change each: which change mends it, and what that proves."""
 
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -15,10 +14,9 @@ from ..errors import UsageError
 from ..findings import Finding
 from ..store import create_run, finish_run
 from ..trials import Candidate, Proof, Series, Trial, everything, faulty, mends, plan, prove
-from ..trials.proof import numbers
 from .change import Change, change
 from .executors import Executor
-from .job import OUTPUT, Job, end
+from .job import OUTPUT, Job, run_group
 from .workspace import Workspace
 
 SCHEMA = "steadygrad.rescue/1"
@@ -96,9 +94,9 @@ class Result:
             "deterministic": None if proof is None else proof.deterministic,
             "cause": None if proof is None else proof.cause,
             "findings": [asdict(each) for each in (self.findings if proof is None else proof.findings)],
-            "controls": [numbers(each) for each in self.controls],
-            "trials": [{**numbers(each), "mends": each.number in mended} for each in self.trials],
-            "winner": None if winner is None else numbers(winner),
+            "controls": [each.to_dict() for each in self.controls],
+            "trials": [{**each.to_dict(), "mends": each.number in mended} for each in self.trials],
+            "winner": None if winner is None else winner.to_dict(),
             "change": None if self.change is None else asdict(self.change),
             "budget_spent": self.budget_spent,
             "interrupted": self.interrupted,
@@ -175,26 +173,11 @@ class Rescue:
             command = self._workspace.moved(self._command, place)
             self._place = place
             try:
-                child = subprocess.Popen(
-                    command,
-                    env=env,
-                    cwd=place,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    start_new_session=True,
-                )
+                status = run_group(command, env, place, output.fileno(), self._left())
             except OSError as error:
                 told = {"command": command[0], "error": error.strerror or error}
                 raise UsageError(say("cannot start {command}: {error}", **told)) from None
-            try:
-                status = child.wait(self._left())
-            except subprocess.TimeoutExpired:
-                status = None
-                self.result.budget_spent = True
-            finally:
-                end(child)
-                child.wait()
+        self.result.budget_spent = status is None
         self.result.watched_seconds = time.monotonic() - began
         finish_run(self._folder, status)
         self._recorded = open_run(self._folder)

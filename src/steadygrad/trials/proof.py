@@ -1,10 +1,10 @@
 """From trials to a proof: which cause's removal mends the run, when nothing else does."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .._i18n import say
 from ..findings import Finding
 from .series import Series
 from .trial import Trial
@@ -129,30 +129,9 @@ def _judged(
 
 
 def _found(cause: str, proving: Trial, alike: bool | None) -> Finding:
-    from .._i18n import say
-
     candidate = proving.candidate
     assert candidate is not None
     summary = say("found by trial: with {remedy} the run is sound", remedy=candidate.name)
     evidence: dict[str, Any] = {"end": proving.series.end, "start": proving.series.start}
     sure = 0.7 if alike is not False else 0.5
     return Finding(cause, sure, candidate.where, summary, evidence, (candidate.remedy,), None, proven=True)
-
-
-def numbers(trial: Trial) -> dict[str, Any]:
-    """A trial as plain data, for JSON."""
-    candidate, series = trial.candidate, trial.series
-    return {
-        "remedy": None if candidate is None else candidate.remedy,
-        "where": "" if candidate is None else candidate.where,
-        "options": {} if candidate is None else dict(candidate.options),
-        "removes": [] if candidate is None else list(candidate.removes),
-        "steps": len(series.losses),
-        "first": series.start,
-        "best": series.best,
-        "last": series.end if series.known else math.nan,
-        "applied": trial.times,
-        "whole": trial.whole,
-        "seconds": trial.seconds,
-        "error": trial.error,
-    }

@@ -1,5 +1,6 @@
 """One trial: a remedy, or none, and what the run came to with it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -71,3 +72,21 @@ class Trial:
     def shortened(self, steps: int) -> "Trial":
         """What was known after so many steps."""
         return replace(self, series=Series(self.series.losses[:steps]))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The trial as plain data, for JSON."""
+        candidate, series = self.candidate, self.series
+        return {
+            "remedy": None if candidate is None else candidate.remedy,
+            "where": "" if candidate is None else candidate.where,
+            "options": {} if candidate is None else dict(candidate.options),
+            "removes": [] if candidate is None else list(candidate.removes),
+            "steps": len(series.losses),
+            "first": series.start,
+            "best": series.best,
+            "last": series.end if series.known else math.nan,
+            "applied": self.times,
+            "whole": self.whole,
+            "seconds": self.seconds,
+            "error": self.error,
+        }
