@@ -15,8 +15,14 @@ CHILD = "STEADYGRAD_RUN"
 CHECK = "check"
 """The mode of a child that `steadygrad check` has started: it measures at its first backward and ends."""
 
-TRIAL = "trial.json"
+TRIAL = "trial"
+"""The mode of a child that is a trial: its losses are tallied, and nothing is watched."""
+
+TALLY = "trial.json"
 """File in which the child of a trial leaves its losses."""
+
+UNWATCHED = "unwatched"
+"""The mode of a child that is given its remedies, and nothing else."""
 
 NO_COMPILE = "TORCHDYNAMO_DISABLE"
 """torch's own switch against `torch.compile`."""
@@ -27,28 +33,28 @@ puts right in place what the evidence supports, and keeps a lowered learning rat
 
 
 @dataclass(frozen=True, slots=True)
-class TrialConfig:
-    """What a process is to do that is a trial: the remedy (None: a control), what it is about, its numbers, and the
-    steps after which nothing more is to be learned (None: the script's own end)."""
+class RemedyConfig:
+    """A remedy that a process is to be given: its id, what it is about, its numbers."""
 
-    remedy: str | None = None
+    remedy: str
     where: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
-    steps: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChildConfig:
-    """What a watched process needs to know: the run folder (absolute), the mode, bytes for snapshots (or None), and
-    whether the samples of a bad batch are kept, the language that `--lang` has chosen (None: by the environment), and
-    what makes it a trial."""
+    """What a process that we start needs to know: the folder to write to (absolute), the mode, bytes for snapshots (or
+    None), whether the samples of a bad batch are kept, the language that `--lang` has chosen (None: by the
+    environment), the remedies to apply from outside, and, of a trial, the steps after which nothing is to be learned.
+    """
 
     folder: str
     mode: str
     snapshot_memory: int | None = None
     keep_batch: bool = False
     lang: str | None = None
-    trial: TrialConfig | None = None
+    remedies: tuple[RemedyConfig, ...] = ()
+    steps: int | None = None
 
     def to_env(self) -> str:
         """The value of the environment variable `STEADYGRAD_RUN`."""
@@ -66,14 +72,8 @@ def child_config() -> ChildConfig | None:
     if not text:
         return None
     fields = json.loads(text)
-    return ChildConfig(
-        fields["folder"],
-        fields["mode"],
-        fields.get("snapshot_memory"),
-        bool(fields.get("keep_batch")),
-        fields.get("lang"),
-        None if fields.get("trial") is None else TrialConfig(**fields["trial"]),
-    )
+    fields["remedies"] = tuple(RemedyConfig(**each) for each in fields["remedies"])
+    return ChildConfig(**fields)
 
 
 def rank() -> int:

@@ -28,7 +28,7 @@ print(sys.argv[1:], __name__, sys.path[0] == "" or "runs" not in sys.path[0], re
 
 KEYS = {
     "schema", "run", "mode", "world_size", "steps", "verdict", "reason", "first_alarm_step", "findings",
-    "first_nonfinite", "actions", "action_counts", "alarms", "loss", "overhead", "exit",
+    "first_nonfinite", "actions", "action_counts", "alarms", "remedied", "loss", "overhead", "exit",
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import atexit
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,12 @@ def start() -> None:
         _start_check()
         return
     folder = Path(config.folder)
-    if config.trial is not None:
-        from .trial import start as start_trial
-
-        start_trial(config.trial, folder)
+    if config.mode in (_config.TRIAL, _config.UNWATCHED):
+        _start_unwatched(config)
         return
     append_event(folder, "attached", torch=torch.__version__)
+    # Before the watcher: what it is to see is the training with its remedies.
+    _remedy(config, folder)
     watcher = Watcher(
         config.mode,
         RunHome(folder),
@@ -65,6 +66,40 @@ def start() -> None:
     watcher.install()
     _watch_construction(watcher)
     atexit.register(_finish, watcher, folder)
+
+
+def _start_unwatched(config: _config.ChildConfig) -> None:
+    from .remedied import interventions, lie_on
+    from .trial import start as start_trial
+
+    if config.mode == _config.TRIAL:
+        start_trial(config)
+    else:
+        lie_on(interventions(config.remedies))
+
+
+def _remedy(config: _config.ChildConfig, folder: Path) -> None:
+    """Apply what was chosen by hand; its errors are told and cost the remedy, not the training."""
+    if not config.remedies:
+        return
+    from .remedied import interventions, lie_on
+
+    applied = interventions(config.remedies)
+    failed: list[str] = []
+
+    def fail(error: Exception) -> None:
+        if not failed:
+            told = say("a remedy cannot be applied ({error})", error=f"{type(error).__name__}: {error}")
+            print(f"steadygrad: {told}", file=sys.stderr, flush=True)
+        failed.append(str(error))
+
+    def finish() -> None:
+        chosen = zip(config.remedies, applied, strict=True)
+        several = [{**asdict(each), "times": made.times} for each, made in chosen]
+        append_event(folder, "remedied", remedies=several)
+
+    lie_on(applied).on_error = fail
+    atexit.register(finish)
 
 
 def _start_check() -> None:

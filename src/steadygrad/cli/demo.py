@@ -1,207 +1,253 @@
-"""`steadygrad demo`: a real script that explodes, run bare and run watched, side by side."""
+"""`steadygrad demo`: real scripts that explode, run bare, watched, repaired, and with each cure of the field."""
 
 import math
-import os
-import re
-import subprocess
 import sys
-import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from .._i18n import language, later, say
+from .. import gallery
+from .._i18n import later, say
 from ..diagnosis import open_run, to_json
 from ..errors import SteadygradError, UsageError
-from ..store import list_runs
+from ..gallery import DEMOS, Attempt, Events, Exhibit, Plan
+from .findings import remedies
 from .language import Spoken, lang_option
 from .outputs import require_writable, write_whole
 from .summary import print_summary
 
-DEMOS = {"language-model": "language_model.py"}
+QUICK = 2
+"""A quick demo has so many times fewer steps."""
 
-STEP = re.compile(r"step (\d+)/(\d+)\s+loss (\S+)")
-FINAL = re.compile(r"validation: loss (\S+) nats, perplexity (\S+), (\S+) bits")
-
-
-@dataclass
-class Outcome:
-    """What one run of a demo script printed."""
-
-    losses: list[float] = field(default_factory=list)
-    perplexity: float | None = None
-    bits: float | None = None
-    status: int = 0
-    seconds: float = 0.0
-    errors: str = ""
-
-    @property
-    def first_nonfinite(self) -> int | None:
-        """The first step whose loss was not finite."""
-        return next((step for step, loss in enumerate(self.losses) if not math.isfinite(loss)), None)
+ENDED = later("the run of {script} ended with status {status}: {errors}")
 
 
-@click.command(cls=Spoken)
-@click.argument("name", type=click.Choice(sorted(DEMOS)), default="language-model")
+@click.command(cls=Spoken, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": True})
+@click.argument("name", required=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[SCRIPT ARGS]...")
+@click.option("--list", "list_all", is_flag=True, help="List the demos.")
+@click.option(
+    "--quick", is_flag=True, help="One seed, half of the steps, fewer runs: less than 40 seconds on two cores."
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     default=Path("demo"),
     show_default=True,
-    help="Folder for the run and the report.",
+    help="Folder for runs, report, picture and page.",
 )
-@click.option("--seed", default=0, show_default=True, help="Seed of both runs.")
-@click.option("--steps", type=click.IntRange(min=20), help="Training steps of each run; default: the script's own.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write both runs' numbers here as JSON.")
+@click.option("--seed", default=0, show_default=True, help="The first seed.")
+@click.option("--seeds", type=click.IntRange(min=1), help="Seeds of each cure.  [default: 3, or 1 with --quick]")
+@click.option("--steps", type=click.IntRange(min=20), help="Training steps of each run.  [default: the demo's own]")
+@click.option("--jobs", type=click.IntRange(min=1), default=2, show_default=True, help="Runs at a time.")
+@click.option("--no-cures", is_flag=True, help="Only the script itself: bare, watched and repaired.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write all numbers here as JSON.")
 @click.option("--show", is_flag=True, help="Print the script and end.")
 @lang_option
-def demo(name: str, out: Path, seed: int, steps: int | None, json_path: Path | None, show: bool) -> None:
-    """Train a real model twice with the same seed, in a setting where it explodes: bare, and under `steadygrad run`.
+def demo(
+    name: str | None,
+    arguments: tuple[str, ...],
+    list_all: bool,
+    quick: bool,
+    out: Path,
+    seed: int,
+    seeds: int | None,
+    steps: int | None,
+    jobs: int,
+    no_cures: bool,
+    json_path: Path | None,
+    show: bool,
+) -> int:
+    """Train a real model in a setting where it explodes: bare, under `steadygrad run`, and with `--mode repair`.
+
+    Then the same with each cure of the field, under SGD and Adam: a table of what each does to the same failure.
 
     \b
-      language-model   a character-level LSTM on the text that Python ships
+      steadygrad demo --list
+      steadygrad demo                         the language model
+      steadygrad demo --quick weather
+      steadygrad demo translation --corpus pairs.tsv
+
+    What follows the name belongs to the script. Ctrl-C keeps what was measured.
     """
-    script = find_example(DEMOS[name])
+    if list_all:
+        _print_list()
+        return 0
+    chosen = gallery.demo(name or DEMOS[0].name)
+    script = gallery.find_example(chosen.file)
     if show:
         click.echo(script.read_text(encoding="utf-8"))
-        return
-    from ..report import require_ui, write_report
+        return 0
+    from ..report import require_ui
 
     require_ui()
+    gallery.require_matplotlib()
     if json_path is not None:
         require_writable(json_path, "--json")
+    _make_folder(out)
+    count = seeds or (1 if quick else 3)
+    whole = steps or (chosen.steps // QUICK if quick else chosen.steps)
+    plan = Plan(chosen, script, out, tuple(range(seed, seed + count)), whole, arguments, jobs, quick)
+    exhibit = Exhibit(plan)
+    told, printed = Console(stderr=True, highlight=False), Console(highlight=False)
+    told.print(Text(f"{chosen.name}: ", style="bold").append(say(chosen.title), style="not bold"))
+    told.print(Text(say(chosen.mistake), style="dim"))
+    try:
+        _run_heroes(exhibit, told)
+        printed.print(_rich(gallery.heroes_table(exhibit)))
+        _tell(exhibit, told)
+        if not no_cures:
+            _run_cures(exhibit, told)
+    except KeyboardInterrupt:
+        exhibit.interrupted = True
+    if exhibit.grid and not no_cures:
+        printed.print()
+        printed.print(_rich(gallery.cures_table(exhibit)))
+    _write(exhibit, json_path, told)
+    return 130 if exhibit.interrupted else 0
+
+
+def _print_list() -> None:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for each in DEMOS:
+        table.add_row(each.name, Text(say(each.title)))
+    Console(highlight=False).print(table)
+
+
+def _make_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
             say("--out {folder}: cannot make this folder ({error})", folder=out, error=error.strerror)
         ) from None
-    arguments = [str(script), "--seed", str(seed), "--log-every", "1"]
-    arguments += ["--steps", str(steps)] if steps is not None else []
-    console = Console(stderr=True, highlight=False)
-    head = Text(f"{name}: ", style="bold")
-    told = say("{script}, seed {seed}, twice: bare, then under steadygrad run", script=script, seed=seed)
-    console.print(head.append(told, style="not bold"))
-    with Progress(
+
+
+def _run_heroes(exhibit: Exhibit, console: Console) -> None:
+    """Bare, watched and repaired, with a bar each."""
+    columns = (
         TextColumn("{task.description:<18}"),
         BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[note]}"),
+        MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=console,
-    ) as progress:
-        bare = _follow([sys.executable, *arguments], progress, say("bare"))
-        before = set(list_runs(out))
-        watched = _follow(
-            [sys.executable, "-m", "steadygrad", "run", "--quiet", "--lang", language(), "--out", str(out), *arguments],
-            progress,
-            "steadygrad run",
-        )
-    made = [path for path in list_runs(out) if path not in before]
-    for outcome, failed in (
-        (bare, later("the bare run ended with status {status}: {errors}")),
-        (watched, later("the watched run ended with status {status}: {errors}")),
-    ):
-        if outcome.status or outcome.perplexity is None:
-            raise SteadygradError(say(failed, status=outcome.status, errors=outcome.errors.strip()[-800:]))
-    if not made:
-        raise SteadygradError(say("the watched run left no run folder in {folder}", folder=out))
-    recorded = open_run(made[-1])
-    page = out / f"{name}.html"
-    write_report(recorded, page)
-    Console(highlight=False).print(_table(bare, watched))
-    print_summary(recorded.summary(), console, report=str(page))
-    if json_path is not None:
-        write_whole(json_path, to_json({"bare": _numbers(bare), "watched": _numbers(watched)}) + "\n")
-
-
-def find_example(file: str) -> Path:
-    """A demo script: beside the package in a wheel, in `examples/` of a checkout.
-
-    Raises:
-        UsageError: this installation has none.
-    """
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "_examples", package.parent.parent / "examples"):
-        if (folder / file).is_file():
-            return folder / file
-    raise UsageError(
-        say("this installation of steadygrad has no {file}: install it from a wheel or a checkout", file=file)
+        TextColumn("{task.fields[note]}"),
     )
+    with Progress(*columns, console=console) as progress:
+        names = {gallery.NOTHING: say("bare"), gallery.WATCHED: "steadygrad run", gallery.REPAIR: "--mode repair"}
+        steps = exhibit.plan.steps
+        bars = {cure: progress.add_task(name, total=steps, note="", start=False) for cure, name in names.items()}
+
+        def step(attempt: Attempt, number: int, steps: int, loss: float) -> None:
+            bar = bars[attempt.cure]
+            progress.start_task(bar)
+            style = "red" if not math.isfinite(loss) else "default"
+            note = say("loss {loss:.3f}", loss=loss)
+            progress.update(bar, total=steps, completed=number, note=f"[{style}]{note}[/]")
+
+        def done(attempt: Attempt) -> None:
+            progress.stop_task(bars[attempt.cure])
+            _require_result(attempt, exhibit)
+
+        exhibit.run_heroes(Events(step, done))
 
 
-def _follow(command: list[str], progress: Progress, label: str) -> Outcome:
-    """Run a demo script and move a progress bar by what it prints."""
-    outcome = Outcome()
-    # A model this small trains as fast on one thread, and the two runs stay comparable on a busy machine.
-    env = {"OMP_NUM_THREADS": "1", **os.environ}
-    task = progress.add_task(label, total=None, note="")
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=env) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                _read(line, outcome, lambda **changes: progress.update(task, **changes))
-        outcome.status = process.returncode
-        errors.seek(0)
-        outcome.errors = errors.read()
-    outcome.seconds = progress.tasks[task].elapsed or 0.0
-    progress.update(task, total=max(1, len(outcome.losses)), completed=max(1, len(outcome.losses)))
-    progress.stop_task(task)
-    return outcome
+def _run_cures(exhibit: Exhibit, console: Console) -> None:
+    """The table of cures and the further curve, one bar for all of their runs."""
+    columns = (TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("{task.fields[note]}"), console=console) as progress:
+        count = len(exhibit.missing()) + len(exhibit.sweep_points())
+        bar = progress.add_task(say("cures"), total=count, note="")
+
+        def done(attempt: Attempt) -> None:
+            _require_result(attempt, exhibit)
+            what = f"{attempt.optimizer}, {say(attempt.cure.title)}, {say('seed {seed}', seed=attempt.seed)}"
+            progress.update(bar, advance=1, note=what)
+
+        exhibit.run_cures(Events(done=done))
+        exhibit.run_sweep(Events(done=done))
 
 
-def _read(line: str, outcome: Outcome, update: Callable[..., Any]) -> None:
-    step = STEP.search(line)
-    if step:
-        loss = float(step[3])
-        outcome.losses.append(loss)
-        style = "red" if not math.isfinite(loss) else "default"
-        note = say("loss {loss:.3f}", loss=loss)
-        update(total=int(step[2]), completed=len(outcome.losses), note=f"[{style}]{note}[/]")
-    final = FINAL.search(line)
-    if final:
-        outcome.perplexity, outcome.bits = float(final[2]), float(final[3])
+def _require_result(attempt: Attempt, exhibit: Exhibit) -> None:
+    """A script that has not come to its last line has said why."""
+    if attempt.status == 2:
+        raise UsageError(attempt.errors.splitlines()[-1] if attempt.errors else str(attempt.status))
+    if attempt.failed:
+        told = {"script": exhibit.plan.script.name, "status": attempt.status, "errors": attempt.errors.strip()}
+        raise SteadygradError(say(ENDED, **told))
 
 
-def _table(bare: Outcome, watched: Outcome) -> Table:
+def _tell(exhibit: Exhibit, console: Console) -> None:
+    """What the watched run says of itself, what to change, and what was repaired."""
+    watched = exhibit.hero(gallery.WATCHED)
+    if watched is not None and watched.run is not None:
+        summary = open_run(watched.run).summary()
+        print_summary(summary, console)
+        named = [name for finding in summary["findings"][:1] for name in finding["remedies"][:2]]
+        if named:
+            console.print(Text(say("What to change:"), style="bold"))
+            console.print(remedies(named))
+    repaired = exhibit.hero(gallery.REPAIR)
+    if repaired is not None and repaired.run is not None:
+        console.print(Text(say("With --mode repair:"), style="bold"))
+        print_summary(open_run(repaired.run).summary(), console)
+
+
+def _write(exhibit: Exhibit, json_path: Path | None, console: Console) -> None:
+    """Picture, page, report and JSON, of what there is."""
+    plan, name = exhibit.plan, exhibit.plan.demo.name
+    written: list[Path] = []
+    if exhibit.heroes:
+        picture = plan.out / f"{name}.png"
+        gallery.write_picture(exhibit, picture)
+        gallery.write_thumbnail(exhibit, plan.out / f"{name}-small.png")
+        written.append(picture)
+    watched = exhibit.hero(gallery.WATCHED)
+    if watched is not None and watched.run is not None:
+        from ..report import write_report
+
+        recorded, page, report = open_run(watched.run), plan.out / f"{name}.md", plan.out / f"{name}.html"
+        write_report(recorded, report)
+        command = " ".join(["steadygrad demo", *_words(sys.argv)])
+        gallery.write_page(exhibit, recorded.summary(), command, f"{name}.png", page)
+        written += [report, page]
+    if json_path is not None:
+        write_whole(json_path, to_json(exhibit.to_dict()) + "\n")
+        written.append(json_path)
+    for path in written:
+        console.print(Text(f"  {path}", style="dim"))
+
+
+def _words(argv: Sequence[str]) -> list[str]:
+    """What was typed behind `demo`, without where things are written."""
+    words = list(argv[argv.index("demo") + 1 :]) if "demo" in argv else []
+    kept: list[str] = []
+    skip = False
+    for word in words:
+        if skip or word in ("--out", "--json"):
+            skip = not skip
+            continue
+        kept.append(word)
+    return kept
+
+
+def _rich(cells: gallery.Table) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("", say("bare"), "steadygrad run"):
-        table.add_column(name, justify="left" if not name else "right")
-    never = Text(say("never"), style="green")
-    rows = {
-        say("first non-finite loss at step"): [
-            never if outcome.first_nonfinite is None else Text(str(outcome.first_nonfinite), style="red")
-            for outcome in (bare, watched)
-        ],
-        say("final training loss"): [_value(outcome.losses[-1]) for outcome in (bare, watched)],
-        say("validation perplexity"): [_value(outcome.perplexity) for outcome in (bare, watched)],
-        say("bits per character"): [_value(outcome.bits) for outcome in (bare, watched)],
-        say("seconds"): [Text(f"{outcome.seconds:.0f}") for outcome in (bare, watched)],
-    }
-    for name, values in rows.items():
-        table.add_row(name, *values)
+    for place, name in enumerate(cells.header):
+        table.add_column(name, justify="right" if place else "left", no_wrap=not place)
+    for place, row in enumerate(cells.rows):
+        styled = [Text(cell, style=_style(cells, place, column)) for column, cell in enumerate(row)]
+        table.add_row(*styled)
     return table
 
 
-def _value(value: float | None) -> Text:
-    if value is None or not math.isfinite(value):
-        return Text(str(value), style="red")
-    return Text(f"{value:.3f}")
-
-
-def _numbers(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "first_nonfinite_step": outcome.first_nonfinite,
-        "final_loss": outcome.losses[-1] if outcome.losses else None,
-        "perplexity": outcome.perplexity,
-        "bits_per_character": outcome.bits,
-        "seconds": outcome.seconds,
-        "steps": len(outcome.losses),
-    }
+def _style(cells: gallery.Table, row: int, column: int) -> str:
+    if (row, column) in cells.bad:
+        return "red"
+    return "bold green" if (row, column) in cells.best else ""

@@ -31,6 +31,14 @@ from .targeted import TARGET, Targeted
     "an alarm supports, verified and undone if it does not help, and keep a lowered rate for good.",
 )
 @click.option(
+    "--remedy",
+    "remedies",
+    multiple=True,
+    metavar="ID[:OPTION=VALUE]",
+    help="Apply a remedy of the catalogue from the first step on, such as clip-global-norm or warm-up:steps=200; may "
+    "be given several times. `steadygrad explain --remedies` lists them.",
+)
+@click.option(
     "--snapshot-memory",
     metavar="SIZE",
     help="Memory for the snapshots that a run is rolled back to, such as 2GB; 0 for none.  [default: a quarter of "
@@ -62,6 +70,7 @@ from .targeted import TARGET, Targeted
 def run(
     ctx: click.Context,
     mode: str,
+    remedies: tuple[str, ...],
     snapshot_memory: str | None,
     out: Path,
     json_path: Path | None,
@@ -80,6 +89,7 @@ def run(
     STEADYGRAD=off turns everything off.
     """
     target = find_target(ctx.meta[TARGET])
+    chosen = _chosen(remedies)
     memory = _memory(snapshot_memory)
     if json_path is not None:
         require_writable(json_path, "--json")
@@ -90,7 +100,7 @@ def run(
     if _config.switched_off():
         append_event(folder, "off")
     try:
-        config = _config.ChildConfig(str(folder.resolve()), mode, memory, keep_batch, chosen_language())
+        config = _config.ChildConfig(str(folder.resolve()), mode, memory, keep_batch, chosen_language(), chosen)
         status = run_child(target.command, environment(config))
     except OSError as error:
         raise UsageError(
@@ -106,6 +116,18 @@ def _folder(out: Path, stem: str, mode: str, command: tuple[str, ...]) -> Path:
         return create_run(out, stem, mode, command)
     except SteadygradError as error:
         raise UsageError(f"--out {out}: {error}") from None
+
+
+def _chosen(remedies: tuple[str, ...]) -> tuple[_config.RemedyConfig, ...]:
+    if not remedies:
+        return ()
+    from ..remedies import parse_remedy
+
+    try:
+        parsed = [parse_remedy(words) for words in remedies]
+    except ValueError as error:
+        raise UsageError(f"--remedy: {error}") from None
+    return tuple(_config.RemedyConfig(name, options=options) for name, options in parsed)
 
 
 def _memory(size: str | None) -> int | None:

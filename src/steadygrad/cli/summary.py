@@ -58,6 +58,10 @@ def print_summary(summary: Mapping[str, Any], console: Console, *, report: str |
         rows.add_row("", Text(finding["summary"]))
         if not place and finding["remedies"]:
             rows.add_row("", Text(say("try: {remedies}", remedies=", ".join(finding["remedies"])), style="dim"))
+    for each in summary["remedied"]:
+        count = each["times"]
+        times = say_count("{count} time", "{count} times", count) if count else say("never: nothing to change")
+        rows.add_row(say("  applied"), f"{each['remedy']} ({times})")
     counts = summary["action_counts"]
     if counts:
         rows.add_row(say("  actions"), ", ".join(f"{count} × {name}" for name, count in counts.items()))

@@ -1,6 +1,7 @@
 """The summary of a run as one JSON object, schema `steadygrad.run/1`. Non-finite numbers are written as strings."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from .._i18n import say
 from .._strict_json import strict
 from ..records import Action
 from ..store import ProcessRecording, Run
+from ..store.events import Event
 from ..store.folder import SCHEMA
 from .diagnose import cases_of, of_case, ranked
 from .first_nonfinite import first_nonfinite
@@ -39,7 +41,8 @@ def summarize(run: Run) -> dict[str, Any]:
     actions = sorted((action for each in own for action in each.actions()), key=lambda action: action.step)
     alarms = sorted((alarm for each in own for alarm in each.alarms()), key=lambda alarm: alarm.step)
     status = run.manifest.status
-    errors = [event.detail["error"] for event in run.events() if event.name == "exit" and "error" in event.detail]
+    events = run.events()
+    errors = [event.detail["error"] for event in events if event.name == "exit" and "error" in event.detail]
     return {
         "schema": run.manifest.schema,
         "run": str(run.folder),
@@ -54,6 +57,7 @@ def summarize(run: Run) -> dict[str, Any]:
         "actions": [_action(action) for action in actions[:MAX_LISTED]],
         "action_counts": _counts(action.action for action in actions),
         "alarms": [asdict(alarm) for alarm in alarms[:MAX_LISTED]],
+        "remedied": _remedied(events),
         "loss": _losses(recording),
         "overhead": facts.get("overhead", {"seconds": 0.0, "fraction": 0.0}),
         "exit": {
@@ -87,6 +91,16 @@ def _counts(names: Any) -> dict[str, int]:
     for name in names:
         counts[name] = counts.get(name, 0) + 1
     return counts
+
+
+def _remedied(events: Sequence[Event]) -> list[dict[str, Any]]:
+    """What was applied from outside; of several processes the one speaks in which it has changed most."""
+    kept: dict[str, dict[str, Any]] = {}
+    for each in (one for event in events if event.name == "remedied" for one in event.detail["remedies"]):
+        key = json.dumps({**each, "times": 0}, sort_keys=True)
+        if key not in kept or kept[key]["times"] < each["times"]:
+            kept[key] = each
+    return list(kept.values())
 
 
 def _losses(recording: ProcessRecording | None) -> dict[str, float | None]:
@@ -134,6 +148,7 @@ def lost_run(folder: Path, status: int | None) -> dict[str, Any]:
         "actions": [],
         "action_counts": {},
         "alarms": [],
+        "remedied": [],
         "loss": _losses(None),
         "overhead": {"seconds": 0.0, "fraction": 0.0},
         "exit": {"status": status, "signal": name, "error": None},

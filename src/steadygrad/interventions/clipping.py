@@ -52,16 +52,20 @@ class _Clip(Intervention):
 
 
 class ClipGlobalNorm(_Clip):
-    """The gradient's norm is 1 at the most.
+    """The gradient's norm is limited.
 
     Reference: Pascanu et al., "On the difficulty of training recurrent neural networks", 2013.
     """
 
     remedy = "clip-global-norm"
 
+    def __init__(self, where: str = "", *, max_norm: float = 1.0, **options: Any) -> None:
+        super().__init__(where, **options)
+        self._max_norm = max_norm
+
     def policy(self) -> Policy:
-        """Limit 1."""
-        return ClipByGlobalNorm(1.0)
+        """With this limit."""
+        return ClipByGlobalNorm(self._max_norm)
 
 
 class StableAdamW(_Clip):

@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from .._rate import LoweredRate, can_lower
+from ..schedule.shapes import Decay
 from .intervention import Intervention
 from .own_updates import OwnUpdates
 
@@ -73,17 +74,21 @@ class LowerLearningRate(_Rate):
 
 
 class WarmUp(_Rate):
-    """The rate rises linearly over the first steps.
+    """The rate rises linearly over the first steps, and falls by half a cosine until `total`, if there is one.
 
-    Reference: Goyal et al., "Accurate, large minibatch SGD", 2017.
+    References:
+        Goyal et al., "Accurate, large minibatch SGD", 2017.
+        Loshchilov and Hutter, "SGDR: Stochastic gradient descent with warm restarts", 2017.
     """
 
     remedy = "warm-up"
 
-    def __init__(self, where: str = "", *, steps: int = 100, **options: Any) -> None:
+    def __init__(self, where: str = "", *, steps: int = 100, total: int = 0, **options: Any) -> None:
         super().__init__(where, **options)
         self._steps = steps
+        self._fall = Decay(steps, total - steps, 0.0, "cosine") if total > steps else None
 
     def share(self, made: int) -> float:
-        """One part more at each step."""
-        return min(1.0, (made + 1) / (self._steps + 1))
+        """One part more at each step, then ever less."""
+        rise = min(1.0, (made + 1) / (self._steps + 1))
+        return rise if self._fall is None else rise * self._fall.level(made)

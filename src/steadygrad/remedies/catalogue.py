@@ -1,6 +1,8 @@
 """Every remedy, with its line of code. Ids are permanent: recorded findings name them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from .._i18n import say
 
@@ -16,6 +18,7 @@ class Remedy:
         removes: the causes that it takes away, where it can be applied to a script from outside: if a run is sound with
             it and with nothing else, that was the cause. What only relieves a run, such as a clip, removes none.
         outside: whether it can be applied from outside.
+        options: what can be chosen about it there, and the values that it has else.
     """
 
     id: str
@@ -23,6 +26,7 @@ class Remedy:
     code: str
     removes: tuple[str, ...] = ()
     outside: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def said(self) -> str:
@@ -37,6 +41,7 @@ REMEDIES = (
         "optimizer = torch.optim.SGD(model.parameters(), lr=lr / 10)",
         removes=("learning-rate",),
         outside=True,
+        options={"factor": 0.1},
     ),
     Remedy(
         "warm-up",
@@ -47,6 +52,7 @@ REMEDIES = (
             "stale-second-moment",
         ),
         outside=True,
+        options={"steps": 100, "total": 0},
     ),
     Remedy(
         "clip-global-norm",
@@ -54,6 +60,7 @@ REMEDIES = (
         "sg.clip.clip_grad_norm_(model.parameters(), max_norm=1.0)  # after backward(), before step()",
         removes=(),
         outside=True,
+        options={"max_norm": 1.0},
     ),
     Remedy(
         "auto-initialisation",
@@ -188,6 +195,7 @@ REMEDIES = (
         'loss = criterion(output, target)  # reduction="mean", or .mean() in place of .sum()',
         removes=("loss-scale",),
         outside=True,
+        options={"over": "terms"},
     ),
     Remedy(
         "divide-learning-rate-by-batch-size",
@@ -200,6 +208,7 @@ REMEDIES = (
         "(loss / accumulation_steps).backward()",
         removes=("loss-scale",),
         outside=True,
+        options={"passes": 0},
     ),
     Remedy(
         "drop-outlier-samples",
@@ -301,6 +310,7 @@ REMEDIES = (
         "optimizer = torch.optim.AdamW(model.parameters(), lr=lr, eps=1e-4)",
         removes=("stale-second-moment",),
         outside=True,
+        options={"eps": 1e-4},
     ),
     Remedy(
         "stable-adamw",
@@ -339,6 +349,7 @@ REMEDIES = (
         "optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.1)",
         removes=("weight-growth",),
         outside=True,
+        options={"weight_decay": 0.1},
     ),
     Remedy("z-loss", "Keep the logits' partition function small.", "loss = loss + sg.penalty.z_loss(logits)"),
 )

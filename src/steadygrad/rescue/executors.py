@@ -1,16 +1,15 @@
 """Who runs trials: processes on this machine, or a Ray cluster."""
 
+import functools
 import os
-import subprocess
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any, Protocol
 
 from .._i18n import say
 from ..errors import MissingExtra, UsageError
 from ..trials import Trial
-from .job import Job, end, run_job
+from .job import Job, run_job
+from .pool import Pool
 
 
 class Executor(Protocol):
@@ -37,50 +36,15 @@ class LocalExecutor:
 
     def __init__(self, jobs: int = 1) -> None:
         self.jobs = jobs
-        self._running: set[subprocess.Popen[bytes]] = set()
-        self._lock = threading.Lock()
-        self._stopped = False
+        self._pool = Pool(jobs)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Trial]:
         """Run them, and give each trial when it is over."""
-        self._stopped = False
-        pool = ThreadPoolExecutor(self.jobs)
-        waiting = [pool.submit(self._one, job) for job in jobs]
-        try:
-            for done in as_completed(waiting):
-                trial = done.result()
-                if trial is not None:
-                    yield trial
-        finally:
-            self.stop()
-            pool.shutdown(wait=True, cancel_futures=True)
+        yield from self._pool.run([functools.partial(run_job, job) for job in jobs])
 
     def stop(self) -> None:
         """End all that are running."""
-        with self._lock:
-            self._stopped = True
-            for child in self._running:
-                end(child)
-
-    def _one(self, job: Job) -> Trial | None:
-        child: subprocess.Popen[bytes] | None = None
-
-        def started(process: "subprocess.Popen[bytes]") -> None:
-            nonlocal child
-            child = process
-            with self._lock:
-                self._running.add(process)
-                if self._stopped:
-                    end(process)
-
-        if self._stopped:
-            return None
-        try:
-            return run_job(job, started)
-        finally:
-            with self._lock:
-                if child is not None:
-                    self._running.discard(child)
+        self._pool.stop()
 
 
 class RayExecutor:

@@ -57,16 +57,12 @@ def run_job(job: Job, started: Callable[[subprocess.Popen[bytes]], None] = lambd
         started: is told the process, so that it can be ended from outside.
     """
     job.folder.mkdir(parents=True, exist_ok=True)
-    (job.folder / _config.TRIAL).unlink(missing_ok=True)
+    (job.folder / _config.TALLY).unlink(missing_ok=True)
     began = time.monotonic()
     chosen = job.candidate
-    trial = _config.TrialConfig(
-        None if chosen is None else chosen.remedy,
-        "" if chosen is None else chosen.where,
-        {} if chosen is None else dict(chosen.options),
-        job.steps,
-    )
-    env = environment(_config.ChildConfig(str(job.folder.resolve()), "observe", trial=trial))
+    remedies = () if chosen is None else (_config.RemedyConfig(chosen.remedy, chosen.where, dict(chosen.options)),)
+    config = _config.ChildConfig(str(job.folder.resolve()), _config.TRIAL, remedies=remedies, steps=job.steps)
+    env = environment(config)
     env[_config.NO_COMPILE] = "1"  # what is compiled does not call what lies on it
     if job.threads is not None:
         env.setdefault("OMP_NUM_THREADS", str(job.threads))
@@ -122,7 +118,7 @@ def run_group(
 
 
 def _read(job: Job, status: int | None, seconds: float) -> Trial:
-    path = job.folder / _config.TRIAL
+    path = job.folder / _config.TALLY
     try:
         left = lenient(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):

@@ -17,7 +17,8 @@ FILE = "processes.jsonl"
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that a process said of itself: `attached` (torch is there), `backward` (the first), `absent` (no
-    steadygrad), `off`, `interrupted` and `resumed` (the recording), `detached` (an error of ours), `exit`."""
+    steadygrad), `off`, `remedied` (what was applied from outside, and how often it has changed anything),
+    `interrupted` and `resumed` (the recording), `detached` (an error of ours), `exit`."""
 
     name: str
     pid: int

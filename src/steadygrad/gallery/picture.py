@@ -1,0 +1,194 @@
+"""A picture of a demo, one file: its losses, what each cure makes of the metric, and a further curve."""
+
+import math
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from .._i18n import say
+from ..errors import MissingExtra
+from .attempt import Attempt
+from .cures import CURES, NOTHING, REPAIR, WATCHED, Cure
+from .demos import Lengths, Sweep
+from .exhibit import Exhibit
+from .table import NAMES
+
+RED, BLUE, GREEN, GREY = "#c8412f", "#2b7fb8", "#3b8f5a", "#8a919e"
+COLOURS = {NOTHING.id: RED, WATCHED.id: BLUE, REPAIR.id: GREEN}
+MARKS = ("o", "^")
+"""Of the two optimizers: told apart by more than a colour."""
+
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "legend.frameon": False,
+    "svg.hashsalt": "steadygrad",
+}
+
+
+def require_matplotlib() -> None:
+    """Make sure that a picture can be drawn, before minutes of training go by.
+
+    Raises:
+        MissingExtra: matplotlib cannot be imported.
+    """
+    try:
+        import_module("matplotlib.figure")
+    except ImportError:
+        raise MissingExtra(say("the demos need matplotlib: pip install 'steadygrad[demo]'")) from None
+
+
+def write_picture(exhibit: Exhibit, path: Path) -> None:
+    """Draw everything that was run.
+
+    Args:
+        exhibit: the runs.
+        path: of the file; its ending says the format.
+    """
+    panels = 2 + (exhibit.plan.demo.curve is not None and bool(_curve_points(exhibit)))
+    figure, axes = _figure(panels, 4.2 * panels + 0.6, 3.6)
+    _losses(axes[0], exhibit.heroes)
+    _metric(axes[1], exhibit)
+    if panels == 3:
+        _curve(axes[2], exhibit)
+    figure.savefig(path, dpi=110, metadata={"Software": None} if path.suffix == ".png" else None)
+
+
+def write_thumbnail(exhibit: Exhibit, path: Path) -> None:
+    """Draw the losses alone, small."""
+    figure, axes = _figure(1, 3.6, 2.6)
+    _losses(axes[0], exhibit.heroes)
+    axes[0].set_title(exhibit.plan.demo.name, fontsize=10)
+    figure.savefig(path, dpi=100, metadata={"Software": None} if path.suffix == ".png" else None)
+
+
+def _figure(panels: int, width: float, height: float) -> tuple[Any, Sequence[Any]]:
+    import matplotlib
+    from matplotlib.figure import Figure  # no pyplot: it keeps a figure for a window that nobody opens
+
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes = figure.subplots(1, panels, squeeze=False)[0]
+    return figure, axes
+
+
+def _losses(axes: Any, heroes: Sequence[Attempt]) -> None:
+    """The training loss by step; a cross stands where it stops being finite."""
+    finite = [loss for each in heroes for loss in each.losses if math.isfinite(loss)]
+    if not finite:
+        return
+    sound = [loss for each in heroes if each.cure is not NOTHING for loss in each.losses if math.isfinite(loss)]
+    low, high = min(finite), max(sound or finite)
+    top = high * 30 if low > 0 else high + 3 * (high - low)
+    for each in heroes:
+        points = [(step, loss) for step, loss in enumerate(each.losses) if math.isfinite(loss)]
+        style = {"color": COLOURS[each.cure.id], "linewidth": 1.1, "zorder": 3 if each.cure is NOTHING else 2}
+        shown = [min(loss, top) for _, loss in points]
+        axes.plot([step for step, _ in points], shown, label=_name(each.cure), **style)
+        broken = each.first_nonfinite
+        if broken is not None:
+            last = min(points[-1][1], top) if points and points[-1][0] < broken else top
+            axes.plot([broken], [last], "X", color=COLOURS[each.cure.id], markersize=9, zorder=4)
+            axes.annotate("nan", (broken, last), xytext=(7, -3), textcoords="offset points", color=RED)
+    if low > 0:
+        axes.set_yscale("log")
+        axes.set_ylim(low * 0.8, top * 1.3)
+    axes.set_xlabel(say("step"))
+    axes.set_ylabel(say("training loss"))
+    axes.legend(loc="upper right", fontsize=8)
+
+
+def _metric(axes: Any, exhibit: Exhibit) -> None:
+    """The metric by cure, a mark a seed; what is not finite stands at the bad end."""
+    demo = exhibit.plan.demo
+    known = [each.results.get(demo.metric, math.nan) for each in exhibit.grid]
+    finite = sorted(value for value in known if math.isfinite(value))
+    if not finite:
+        return
+    baseline = _baseline(exhibit)
+    low, high = _range(finite, baseline, demo.higher)
+    room = 0.08 * ((high - low) or 1.0)
+    worst = low - room if demo.higher else high + room
+    for number, optimizer in enumerate((demo.optimizer, demo.other)):
+        for each in exhibit.grid:
+            if each.optimizer != optimizer:
+                continue
+            place = CURES.index(each.cure) + (number - 0.5) * 0.3
+            value = each.results.get(demo.metric, math.nan)
+            off = not math.isfinite(value) or not low <= value <= high
+            colour = RED if off else (BLUE if each.cure.mode == "protect" else GREY)
+            mark = "X" if off else MARKS[number]
+            axes.plot([worst if off else value], [place], mark, color=colour, markersize=6, alpha=0.85)
+    for mark, optimizer in zip(MARKS, (demo.optimizer, demo.other), strict=True):
+        axes.plot([], [], mark, color=GREY, label=NAMES[optimizer])
+    axes.plot([], [], "X", color=RED, label=say("nan, or off the scale"))
+    if baseline is not None:
+        axes.axvline(baseline, color=GREY, linestyle="--", linewidth=1, label=str(demo.baseline))
+    axes.set_yticks(range(len(CURES)), [say(each.title) for each in CURES])
+    axes.invert_yaxis()
+    axes.set_xlabel(demo.metric)
+    axes.legend(loc="best", fontsize=7)
+
+
+def _range(finite: Sequence[float], baseline: float | None, higher: bool) -> tuple[float, float]:
+    """From the best value to where most are, and the baseline: what has diverged may be anywhere."""
+    sign = -1.0 if higher else 1.0
+    values = sorted(sign * value for value in finite)
+    best, middle = values[0], values[len(values) // 2]
+    known = [] if baseline is None else [sign * baseline]
+    start, end = min([best, *known]), max([best + 3 * (middle - best), *known])
+    end = min(end, max([values[-1], *known]))
+    return min(sign * start, sign * end), max(sign * start, sign * end)
+
+
+def _curve_points(exhibit: Exhibit) -> list[tuple[Cure, float, float]]:
+    """Which run, where, how much."""
+    curve = exhibit.plan.demo.curve
+    if isinstance(curve, Sweep):
+        return [
+            (each.cure, float(each.arguments[-1]), each.results.get(curve.metric, math.nan)) for each in exhibit.sweep
+        ]
+    if isinstance(curve, Lengths):
+        return [
+            (each.cure, float(value), each.results.get(curve.name.format(value), math.nan))
+            for each in exhibit.heroes
+            for value in curve.values
+        ]
+    return []
+
+
+def _curve(axes: Any, exhibit: Exhibit) -> None:
+    curve = exhibit.plan.demo.curve
+    assert curve is not None
+    points = _curve_points(exhibit)
+    finite = [value for _, _, value in points if math.isfinite(value)]
+    edge = max(finite, default=1.0) * 1.15
+    for cure in (NOTHING, WATCHED, REPAIR):
+        own = sorted((place, value) for each, place, value in points if each is cure)
+        if not own:
+            continue
+        shown = [(place, value) for place, value in own if math.isfinite(value)]
+        axes.plot(*zip(*shown, strict=True), "o-", color=COLOURS[cure.id], label=_name(cure)) if shown else None
+        lost = [place for place, value in own if not math.isfinite(value)]
+        axes.plot(lost, [edge] * len(lost), "X", color=COLOURS[cure.id], markersize=8)
+    if isinstance(curve, Sweep):
+        axes.set_xscale("log")
+    axes.set_xlabel(say(curve.label))
+    axes.set_ylabel(curve.metric if isinstance(curve, Sweep) else exhibit.plan.demo.metric)
+    axes.legend(loc="best", fontsize=8)
+
+
+def _baseline(exhibit: Exhibit) -> float | None:
+    named = exhibit.plan.demo.baseline
+    if named is None:
+        return None
+    values = [each.results[named] for each in exhibit.grid if math.isfinite(each.results.get(named, math.nan))]
+    return values[0] if values else None
+
+
+def _name(cure: Cure) -> str:
+    return say("bare") if cure is NOTHING else cure.title
