@@ -24,6 +24,7 @@ RUN_OPTIONS = {
     "--mode",
     "--out",
     "--quiet",
+    "--remedy",
     "--report",
     "--snapshot-memory",
 }

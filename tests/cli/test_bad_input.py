@@ -17,6 +17,10 @@ CASES = {
     "command without name": (["--"], "nothing to run after --"),
     "unknown option": (["--bogus", "train.py"], "--bogus"),
     "unknown mode": (["--mode", "hope", "train.py"], "'hope' is not one of"),
+    "unknown remedy": (["--remedy", "warm-upp", "train.py"], "no remedy is called 'warm-upp': did you mean warm-up?"),
+    "remedy for the code": (["--remedy", "qk-norm", "train.py"], "qk-norm can only be made in the code"),
+    "remedy's option": (["--remedy", "warm-up:step=3", "train.py"], "no option 'step' (it has: steps=100, total=0)"),
+    "remedy's number": (["--remedy", "warm-up:steps=x", "train.py"], "steps is 'x', expected a number such as 100"),
     "report in no folder": (["--report", "no/where.html", "train.py"], "there is no folder no"),
     "report is a folder": (["--report", "sub", "train.py"], "is a folder"),
     "out below a file": (["--out", "data.csv/runs", "train.py"], "--out data.csv/runs"),
@@ -52,7 +56,7 @@ def test_json_that_cannot_be_written_is_refused_before_the_script_runs(runner):
         (["report", "new"], "upgrade steadygrad"),
         (["runs", "nowhere"], "no such folder: nowhere"),
         (["bogus"], "No such command 'bogus'"),
-        (["demo", "bogus"], "'bogus' is not"),
+        (["demo", "bogus"], "no demo is called 'bogus'"),
     ],
 )
 def test_the_other_commands(arguments, told, runner):

@@ -26,6 +26,21 @@ for step in range(30):
 print(sys.argv[1:], __name__, sys.path[0] == "" or "runs" not in sys.path[0], repr(loss.item()))
 """
 
+EXPLODES = """
+import sys, torch
+torch.manual_seed(0)
+x = torch.randn(64, 8)
+y = x.sum(1, keepdim=True)
+model = torch.nn.Linear(8, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=float(sys.argv[1]))
+for _ in range(60):
+    loss = (model(x) - y).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    print(loss.item())
+"""
+
 KEYS = {
     "schema", "run", "mode", "world_size", "steps", "verdict", "reason", "first_alarm_step", "findings",
     "first_nonfinite", "actions", "action_counts", "alarms", "remedied", "loss", "overhead", "exit",
@@ -168,3 +183,29 @@ def test_two_watches_one_after_the_other_in_one_run(runner):
     assert len(list(ran.folder.glob("rank0-*.db"))) == 2
     assert (ran.summary["verdict"], ran.summary["first_alarm_step"]) == ("recovered", 5)
     assert ran.summary["action_counts"] == {"skip": 1}
+
+
+def test_a_remedy_that_is_chosen_by_hand_is_applied_and_recorded(runner):
+    """Two of them, on a run that explodes without: the losses are those of the script that has the change in it."""
+    runner.write(EXPLODES)
+    bare = runner.bare(sys.executable, "train.py", "2.0")
+    assert bare.stdout.split()[-1] in ("nan", "inf")
+    by_hand = runner.bare(sys.executable, "train.py", "0.02")
+    ran = runner.watched(
+        "--mode",
+        "observe",
+        "--remedy",
+        "lower-learning-rate:factor=0.01",
+        "--remedy",
+        "normalisation",
+        "train.py",
+        "2.0",
+    )
+    assert ran.stdout == by_hand.stdout
+    assert ran.summary["verdict"] == "healthy"
+    assert ran.summary["remedied"] == [
+        {"remedy": "lower-learning-rate", "where": "", "options": {"factor": 0.01}, "times": 60},
+        {"remedy": "normalisation", "where": "", "options": {}, "times": 0},
+    ]
+    assert "applied lower-learning-rate (60 times)" in re.sub(" +", " ", ran.stderr)
+    assert "never: nothing to change" in ran.stderr

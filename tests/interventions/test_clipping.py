@@ -64,6 +64,15 @@ def test_gradients_are_clipped_as_torch_clips_them():
         assert torch.allclose(-p.detach(), other.grad, rtol=1e-5)
 
 
+def test_the_norm_can_be_chosen():
+    params = [nn.Parameter(torch.zeros(4))]
+    with Applied([intervention_for(CLIP, max_norm=0.25)]):
+        optimizer = torch.optim.SGD(params, lr=1.0)
+        params[0].grad = torch.full((4,), 3.0)
+        optimizer.step()
+    assert params[0].detach().norm().item() == pytest.approx(0.25)
+
+
 def test_a_small_gradient_is_left_alone():
     """To the last bit."""
 

@@ -1,5 +1,7 @@
 """A lower learning rate, and one that rises."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -211,3 +213,14 @@ def test_several_lower_rates_are_put_back_whoever_goes_first(tensor):
             assert float(inside.param_groups[0]["lr"]) == float(torch.tensor(0.3) if tensor else 0.3)
         before.remove()
     assert seen == pytest.approx([0.3 / 8, 0.3 / 4, 0.3 / 4])
+
+
+@pytest.mark.parametrize("name", ["sgd", "momentum", "adam", "rmsprop"])
+def test_with_an_end_it_falls_by_half_a_cosine(name):
+    def schedule(step):
+        return min(1.0, (step + 1) / 6) * (0.5 + 0.5 * math.cos(math.pi * max(0, step - 5) / 15))
+
+    wanted = bare(lambda: trained(OPTIMIZERS[name], 0.02, steps=25, schedule=schedule)[:20])
+    warmed = with_remedy(lambda: trained(OPTIMIZERS[name], 0.02, steps=25), "warm-up", steps=5, total=20)
+    assert warmed[:20] == pytest.approx(wanted, rel=1e-4)
+    assert len(set(warmed[21:])) > 1, "batches differ"

@@ -9,7 +9,8 @@ import pytest
 import steadygrad as sg
 from steadygrad.diagnosis import cards
 from steadygrad.diagnosis.causes import CAUSES
-from steadygrad.remedies import REMEDIES, remedy
+from steadygrad.interventions import INTERVENTIONS
+from steadygrad.remedies import REMEDIES, parse_remedy, remedy
 from steadygrad.rules import RULES
 
 IDS = {each.id for each in REMEDIES}
@@ -50,3 +51,26 @@ def test_a_remedy_is_a_sentence_and_code(each):
 def test_ids_are_unique_and_an_unknown_one_has_no_code():
     assert len(IDS) == len(REMEDIES)
     assert remedy("of-a-later-version").code == ""
+
+
+@pytest.mark.parametrize("kind", INTERVENTIONS, ids=lambda kind: kind.remedy)
+def test_the_options_of_a_remedy_are_those_of_its_intervention(kind):
+    """All that has a number as its default; what only the evidence can say stands nowhere."""
+    keywords = inspect.signature(kind.__init__).parameters.values()
+    own = {each.name: each.default for each in keywords if each.kind is each.KEYWORD_ONLY and each.default is not None}
+    assert dict(remedy(kind.remedy).options) == own
+
+
+def test_what_is_chosen_by_hand_is_read():
+    assert parse_remedy("clip-global-norm") == ("clip-global-norm", {})
+    assert parse_remedy("warm-up:steps=40,total=400") == ("warm-up", {"steps": 40, "total": 400})
+    assert parse_remedy("lower-learning-rate:factor=1e-2") == ("lower-learning-rate", {"factor": 0.01})
+    assert parse_remedy("mean-reduction:over=samples") == ("mean-reduction", {"over": "samples"})
+
+
+@pytest.mark.parametrize(
+    "words", ["", ":", "warm-up:steps", "warm-up:=3", "warm-up:steps=1.5", "nothing-like-it", "z-loss"]
+)
+def test_what_cannot_be_read_is_refused(words):
+    with pytest.raises(ValueError, match=r"remedy|expected|option|code"):
+        parse_remedy(words)

@@ -39,7 +39,9 @@ class Demo:
         higher: whether more of it is better.
         baseline: another name there, to compare with.
         optimizer: the one of the script's own recipe.
-        steps: of a whole run; a quick one has half of them.
+        steps: of a whole run.
+        quick: steps of a quick one.
+        beats: whether the watched run is better than the baseline.
         cause: the mistake as a cause.
         curve: what else is drawn.
     """
@@ -53,6 +55,8 @@ class Demo:
     baseline: str | None
     optimizer: str
     steps: int
+    quick: int
+    beats: bool
     cause: str
     curve: Sweep | Lengths | None = None
 
@@ -81,6 +85,8 @@ DEMOS = (
         "trigram model",
         "sgd",
         400,
+        340,
+        True,
         "learning-rate",
     ),
 )

@@ -1,0 +1,63 @@
+"""Each demo in its quick form, on real data: the bare run really fails, the watched one really does not."""
+
+import json
+import math
+import sys
+
+import pytest
+
+from steadygrad import open_run
+from steadygrad.gallery import DEMOS
+from steadygrad.gallery.cures import CURES, MAIN
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def better(value, other, higher):
+    return value > other if higher else value < other
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("demo", DEMOS, ids=lambda each: each.name)
+def test_the_demo(demo, runner):
+    words = ["-m", "steadygrad", "demo", demo.name, "--quick", "--json", "out.json", "--out", "out"]
+    done = runner.bare(sys.executable, *words)
+    assert done.returncode == 0, done.stderr
+    shown = json.loads((runner.folder / "out.json").read_text())
+    bare, watched, repaired = (shown[each] for each in ("bare", "steadygrad", "repair"))
+    baseline = None if demo.baseline is None else watched["results"][demo.baseline]
+
+    assert len(bare["results"]) >= 2
+    finite = bare["first_nonfinite_step"] is None and isinstance(bare["results"][demo.metric], float)
+    if finite:
+        assert better(watched["results"][demo.metric], bare["results"][demo.metric], demo.higher)
+        assert not better(bare["results"][demo.metric], baseline, demo.higher), "the bare run does not fail"
+    for each in (watched, repaired):
+        assert each["first_nonfinite_step"] is None
+        assert math.isfinite(each["final_loss"])
+        assert math.isfinite(each["results"][demo.metric])
+        assert each["steps"] == bare["steps"] == demo.quick
+    if demo.beats:
+        assert better(watched["results"][demo.metric], baseline, demo.higher)
+
+    run = open_run(runner.folder / watched["run"])
+    assert run.verdict in ("recovered", "healthy")
+    assert demo.cause in [finding.cause for finding in run.findings()[:1]]
+
+    cells = {(each["cure"], each["optimizer"]) for each in shown["cures"]}
+    assert cells == {
+        *((cure.id, demo.optimizer) for cure in CURES),
+        *((cure.id, demo.other) for cure in MAIN),
+    }
+    assert all(len(each["results"]) == len(bare["results"]) for each in shown["cures"])
+
+    picture = (runner.folder / "out" / f"{demo.name}.png").read_bytes()
+    assert picture.startswith(PNG)
+    assert len(picture) > 10_000
+    assert (runner.folder / "out" / f"{demo.name}.html").stat().st_size > 500_000
+    page = (runner.folder / "out" / f"{demo.name}.md").read_text()
+    assert page.startswith(f"# {demo.name}\n")
+    for each in CURES:
+        assert f"| {each.title} |" in page
+    assert demo.metric in done.stdout
+    assert "first non-finite" in done.stdout
