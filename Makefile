@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: causes zoo demo test test-slow lint format types messages bench papers clean
+.PHONY: causes gallery zoo demo test test-slow lint format types messages bench papers clean
 
 demo: $(STAMP)
 	$(BIN)/steadygrad demo
@@ -29,6 +29,10 @@ format: $(STAMP)
 # What is said to people, in every language: update the catalogues from the source, and compile them.
 causes: $(STAMP)
 	$(BIN)/python tools/cause_pages.py
+
+# Half an hour on two cores: every demo in full.
+gallery: $(STAMP)
+	$(BIN)/python tools/gallery_pages.py
 
 zoo: $(STAMP)
 	$(BIN)/python -m zoo
