@@ -162,8 +162,8 @@ def _run_cures(exhibit: Exhibit, console: Console) -> None:
 
         def done(attempt: Attempt) -> None:
             _require_result(attempt, exhibit)
-            what = f"{attempt.optimizer}, {say(attempt.cure.title)}, {say('seed {seed}', seed=attempt.seed)}"
-            progress.update(bar, advance=1, note=what)
+            what = {"optimizer": attempt.optimizer, "cure": say(attempt.cure.title), "seed": attempt.seed}
+            progress.update(bar, advance=1, note=say("{optimizer}, {cure}, seed {seed}", **what))
 
         exhibit.run_cures(Events(done=done))
         exhibit.run_sweep(Events(done=done))

@@ -29,15 +29,15 @@ def write_page(exhibit: Exhibit, summary: Mapping[str, Any], command: str, pictu
         f"# {demo.name}",
         f"{title[0].upper()}{title[1:]}: `examples/{demo.file}`.",
         say(demo.about),
-        f"**{say('The mistake.')}** {say(demo.mistake)}",
+        say("**The mistake.** {mistake}", mistake=say(demo.mistake)),
         f"```\n{command}\n```",
-        f"![{say('Training loss by step, and the metric by cure')}]({picture})",
-        f"## {say('The run: bare, watched, repaired')}",
+        say("![Training loss by step, and the metric by cure]({picture})", picture=picture),
+        say("## The run: bare, watched, repaired"),
         say("{optimizer}, seed {seed}, {steps} steps, counted from 0.", **alone),
         heroes_table(exhibit).markdown(),
-        f"## {say('The diagnosis of the watched run')}",
+        say("## The diagnosis of the watched run"),
         _diagnosis(summary),
-        f"## {say('The cures')}",
+        say("## The cures"),
         say(
             "{steps} steps, seeds {seeds}: the mean over them and the standard deviation. The first row is the script "
             "as it is, with either optimizer at a rate that is too bold for it; the other rows have one thing more, "

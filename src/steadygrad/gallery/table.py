@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from .._i18n import say, say_count
+from .._i18n import say
 from .attempt import Attempt
 from .cures import CURES, NOTHING, REPAIR, WATCHED
 from .exhibit import Exhibit
@@ -133,4 +133,4 @@ def _first_steps(runs: Sequence[Attempt]) -> str:
     where = str(steps[0]) if steps[0] == steps[-1] else say("{first} to {last}", first=steps[0], last=steps[-1])
     if len(steps) == len(runs):
         return where
-    return where + " " + say_count("({count} of {all})", "({count} of {all})", len(steps), all=len(runs))
+    return say("{where} ({count} of {all})", where=where, count=len(steps), all=len(runs))
