@@ -291,7 +291,10 @@ class Examiner:
         training = self._may_look(session)
         if training is None:
             return [], []
-        return self._look_for(session, optimizer, training, "loss-divergence", destabilising, inside=inside)
+        seen, raised = self._look_for(session, optimizer, training, "loss-divergence", destabilising, inside=inside)
+        # What it goes back to has to be from before it was driven up.
+        late = min(session.step, session.guard.level.steps_above_start)
+        return seen, [replace(each, late=late) for each in raised]
 
     def _may_look(self, session: Session) -> "_Training | None":
         training = self._trainings.get(session.index)
@@ -330,6 +333,10 @@ class Examiner:
             seen.append(self._observation(session, "start", _plain(start)))
         training.looked_at(session.step, False)
         detail = {"unreached": [found.where], "cause": found.cause, "why": found.summary}
+        stable = [_stable_factor(each.evidence) for each in (start, now) if each is not None]
+        known = [each for each in stable if each is not None]
+        if detector == "loss-divergence" and known:
+            detail["stable_factor"] = min(known)
         return seen, [Raised(detector, {**detail, "first_loss": session.stall.first})]
 
     def _subject(
@@ -513,6 +520,12 @@ def amplifying(evidence: Evidence | None) -> Finding | None:
 def destabilising(evidence: Evidence | None) -> Finding | None:
     """What makes a loss rise, by the rules of the check."""
     return _surest(evidence, (head, depth, recurrent, data, loss_scale, learning_rate), SCALES | {"learning-rate"})
+
+
+def _stable_factor(evidence: Evidence | None) -> float | None:
+    """The part of the learning rate at which a few steps on one batch did no harm, if at the whole of it they did."""
+    found = _surest(evidence, (learning_rate,), {"learning-rate"})
+    return None if found is None else found.evidence.get("stable_factor")
 
 
 def _surest(evidence: Evidence | None, rules: Sequence[Rule], causes: Set[str]) -> Finding | None:

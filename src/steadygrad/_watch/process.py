@@ -318,12 +318,9 @@ class Watcher:
             scale_(reading.grads, ruling.coefficient)
         elif ruling.action == "" and acts and may_clip and session.policy is not None:
             ruling = replace(ruling, coefficient=session.clip_by_policy(optimizer, reading.norm))
-        if acts and not reading.left_out:
-            self._escalate(session, optimizer, ruling, loss)
-        elif acts and ruling.alarms and session.alone:  # left out by the scaler, and no overflow of its scale: lost
-            self._escalate(session, optimizer, replace(ruling, action="skip"), loss)
+        drifting: tuple[Raised, ...] = ()
+        stalled: tuple[Raised, ...] = ()
         if not reading.left_out and not session.sharded and session.guard.use_loss:
-            # Nothing is done about it: no snapshot and no rate would make it learn.
             stalled = session.stalled(reading.norms, loss)
             clipped = session.stall.is_time_to_look() and self._examiner.clips_scaled(session)
             least = SLOWLY if self._clips.scaled or clipped else None
@@ -345,10 +342,18 @@ class Watcher:
                 stalled = tuple(raised)
                 if raised:
                     session.stall.told()
+                drifting = stalled if above and not (scale or loud) and self._repairer is None else ()
             stalled = (*stalled, *self._examiner.piled_up(session))
             if session.stall.looks_next():
                 self._examiner.passes.wanted = max(1, self._examiner.passes.wanted)
-            ruling = replace(ruling, alarms=(*ruling.alarms, *stalled)) if stalled else ruling
+        # Of what a look has found only a loss that was driven up is acted upon (by the repairer, if there is one): for
+        # what never learns there is no better snapshot, and no rate at which it would.
+        ruling = replace(ruling, alarms=(*ruling.alarms, *drifting))
+        if acts and not reading.left_out:
+            self._escalate(session, optimizer, ruling, loss)
+        elif acts and ruling.alarms and session.alone:  # left out by the scaler, and no overflow of its scale: lost
+            self._escalate(session, optimizer, replace(ruling, action="skip"), loss)
+        ruling = replace(ruling, alarms=(*ruling.alarms, *(each for each in stalled if each not in drifting)))
         if ruling.alarms or ruling.lost:
             self._journal.observations(
                 self._examiner.alarmed(

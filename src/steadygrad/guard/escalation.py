@@ -249,7 +249,10 @@ class Escalation(Stateful):
                 why = recorded("the learning rate drives the loss away")
                 return self._back(why, can_roll_back, 1.0 / raised, lower=raised > 2.0)
             why = recorded("the loss drifts away")
-            return self._back(why, can_roll_back, lower=True) if level.above_start() else []
+            # Steps that were tried beside the training have shown which part of the rate it bears.
+            stable = float(drift.detail.get("stable_factor", 1.0))
+            explained = "cause" in drift.detail or level.above_start()
+            return self._back(why, can_roll_back, stable, lower=True) if explained else []
         if self._lost == 1:
             names = damaged()
             if names:

@@ -41,7 +41,7 @@ class LossLevel(Stateful):
 
     KEPT: ClassVar[tuple[str, ...]] = (
         *("_losses", "_best", "_first", "_count", "_norms", "_lowest_norm"),
-        *("_told", "_records", "_chain", "_rising", "_last_level"),
+        *("_told", "_records", "_chain", "_rising", "_last_level", "_below"),
     )
 
     def __init__(self) -> None:
@@ -56,6 +56,7 @@ class LossLevel(Stateful):
         self._chain: list[float] = []
         self._rising = 0
         self._last_level = float("inf")
+        self._below = 0
 
     @property
     def best(self) -> float:
@@ -78,7 +79,15 @@ class LossLevel(Stateful):
         self._count += 1
         self._losses.append(loss)
         if len(self._losses) >= RECENT:
-            self._best = min(self._best, self._recent())
+            level = self._recent()
+            self._best = min(self._best, level)
+            if level <= self._first + 0.1 * abs(self._first):
+                self._below = self._count
+
+    @property
+    def steps_above_start(self) -> int:
+        """Steps since the level was last no higher than the very first loss, a tenth of it allowed; all, if never."""
+        return self._count - self._below
 
     def worse(self) -> bool:
         """Whether the level now is above the best by more than six times the noise and half of all progress."""

@@ -18,8 +18,8 @@ from ..init.recurrent import recurrent_blocks
 from .intervention import Intervention
 from .own_updates import params_of
 
-SEED = 0
-"""Of the draws."""
+NEXT = 1
+"""Added to the script's seed for the draws: other seeds draw other weights, and none the script's own numbers."""
 
 GROWS = 1.2
 """Spectral norm above which the powers of a matrix are taken to grow."""
@@ -38,7 +38,7 @@ class _Initial(Intervention):
         """Change them; the script's random numbers stay its own."""
         before = random_state()
         try:
-            torch.manual_seed(SEED)
+            torch.manual_seed((torch.initial_seed() + NEXT) % 2**63)
             with torch.no_grad():
                 self.times += bool(self.change_(module, _batch(module, args, kwargs)))
         except (ValueError, RuntimeError, TypeError):

@@ -77,18 +77,26 @@ def candidates(name: str, finding: Finding) -> Iterator[Candidate]:
 def rate_factor(evidence: Mapping[str, Any]) -> float:
     """By what to multiply a rate: what has made steps on one batch harmless, and brings sharpness to half its limit.
 
-    A tenth, where neither is known.
+    Steps that were made weigh more than curvature, which is that of one place, often of one where the run was lost
+    already: below a tenth of what they say it is not taken. A tenth, where neither is known.
 
     Example:
-        >>> rate_factor({"sharpness_ratio": 40.0, "stable_factor": 0.1}), rate_factor({})
+        >>> rate_factor({"sharpness_ratio": 40.0, "stable_factor": 0.1}), rate_factor({"sharpness_ratio": 5000.0})
+        (0.01, 0.0001)
+        >>> rate_factor({"sharpness_ratio": 5000.0, "stable_factor": 0.1}), rate_factor({})
         (0.01, 0.1)
     """
-    known = [evidence.get("stable_factor")]
-    ratio = evidence.get("sharpness_ratio")
-    if isinstance(ratio, (int, float)) and math.isfinite(ratio) and ratio > 5:
-        known.append(0.5 / ratio)
-    found = [float(each) for each in known if isinstance(each, (int, float))]
-    return float(f"{max(1e-6, min(found, default=0.1)):.1g}")
+    stable, ratio = _number(evidence.get("stable_factor")), _number(evidence.get("sharpness_ratio"))
+    by_sharpness = 0.5 / ratio if ratio is not None and ratio > 5 else None
+    if stable is None:
+        factor = 0.1 if by_sharpness is None else min(0.1, by_sharpness)
+    else:
+        factor = stable if by_sharpness is None else min(stable, max(stable / 10, by_sharpness))
+    return float(f"{max(1e-6, factor):.1g}")
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
 def _once(several: Sequence[Candidate]) -> list[Candidate]:
