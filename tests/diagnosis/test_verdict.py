@@ -71,6 +71,19 @@ def test_the_verdict(name, tmp_path):
     assert run.summary()["first_alarm_step"] == min(story.get("alarms") or [], default=None)
 
 
+@pytest.mark.parametrize(("losses", "verdict"), [([2.0] * 100, "stalled"), ([2.0] * 50 + [0.3] * 50, "recovered")])
+def test_what_has_learned_in_the_end_is_not_called_stalled(losses, verdict, tmp_path):
+    folder = run_of(tmp_path, None, status=None).folder
+    made = Recorder(folder / "rank0-1.db", lambda line: None)
+    made.optimizer(OptimizerInfo(0, "SGD", (TensorInfo("w", (2,), "float32"),)))
+    for number, loss in enumerate(losses):
+        made.step(StepRecord(0, number, 0.0, loss, 0.1, 1.0, 1.0, 1.0, ""), b"\0\0\x80\x3f")
+    made.alarm(Alarm(0, 40, "stalled", {"why": "half of the units are off", "first_loss": 2.0}))
+    made.close()
+    finish_run(folder, 0)
+    assert open_run(folder).verdict == verdict
+
+
 def test_a_recording_that_broke_off_is_not_called_healthy(tmp_path):
     run = run_of(tmp_path, FALLING)
     append_event(run.folder, "interrupted", error="disk full")

@@ -795,3 +795,23 @@ def test_each_part_goes_on_from_what_it_knew(make):
     assert kept(other) == kept(one)
     for value in values[77:]:
         assert feed(one, value) == feed(other, value)
+
+
+def test_how_long_the_loss_has_been_above_its_start():
+    level = LossLevel()
+    for step in range(60):
+        level.push(4.0 - 0.02 * step)
+    assert level.steps_above_start == 0
+    for step in range(30):
+        level.push(20.0 + step)
+    assert 25 <= level.steps_above_start <= 30
+    for _ in range(12):
+        level.push(3.0)
+    assert level.steps_above_start == 0
+
+
+def test_a_loss_that_was_never_as_low_as_its_first_has_been_above_all_along():
+    level = LossLevel()
+    for loss in [1.0, *[9.0] * 30]:
+        level.push(loss)
+    assert level.steps_above_start == 31

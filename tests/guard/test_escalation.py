@@ -460,6 +460,20 @@ def test_a_state_that_was_no_better_is_not_gone_back_to_for_a_drift():
     assert [order.action for order in orders] == ["lower-lr"]
 
 
+def test_a_drift_that_was_explained_goes_back_to_the_rate_that_was_seen_to_be_harmless():
+    """Also where the losses are so wild that their level says nothing."""
+    wild = [5.0, *[5.0, 400.0, 30.0, 900.0] * 10]
+    told = {"cause": "learning-rate", "stable_factor": 0.1}
+    run = Run(wild)
+    assert not run.level.above_start()
+    orders = run.see(Ruling("", 1.0, (Raised("loss-divergence", told, late=40),)), 300.0)
+    assert [order.action for order in orders] == ["roll-back", "lower-lr"]
+    assert orders[1].detail["factor"] == pytest.approx(0.1)
+    run = Run(wild)
+    orders = run.see(Ruling("", 1.0, (Raised("loss-divergence", {"cause": "loss-scale"}),)), 300.0)
+    assert [order.detail.get("factor") for order in orders] == [None, 0.5]
+
+
 def test_the_ladder_goes_down_while_something_goes_on():
     run = Run(falling())
     orders = run.made(100, 1.0, going_on="sustained-clipping")
@@ -479,6 +493,7 @@ alarms = st.sampled_from(
         Raised("gradient-spike", {"grad_norm": 1e9}, late=2),
         Raised("loss-divergence", {"lr_raised": 1.0, "lr_raised_now": 1.0}, late=24),
         Raised("loss-divergence", {"lr_raised": 20.0, "lr_raised_now": 20.0}, late=16),
+        Raised("loss-divergence", {"cause": "learning-rate", "stable_factor": 0.01}, late=31),
         Raised("sustained-growth", {"lr_raised": 1.0, "lr_raised_now": 1.0}, late=8),
         Raised("sustained-clipping", {}),
     ]

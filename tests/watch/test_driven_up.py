@@ -1,0 +1,31 @@
+"""A loss that is driven up by nothing but its learning rate: no gradient stands out, and no step of Adam's is long."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from steadygrad import open_run
+
+SCRIPT = str(Path(__file__).parents[2] / "examples" / "language_model.py")
+WORDS = ("--optimizer", "adam", "--seed", "1", "--steps", "160", "--log-every", "1")
+
+
+def losses(printed):
+    return [float(loss) for loss in re.findall(r"loss (\S+)", printed)]
+
+
+@pytest.mark.slow
+def test_it_is_taken_back_to_its_start_at_a_rate_that_it_bears(runner):
+    bare = losses(runner.bare(sys.executable, SCRIPT, *WORDS).stdout)
+    assert min(bare[-20:]) > 2 * bare[0], "the run is not lost"
+    ran = runner.watched(SCRIPT, *WORDS)
+    kept = losses(ran.stdout)
+    assert max(kept[-20:]) < kept[0] == bare[0]
+    done = {each["action"]: each["detail"] for each in ran.summary["actions"]}
+    assert done["roll-back"]["to"] == 0
+    assert done["lower-lr"]["factor"] <= 0.1
+    run = open_run(ran.folder)
+    assert run.verdict == "recovered"
+    assert run.findings()[0].cause == "learning-rate"
