@@ -98,7 +98,7 @@ def from_hugging_face(name: str, text: str, label: str):
     try:
         splits = datasets.load_dataset(name)
     except Exception as error:  # No such name, no network, nothing in the folder: it says which.
-        fail(f"{name}: {' '.join(str(error).split())}")
+        fail(f"{name}: expected a data set of the hub or a folder with one: {' '.join(str(error).split())}")
     splits = [splits[split] for split in ("train", "test") if split in splits] or list(splits.values())[:1]
     for split in splits:
         check_columns(name, split.column_names, text, label)
@@ -154,7 +154,7 @@ def main() -> None:
     torch.manual_seed(args.seed)
     name, load = args.csv or args.dataset, from_csv if args.csv else from_hugging_face
     parts = load(name, args.text_column, args.label_column) if name else from_fine_foods()
-    # Texts of about one length stand together from here on, so that little of a batch is padding.
+    # Texts of about one length stand together from here on: hardly any padding, and no need to pack, which is slower.
     train, test = (sorted(part, key=lambda example: len(example[0])) for part in prepare(parts, name, args.seed))
     metrics, baseline = needed("sklearn.metrics", "scikit-learn"), bag_of_words(train, test)
     common = Counter(word for text, _ in train for word in text).most_common(5000)

@@ -2,6 +2,7 @@
 
 python tools/gallery_pages.py              run every demo in full, and write its page
 python tools/gallery_pages.py weather      that one
+python tools/gallery_pages.py --quick      every demo in its quick form
 python tools/gallery_pages.py --index      only the index, and the pictures in the README
 """
 
@@ -21,11 +22,11 @@ BEGIN, END = "<!-- gallery: make gallery -->", "<!-- end of gallery -->"
 IN_A_ROW = 4
 
 
-def write(chosen: Demo) -> None:
+def write(chosen: Demo, *options: str) -> None:
     """Run a demo, and keep its page and its pictures."""
     with tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch) / "demo"
-        command = [sys.executable, "-m", "steadygrad", "demo", chosen.name, "--lang", "en", "--out", str(made)]
+        command = [sys.executable, "-m", "steadygrad", "demo", *options, chosen.name, "--out", str(made)]
         subprocess.run(command, check=True)
         for name in (f"{chosen.name}.md", f"{chosen.name}.png", f"{chosen.name}-small.png"):
             shutil.copy(made / name, FOLDER / name)
@@ -81,8 +82,9 @@ def main() -> None:
     words = sys.argv[1:]
     FOLDER.mkdir(parents=True, exist_ok=True)
     if words != ["--index"]:
-        for each in [demo(name) for name in words] or DEMOS:
-            write(each)
+        options = [word for word in words if word.startswith("-")]
+        for each in [demo(word) for word in words if word not in options] or DEMOS:
+            write(each, *options)
     (FOLDER / "index.md").write_text(index(), encoding="utf-8")
     page = ROOT / "README.md"
     page.write_text(readme(page.read_text(encoding="utf-8")), encoding="utf-8")
