@@ -1,7 +1,6 @@
 """`examples/sentiment.py`: what it reads, what it refuses, and the line that it ends with."""
 
 import csv
-import importlib.util
 import re
 import sys
 from pathlib import Path
@@ -15,25 +14,8 @@ RESULT = "result: " + ", ".join(rf"{name} (\d\.\d{{4}})" for name in NAMES)
 
 
 @pytest.fixture(scope="module")
-def sentiment():
-    spec = importlib.util.spec_from_file_location("sentiment", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def run(sentiment, monkeypatch, capsys):
-    """The script with these arguments, in this process; what it prints."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", [str(SCRIPT), *map(str, arguments)])
-        sentiment.main()
-        printed = capsys.readouterr()
-        assert printed.err == ""
-        return printed.out
-
-    return run
+def sentiment(example):
+    return example
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """`examples/translation.py`: what it reads, what it refuses, and the line that it ends with."""
 
-import importlib.util
 import re
 import sys
 from pathlib import Path
@@ -13,25 +12,8 @@ RESULT = r"result: exact match (\d\.\d{4}), BLEU (\d+\.\d\d), translation memory
 
 
 @pytest.fixture(scope="module")
-def translation():
-    spec = importlib.util.spec_from_file_location("translation", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def run(translation, monkeypatch, capsys):
-    """The script with these arguments, in this process; what it prints."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", [str(SCRIPT), *arguments])
-        translation.main()
-        printed = capsys.readouterr()
-        assert printed.err == ""
-        return printed.out
-
-    return run
+def translation(example):
+    return example
 
 
 def lines(count):
