@@ -69,6 +69,7 @@ def test_ctrl_c_keeps_what_was_measured(runner):
     time.sleep(12)
     process.send_signal(signal.SIGINT)
     rest = process.stdout.read()
+    process.stdout.close()
     assert process.wait(60) == 130, rest
     left = json.loads((runner.folder / "demo.json").read_text())
     assert left["interrupted"] is True

@@ -29,6 +29,9 @@ EVENTS = (later("interrupted"), later("detached"))
 LEARNED = 0.5
 """The part of its first losses below which a run has learned, whatever was said of it before."""
 
+LATE = 64
+"""Losses at the end, a quarter of which lie below that."""
+
 SKIPS = frozenset({"skip", "hold", "undo"})
 """Actions after which the weights are as before the step."""
 
@@ -100,7 +103,8 @@ def _has_learned(recording: ProcessRecording) -> bool:
     known = losses[np.isfinite(losses)]
     if len(known) < 2 * RECENT:
         return False
-    first, last = float(np.median(known[:RECENT])), float(np.median(known[-RECENT:]))
+    # Batches may differ in how hard they are: what has learned nothing is as bad at the easy ones.
+    first, last = float(np.median(known[:RECENT])), float(np.quantile(known[-LATE:], 0.25))
     return first > 0 and last < LEARNED * first
 
 
