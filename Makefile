@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 .PHONY: causes gallery zoo demo test test-slow lint format types messages bench papers clean
 
 demo: $(STAMP)
-	$(BIN)/steadygrad demo
+	$(BIN)/steadygrad demo --quick
 
 test: lint types
 	$(BIN)/python -m pytest -m "not slow"

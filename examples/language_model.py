@@ -114,7 +114,7 @@ def main() -> None:
 
     model = CharModel(len(alphabet), args.hidden, args.layers)
     kind = torch.optim.SGD if args.optimizer == "sgd" else torch.optim.Adam
-    rate = args.lr or RATES[args.optimizer]
+    rate = RATES[args.optimizer] if args.lr is None else args.lr
     optimizer = kind(model.parameters(), lr=rate)
 
     batches, state = windows(train, args.length), None

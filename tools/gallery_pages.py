@@ -4,6 +4,7 @@ python tools/gallery_pages.py              run every demo in full, and write its
 python tools/gallery_pages.py weather      that one
 python tools/gallery_pages.py --quick      every demo in its quick form
 python tools/gallery_pages.py --index      only the index, and the pictures in the README
+python tools/gallery_pages.py --check      say whether these two are as they would be written, status 1 if not
 """
 
 import shutil
@@ -77,18 +78,25 @@ def readme(text: str) -> str:
     return f"{before}{BEGIN}\n{pictures()}\n{END}{after}"
 
 
-def main() -> None:
+def main() -> int:
     """Write what is asked for."""
     words = sys.argv[1:]
+    page = ROOT / "README.md"
+    if words == ["--check"]:
+        written = {path: path.read_text(encoding="utf-8") for path in (FOLDER / "index.md", page)}
+        other = [path for path, text in written.items() if text != (readme(text) if path == page else index())]
+        for path in other:
+            print(f"{path.relative_to(ROOT)} is not as it would be written: python tools/gallery_pages.py --index")
+        return 1 if other else 0
     FOLDER.mkdir(parents=True, exist_ok=True)
     if words != ["--index"]:
         options = [word for word in words if word.startswith("-")]
         for each in [demo(word) for word in words if word not in options] or DEMOS:
             write(each, *options)
     (FOLDER / "index.md").write_text(index(), encoding="utf-8")
-    page = ROOT / "README.md"
     page.write_text(readme(page.read_text(encoding="utf-8")), encoding="utf-8")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -72,7 +72,7 @@ def child_config() -> ChildConfig | None:
     if not text:
         return None
     fields = json.loads(text)
-    fields["remedies"] = tuple(RemedyConfig(**each) for each in fields["remedies"])
+    fields["remedies"] = tuple(RemedyConfig(**each) for each in fields.get("remedies", ()))
     return ChildConfig(**fields)
 
 

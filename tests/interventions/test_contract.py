@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 from torch.overrides import _len_torch_function_stack
 
-from steadygrad.interventions import INTERVENTIONS, Applied, intervention_for
+from steadygrad.interventions import INTERVENTIONS, Applied, Intervention, intervention_for
 from steadygrad.interventions.targets import TARGET_LOSSES
 from steadygrad.remedies import REMEDIES
 
@@ -207,3 +207,27 @@ def test_what_others_have_put_on_top_stays():
         assert weight.grad.item() == 1.0
     finally:
         torch.autograd.backward = original
+
+
+class Stumbles(Intervention):
+    """Raises wherever it is asked."""
+
+    remedy = "stumbles"
+
+    def _raise(self, *args, **kwargs):
+        raise RuntimeError("stumbled")
+
+    optimizer_made = first_forward = forward = factor = before_clip = before_step = after_step = _raise
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_where_errors_are_told_none_of_a_remedy_reaches_the_training(name):
+    bare = train(name)
+    errors = []
+    everything = Applied([Stumbles()])
+    everything.on_error = errors.append
+    with everything:
+        left = train(name)
+    assert left.losses == bare.losses
+    assert errors
+    assert all(str(error) == "stumbled" for error in errors)

@@ -333,10 +333,9 @@ class Examiner:
             seen.append(self._observation(session, "start", _plain(start)))
         training.looked_at(session.step, False)
         detail = {"unreached": [found.where], "cause": found.cause, "why": found.summary}
-        stable = [_stable_factor(each.evidence) for each in (start, now) if each is not None]
-        known = [each for each in stable if each is not None]
-        if detector == "loss-divergence" and known:
-            detail["stable_factor"] = min(known)
+        known = [_stable_factor(each.evidence) for each in (start, now) if each is not None]
+        if detector == "loss-divergence" and any(known):
+            detail["stable_factor"] = min(filter(None, known))
         return seen, [Raised(detector, {**detail, "first_loss": session.stall.first})]
 
     def _subject(

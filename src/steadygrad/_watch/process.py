@@ -30,13 +30,14 @@ from .._tap import UPDATES, ByHand, ClipTap, HandTap, LoadTap, LossTap, Plan, Sc
 from ..clip import Policy
 from ..errors import TrainingDiverged
 from ..guard import Incident, Raised, Ruling
+from ..records import DRIFTS
 from ..store import MAX_OPTIMIZERS, append_event
 from .examiner import Examiner
 from .journal import Home, Journal, Pending
 from .keeper import Keeper
 from .recovery import learning_rate
 from .repairer import Repairer
-from .session import Session, scalar_loss
+from .session import Reading, Session, scalar_loss
 from .words import first_line
 
 Clip: TypeAlias = Policy | Callable[[], Policy] | Literal[False] | None
@@ -318,42 +319,17 @@ class Watcher:
             scale_(reading.grads, ruling.coefficient)
         elif ruling.action == "" and acts and may_clip and session.policy is not None:
             ruling = replace(ruling, coefficient=session.clip_by_policy(optimizer, reading.norm))
-        drifting: tuple[Raised, ...] = ()
-        stalled: tuple[Raised, ...] = ()
+        found: tuple[Raised, ...] = ()
         if not reading.left_out and not session.sharded and session.guard.use_loss:
-            stalled = session.stalled(reading.norms, loss)
-            clipped = session.stall.is_time_to_look() and self._examiner.clips_scaled(session)
-            least = SLOWLY if self._clips.scaled or clipped else None
-            scale = not clipped and session.out_of_scale(reading.norm)
-            above = session.above_start()
-            loud = session.loud() and self._examiner.classifies(session)
-            if not stalled and not ruling.alarms and (scale or above or loud or session.idle(least)):
-                look = (
-                    self._examiner.out_of_scale
-                    if scale or loud
-                    else self._examiner.above_start
-                    if above
-                    else self._examiner.idle
-                )
-                seen, raised = look(session, optimizer, inside=closure_loss is not None)
-                self._journal.observations(seen)
-                if self._repairer is not None:
-                    raised = self._repairer.unmended(raised)
-                stalled = tuple(raised)
-                if raised:
-                    session.stall.told()
-                drifting = stalled if above and not (scale or loud) and self._repairer is None else ()
-            stalled = (*stalled, *self._examiner.piled_up(session))
-            if session.stall.looks_next():
-                self._examiner.passes.wanted = max(1, self._examiner.passes.wanted)
+            found = self._look(session, optimizer, reading, ruling, loss, inside=closure_loss is not None)
         # Of what a look has found only a loss that was driven up is acted upon (by the repairer, if there is one): for
         # what never learns there is no better snapshot, and no rate at which it would.
-        ruling = replace(ruling, alarms=(*ruling.alarms, *drifting))
+        driven = tuple(each for each in found if each.detector in DRIFTS and self._repairer is None)
         if acts and not reading.left_out:
-            self._escalate(session, optimizer, ruling, loss)
+            self._escalate(session, optimizer, _with(ruling, driven), loss)
         elif acts and ruling.alarms and session.alone:  # left out by the scaler, and no overflow of its scale: lost
             self._escalate(session, optimizer, replace(ruling, action="skip"), loss)
-        ruling = replace(ruling, alarms=(*ruling.alarms, *(each for each in stalled if each not in drifting)))
+        ruling = _with(ruling, found)
         if ruling.alarms or ruling.lost:
             self._journal.observations(
                 self._examiner.alarmed(
@@ -373,6 +349,42 @@ class Watcher:
         self._pending[id(optimizer)] = Pending(session, reading, ruling, loss, lr)
         self._spent += time.perf_counter() - began
         return Plan(lose=ruling.lost)
+
+    def _look(
+        self,
+        session: Session,
+        optimizer: Optimizer,
+        reading: Reading,
+        ruling: Ruling,
+        loss: float | None,
+        *,
+        inside: bool,
+    ) -> tuple[Raised, ...]:
+        """What is wrong with a run although no step of it stands out: alarms, at a few steps of a run at the most."""
+        found = session.stalled(reading.norms, loss)
+        clipped = session.stall.is_time_to_look() and self._examiner.clips_scaled(session)
+        least = SLOWLY if self._clips.scaled or clipped else None
+        scale = not clipped and session.out_of_scale(reading.norm)
+        above = session.above_start()
+        loud = session.loud() and self._examiner.classifies(session)
+        if not found and not ruling.alarms and (scale or above or loud or session.idle(least)):
+            look = (
+                self._examiner.out_of_scale
+                if scale or loud
+                else self._examiner.above_start
+                if above
+                else self._examiner.idle
+            )
+            seen, raised = look(session, optimizer, inside=inside)
+            self._journal.observations(seen)
+            if self._repairer is not None:
+                raised = self._repairer.unmended(raised)
+            found = tuple(raised)
+            if raised:
+                session.stall.told()
+        if session.stall.looks_next():
+            self._examiner.passes.wanted = max(1, self._examiner.passes.wanted)
+        return (*found, *self._examiner.piled_up(session))
 
     def passed_by(self) -> None:
         """An optimizer that is not watched steps: the losses until now were its own."""
@@ -584,6 +596,11 @@ class Watcher:
         self._made = 0
         self._spent = 0.0
         self._last_loss: tuple[int, float | None] = (-1, None)
+
+
+def _with(ruling: Ruling, alarms: tuple[Raised, ...]) -> Ruling:
+    """A ruling with further alarms."""
+    return replace(ruling, alarms=(*ruling.alarms, *alarms)) if alarms else ruling
 
 
 def _as_carried_out(ruling: Ruling, *, acts: bool, may_clip: bool, guard_scales: bool) -> Ruling:

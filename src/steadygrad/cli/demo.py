@@ -1,8 +1,6 @@
 """`steadygrad demo`: real scripts that explode, run bare, watched, repaired, and with each cure of the field."""
 
 import math
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -12,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .. import gallery
-from .._i18n import later, say
+from .._i18n import say
 from ..diagnosis import open_run, to_json
 from ..errors import SteadygradError, UsageError
 from ..gallery import DEMOS, Attempt, Events, Exhibit, Plan
@@ -21,7 +19,8 @@ from .language import Spoken, lang_option
 from .outputs import require_writable, write_whole
 from .summary import print_summary
 
-ENDED = later("the run of {script} ended with status {status}: {errors}")
+SEEDS = {False: 3, True: 1}
+"""Of each cure: in a whole demo, and in a quick one."""
 
 
 @click.command(cls=Spoken, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": True})
@@ -85,13 +84,14 @@ def demo(
     if json_path is not None:
         require_writable(json_path, "--json")
     _make_folder(out)
-    count = seeds or (1 if quick else 3)
+    chosen_seeds = tuple(range(seed, seed + (seeds or SEEDS[quick])))
     whole = steps or (chosen.quick if quick else chosen.steps)
-    plan = Plan(chosen, script, out, tuple(range(seed, seed + count)), whole, arguments, jobs, quick)
+    plan = Plan(chosen, script, out, chosen_seeds, whole, arguments, jobs, quick)
     exhibit = Exhibit(plan)
     told, printed = Console(stderr=True, highlight=False), Console(highlight=False)
     told.print(Text(f"{chosen.name}: ", style="bold").append(say(chosen.title), style="not bold"))
     told.print(Text(say(chosen.mistake), style="dim"))
+    failed = None
     try:
         _run_heroes(exhibit, told)
         printed.print(_rich(gallery.heroes_table(exhibit)))
@@ -100,10 +100,16 @@ def demo(
             _run_cures(exhibit, told)
     except KeyboardInterrupt:
         exhibit.interrupted = True
+    except SteadygradError as error:
+        if not exhibit.grid:
+            raise
+        failed = error  # what was measured until then is kept
     if exhibit.grid and not no_cures:
         printed.print()
         printed.print(_rich(gallery.cures_table(exhibit)))
     _write(exhibit, json_path, told)
+    if failed is not None:
+        raise failed
     return 130 if exhibit.interrupted else 0
 
 
@@ -154,11 +160,10 @@ def _run_heroes(exhibit: Exhibit, console: Console) -> None:
 
 
 def _run_cures(exhibit: Exhibit, console: Console) -> None:
-    """The table of cures and the further curve, one bar for all of their runs."""
+    """The table of cures, one bar for all of its runs."""
     columns = (TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TextColumn("{task.fields[note]}"), console=console) as progress:
-        count = len(exhibit.missing()) + len(exhibit.sweep_points())
-        bar = progress.add_task(say("cures"), total=count, note="")
+        bar = progress.add_task(say("cures"), total=len(exhibit.missing()), note="")
 
         def done(attempt: Attempt) -> None:
             _require_result(attempt, exhibit)
@@ -166,7 +171,6 @@ def _run_cures(exhibit: Exhibit, console: Console) -> None:
             progress.update(bar, advance=1, note=say("{optimizer}, {cure}, seed {seed}", **what))
 
         exhibit.run_cures(Events(done=done))
-        exhibit.run_sweep(Events(done=done))
 
 
 def _require_result(attempt: Attempt, exhibit: Exhibit) -> None:
@@ -175,7 +179,7 @@ def _require_result(attempt: Attempt, exhibit: Exhibit) -> None:
         raise UsageError(attempt.errors.splitlines()[-1] if attempt.errors else str(attempt.status))
     if attempt.failed:
         told = {"script": exhibit.plan.script.name, "status": attempt.status, "errors": attempt.errors.strip()}
-        raise SteadygradError(say(ENDED, **told))
+        raise SteadygradError(say("the run of {script} ended with status {status}: {errors}", **told))
 
 
 def _tell(exhibit: Exhibit, console: Console) -> None:
@@ -209,8 +213,7 @@ def _write(exhibit: Exhibit, json_path: Path | None, console: Console) -> None:
 
         recorded, page, report = open_run(watched.run), plan.out / f"{name}.md", plan.out / f"{name}.html"
         write_report(recorded, report)
-        command = " ".join(["steadygrad demo", *_words(sys.argv)])
-        gallery.write_page(exhibit, recorded.summary(), command, f"{name}.png", page)
+        gallery.write_page(exhibit, recorded.summary(), _command(plan), f"{name}.png", page)
         written += [report, page]
     if json_path is not None:
         write_whole(json_path, to_json(exhibit.to_dict()) + "\n")
@@ -219,17 +222,18 @@ def _write(exhibit: Exhibit, json_path: Path | None, console: Console) -> None:
         console.print(Text(f"  {path}", style="dim"))
 
 
-def _words(argv: Sequence[str]) -> list[str]:
-    """What was typed behind `demo`, without where things are written."""
-    words = list(argv[argv.index("demo") + 1 :]) if "demo" in argv else []
-    kept: list[str] = []
-    skip = False
-    for word in words:
-        if skip or word in ("--out", "--json"):
-            skip = not skip
-            continue
-        kept.append(word)
-    return kept
+def _command(plan: Plan) -> str:
+    """The command line that makes the same numbers."""
+    demo, words = plan.demo, ["steadygrad demo"]
+    if plan.quick:
+        words.append("--quick")
+    if len(plan.seeds) != SEEDS[plan.quick]:
+        words.append(f"--seeds {len(plan.seeds)}")
+    if plan.seeds[0]:
+        words.append(f"--seed {plan.seeds[0]}")
+    if plan.steps != (demo.quick if plan.quick else demo.steps):
+        words.append(f"--steps {plan.steps}")
+    return " ".join([*words, demo.name, *plan.arguments])
 
 
 def _rich(cells: gallery.Table) -> Table:

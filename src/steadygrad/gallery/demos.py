@@ -8,16 +8,6 @@ from ..errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
-    """A further curve: the metric against a value that the script is given, bare and watched."""
-
-    option: str
-    values: tuple[float, ...]
-    metric: str
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
 class Lengths:
     """A further curve: results whose names tell a length, such as `T=20 success`."""
 
@@ -59,7 +49,7 @@ class Demo:
     quick: int
     holds: str
     cause: str
-    curve: Sweep | Lengths | None = None
+    curve: Lengths | None = None
 
     @property
     def file(self) -> str:

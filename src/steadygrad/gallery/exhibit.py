@@ -1,4 +1,4 @@
-"""All runs of a demo, in their order: bare, watched and repaired; each cure; a further curve."""
+"""All runs of a demo, in their order: bare, watched and repaired, then each cure."""
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 from ..rescue import Pool
 from .attempt import Attempt, make
 from .cures import CURES, MAIN, NOTHING, REPAIR, WATCHED, Cure
-from .demos import Demo, Sweep
+from .demos import Demo
 
 SCHEMA = "steadygrad.demo/1"
 
@@ -26,7 +26,7 @@ class Plan:
         steps: of each run.
         arguments: for the script.
         jobs: runs at a time.
-        quick: whether the other optimizer is tried with few cures, and a curve of further runs is left out.
+        quick: whether the other optimizer is tried with few cures.
     """
 
     demo: Demo
@@ -55,52 +55,35 @@ class Exhibit:
         plan: what is to be run.
         heroes: the first seed, as the script is: bare, watched, repaired.
         grid: each cure under each optimizer with each seed; those of the heroes that belong there are in it.
-        sweep: bare and watched over the values of the demo's sweep.
         interrupted: whether it was ended by Ctrl-C.
     """
 
     plan: Plan
     heroes: list[Attempt] = field(default_factory=list)
     grid: list[Attempt] = field(default_factory=list)
-    sweep: list[Attempt] = field(default_factory=list)
     interrupted: bool = False
 
     def run_heroes(self, events: Events) -> None:
         """Bare, watched and repaired."""
         demo, seed = self.plan.demo, self.plan.seeds[0]
-        planned = [Attempt(cure, demo.optimizer, seed) for cure in (NOTHING, WATCHED, REPAIR)]
-        for _ in self._run(planned, events):
-            self.heroes = [each for each in planned if each.results or each.status]
+        planned = [self._attempt(cure, demo.optimizer, seed) for cure in (NOTHING, WATCHED, REPAIR)]
+        for each in self._run(planned, events):
+            self.heroes = sorted([*self.heroes, each], key=planned.index)
         self.grid += [each for each in self.heroes if each.cure is not REPAIR]
 
     def run_cures(self, events: Events) -> None:
         """The rest of the table of cures."""
         self.grid += self._run(self.missing(), events)
 
-    def run_sweep(self, events: Events) -> None:
-        """The demo's sweep, if it has one."""
-        self.sweep += self._run(self.sweep_points(), events)
-
     def missing(self) -> list[Attempt]:
         """The cells of the table of cures that were not run yet; the script's own optimizer first."""
         demo, known = self.plan.demo, {(each.cure.id, each.optimizer, each.seed) for each in self.grid}
         return [
-            Attempt(cure, optimizer, seed)
+            self._attempt(cure, optimizer, seed)
             for optimizer in (demo.optimizer, demo.other)
             for seed in self.plan.seeds
             for cure in (CURES if optimizer == demo.optimizer or not self.plan.quick else MAIN)
             if (cure.id, optimizer, seed) not in known
-        ]
-
-    def sweep_points(self) -> list[Attempt]:
-        """Bare and watched, over the values of the demo's sweep."""
-        demo, curve = self.plan.demo, self.plan.demo.curve
-        if not isinstance(curve, Sweep) or self.plan.quick:
-            return []
-        return [
-            Attempt(cure, demo.optimizer, self.plan.seeds[0], (curve.option, f"{value:g}"))
-            for value in curve.values
-            for cure in (NOTHING, WATCHED)
         ]
 
     def hero(self, cure: Cure) -> Attempt | None:
@@ -119,17 +102,18 @@ class Exhibit:
             "baseline": self.plan.demo.baseline,
             **{each.cure.id if each.cure is not NOTHING else "bare": each.to_dict() for each in self.heroes},
             "cures": [each.to_dict() for each in self.grid],
-            "sweep": [each.to_dict() for each in self.sweep],
         }
+
+    def _attempt(self, cure: Cure, optimizer: str, seed: int) -> Attempt:
+        return Attempt(cure, optimizer, seed, self.plan.arguments)
 
     def _run(self, planned: Sequence[Attempt], events: Events) -> Iterator[Attempt]:
         plan = self.plan
         pool = Pool(plan.jobs)
-        tasks = []
-        for each in planned:
-            each.arguments = (*plan.arguments, *each.arguments)
-            told = functools.partial(events.step, each)
-            tasks.append(functools.partial(make, each, plan.script, plan.steps, plan.out, told))
+        tasks = [
+            functools.partial(make, each, plan.script, plan.steps, plan.out, functools.partial(events.step, each))
+            for each in planned
+        ]
         try:
             for attempt in pool.run(tasks):
                 events.done(attempt)

@@ -25,6 +25,11 @@ def write_page(exhibit: Exhibit, summary: Mapping[str, Any], command: str, pictu
     title = say(demo.title)
     alone = {"optimizer": NAMES[demo.optimizer], "seed": plan.seeds[0], "steps": plan.steps}
     each = {"steps": plan.steps, "seeds": ", ".join(map(str, plan.seeds))}
+    runs = (
+        say("{steps} steps, seeds {seeds}: the mean over them and the standard deviation.", **each)
+        if len(plan.seeds) > 1
+        else say("{steps} steps, seed {seeds}.", **each)
+    )
     parts = [
         f"# {demo.name}",
         f"{title[0].upper()}{title[1:]}: `examples/{demo.file}`.",
@@ -38,11 +43,11 @@ def write_page(exhibit: Exhibit, summary: Mapping[str, Any], command: str, pictu
         say("## The diagnosis of the watched run"),
         _diagnosis(summary),
         say("## The cures"),
-        say(
-            "{steps} steps, seeds {seeds}: the mean over them and the standard deviation. The first row is the script "
-            "as it is, with either optimizer at a rate that is too bold for it; the other rows have one thing more, "
-            "applied from outside.",
-            **each,
+        runs
+        + " "
+        + say(
+            "The first row is the script as it is, with either optimizer at a rate that is too bold for it; the other "
+            "rows have one thing more, applied from outside."
         ),
         cures_table(exhibit).markdown(),
         _what_the_rows_are(exhibit),

@@ -10,7 +10,7 @@ from .._i18n import say
 from ..errors import MissingExtra
 from .attempt import Attempt
 from .cures import CURES, NOTHING, REPAIR, WATCHED, Cure
-from .demos import Lengths, Sweep
+from .demos import Lengths
 from .exhibit import Exhibit
 from .table import NAMES
 
@@ -25,8 +25,6 @@ STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.grid": True,
     "grid.alpha": 0.25,
-    "legend.frameon": False,
-    "svg.hashsalt": "steadygrad",
 }
 
 
@@ -49,13 +47,14 @@ def write_picture(exhibit: Exhibit, path: Path) -> None:
         exhibit: the runs.
         path: of the file; its ending says the format.
     """
-    panels = 2 + (exhibit.plan.demo.curve is not None and bool(_curve_points(exhibit)))
+    curve = exhibit.plan.demo.curve
+    panels = 2 if curve is None else 3
     figure, axes = _figure(panels, 4.2 * panels + 0.6, 3.6)
     _losses(axes[0], exhibit.heroes)
     _metric(axes[1], exhibit)
-    if panels == 3:
-        _curve(axes[2], exhibit)
-    figure.savefig(path, dpi=110, metadata={"Software": None} if path.suffix == ".png" else None)
+    if curve is not None:
+        _curve(axes[2], exhibit, curve)
+    figure.savefig(path, dpi=110)
 
 
 def write_thumbnail(exhibit: Exhibit, path: Path) -> None:
@@ -63,7 +62,7 @@ def write_thumbnail(exhibit: Exhibit, path: Path) -> None:
     figure, axes = _figure(1, 3.6, 2.6)
     _losses(axes[0], exhibit.heroes)
     axes[0].set_title(exhibit.plan.demo.name, fontsize=10)
-    figure.savefig(path, dpi=100, metadata={"Software": None} if path.suffix == ".png" else None)
+    figure.savefig(path, dpi=100)
 
 
 def _figure(panels: int, width: float, height: float) -> tuple[Any, Sequence[Any]]:
@@ -145,40 +144,13 @@ def _range(finite: Sequence[float], baseline: float | None, higher: bool) -> tup
     return min(sign * start, sign * end), max(sign * start, sign * end)
 
 
-def _curve_points(exhibit: Exhibit) -> list[tuple[Cure, float, float]]:
-    """Which run, where, how much."""
-    curve = exhibit.plan.demo.curve
-    if isinstance(curve, Sweep):
-        return [
-            (each.cure, float(each.arguments[-1]), each.results.get(curve.metric, math.nan)) for each in exhibit.sweep
-        ]
-    if isinstance(curve, Lengths):
-        return [
-            (each.cure, float(value), each.results.get(curve.name.format(value), math.nan))
-            for each in exhibit.heroes
-            for value in curve.values
-        ]
-    return []
-
-
-def _curve(axes: Any, exhibit: Exhibit) -> None:
-    curve = exhibit.plan.demo.curve
-    assert curve is not None
-    points = _curve_points(exhibit)
-    finite = [value for _, _, value in points if math.isfinite(value)]
-    edge = max(finite, default=1.0) * 1.15
-    for cure in (NOTHING, WATCHED, REPAIR):
-        own = sorted((place, value) for each, place, value in points if each is cure)
-        if not own:
-            continue
-        shown = [(place, value) for place, value in own if math.isfinite(value)]
-        axes.plot(*zip(*shown, strict=True), "o-", color=COLOURS[cure.id], label=_name(cure)) if shown else None
-        lost = [place for place, value in own if not math.isfinite(value)]
-        axes.plot(lost, [edge] * len(lost), "X", color=COLOURS[cure.id], markersize=8)
-    if isinstance(curve, Sweep):
-        axes.set_xscale("log")
+def _curve(axes: Any, exhibit: Exhibit, curve: Lengths) -> None:
+    """The metric by length: bare, watched, repaired."""
+    for each in exhibit.heroes:
+        shown = [each.results.get(curve.name.format(length), math.nan) for length in curve.values]
+        axes.plot(curve.values, shown, "o-", color=COLOURS[each.cure.id], label=_name(each.cure))
     axes.set_xlabel(say(curve.label))
-    axes.set_ylabel(curve.metric if isinstance(curve, Sweep) else exhibit.plan.demo.metric)
+    axes.set_ylabel(exhibit.plan.demo.metric)
     axes.legend(loc="best", fontsize=8)
 
 

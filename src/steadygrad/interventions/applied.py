@@ -99,8 +99,11 @@ class Applied:
     def adopt(self, optimizer: Optimizer) -> None:
         """An optimizer that was made before."""
         self._optimizers += 1
+        self._tell_of(optimizer)
+
+    def _tell_of(self, optimizer: Optimizer) -> None:
         for each in self._interventions:
-            each.optimizer_made(optimizer)
+            self._safely(lambda each=each: each.optimizer_made(optimizer), None)
 
     def remove(self) -> None:
         """Let go of the process. A second call does nothing."""
@@ -235,15 +238,15 @@ class Applied:
         known.param_groups[0]["params"] = leaves
         if known is not self._stand_in:
             self._stand_in = known
-            for each in self._interventions:
-                each.optimizer_made(known)
+            self._tell_of(known)
 
     def _leave_backward(self, leaves: Sequence[Tensor] = ()) -> None:
         if self._optimizers or self._stand_in is None:
             return
         # The script's own lines that follow are the step.
         self._trained = True
-        wanted = [each.before_step(self._stand_in) for each in self._interventions]  # each of them is asked
+        own = self._stand_in
+        wanted = [self._safely(lambda each=each: each.before_step(own), False) for each in self._interventions]
         if any(wanted):
             for leaf in leaves or params_of(self._stand_in):
                 if leaf.grad is not None:

