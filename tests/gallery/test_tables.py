@@ -5,9 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from steadygrad.gallery import DEMOS, Attempt, Exhibit, Plan, cures_table, heroes_table, write_picture
+from steadygrad.gallery import (
+    DEMOS,
+    Attempt,
+    Events,
+    Exhibit,
+    Plan,
+    cures_table,
+    curve_table,
+    heroes_table,
+    write_picture,
+)
 from steadygrad.gallery.attempt import parse_result
 from steadygrad.gallery.cures import CURES, NOTHING, REPAIR, WATCHED, remedies
+from steadygrad.gallery.curve import curve_points
+from steadygrad.gallery.demos import Lengths, Sweep
 from steadygrad.interventions import intervention_for
 
 DEMO = DEMOS[0]
@@ -103,3 +115,60 @@ def test_a_last_line_is_read():
     assert list(read) == ["bits per character", "T=20 success", "model"]
     assert read["T=20 success"] == 1.0
     assert math.isnan(read["model"])
+
+
+SWEEPS = [each for each in DEMOS if isinstance(each.curve, Sweep)]
+
+
+def swept(demo, *arguments, quick=False):
+    """Heroes and a sweep, whose metric is the value; nothing bare at the highest one."""
+    made = Exhibit(Plan(demo, Path("x.py"), Path("out"), (3,), 10, tuple(arguments), quick=quick))
+    made.heroes = [
+        Attempt(cure, "adam", 3, results={demo.metric: demo.curve.own}) for cure in (NOTHING, WATCHED, REPAIR)
+    ]
+    for each in made.sweep_points():
+        value = float(each.arguments[-1])
+        lost = each.cure is NOTHING and value == max(demo.curve.values)
+        each.results = {demo.metric: math.nan if lost else value}
+        made.sweep.append(each)
+    return made
+
+
+@pytest.mark.parametrize("demo", SWEEPS, ids=lambda each: each.name)
+@pytest.mark.parametrize("quick", [False, True])
+def test_a_sweep_has_every_value_bare_and_watched_and_the_scripts_own(demo, quick, tmp_path):
+    made = swept(demo, "--batch", "4", quick=quick)
+    assert made.sweep_points() == []
+    assert all(each.arguments[:3] == ("--batch", "4", demo.curve.option) and each.seed == 3 for each in made.sweep)
+    values = sorted([demo.curve.own, *(demo.curve.quick if quick else demo.curve.values)])
+    table = curve_table(made)
+    assert table.header == ("learning rate", "bare", "steadygrad run")
+    assert [row[0] for row in table.rows] == [f"{value:g}" for value in values]
+    assert table.rows[-1][1:] == ("nan", f"{values[-1]:g}")
+    assert table.bad == {(len(values) - 1, 1)}
+    write_picture(made, tmp_path / "picture.svg")
+    assert "<!-- learning rate -->" in (tmp_path / "picture.svg").read_text()
+
+
+def test_with_a_value_of_the_readers_the_heroes_are_no_points_of_the_curve():
+    demo = SWEEPS[0]
+    made = swept(demo, demo.curve.option, "0.5")
+    assert demo.curve.own not in [value for value, _ in curve_points(made)[NOTHING]]
+
+
+def test_only_some_demos_have_a_curve():
+    made = exhibit(lambda each: 1.0)
+    assert curve_points(made) == {}
+    assert curve_table(made) is None
+    made.run_sweep(Events())
+    assert made.sweep == []
+
+
+def test_lengths_are_read_off_the_last_line():
+    demo = next(each for each in DEMOS if isinstance(each.curve, Lengths))
+    made = Exhibit(Plan(demo, Path("x.py"), Path("out"), (0,), 10))
+    made.heroes = [Attempt(REPAIR, "sgd", 0, results={"T=10 success": 1.0, "T=20 success": 0.5})]
+    (points,) = curve_points(made).values()
+    assert points[:2] == [(10, 1.0), (20, 0.5)]
+    assert math.isnan(points[2][1])
+    assert curve_table(made) is None, "its numbers stand in the first table already"

@@ -107,6 +107,10 @@ def demo(
     if exhibit.grid and not no_cures:
         printed.print()
         printed.print(_rich(gallery.cures_table(exhibit)))
+    swept = gallery.curve_table(exhibit)
+    if swept is not None:
+        printed.print()
+        printed.print(_rich(swept))
     _write(exhibit, json_path, told)
     if failed is not None:
         raise failed
@@ -147,7 +151,8 @@ def _run_heroes(exhibit: Exhibit, console: Console) -> None:
 
         def step(attempt: Attempt, number: int, steps: int, loss: float) -> None:
             bar = bars[attempt.cure]
-            progress.start_task(bar)
+            if not progress.tasks[bar].started:  # starting it again would set its clock back
+                progress.start_task(bar)
             style = "red" if not math.isfinite(loss) else "default"
             note = say("loss {loss:.3f}", loss=loss)
             progress.update(bar, total=steps, completed=number, note=f"[{style}]{note}[/]")
@@ -160,17 +165,27 @@ def _run_heroes(exhibit: Exhibit, console: Console) -> None:
 
 
 def _run_cures(exhibit: Exhibit, console: Console) -> None:
-    """The table of cures, one bar for all of its runs."""
+    """The table of cures, and the demo's sweep if it has one: a bar for all runs of each."""
     columns = (TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TextColumn("{task.fields[note]}"), console=console) as progress:
         bar = progress.add_task(say("cures"), total=len(exhibit.missing()), note="")
 
-        def done(attempt: Attempt) -> None:
+        def cured(attempt: Attempt) -> None:
             _require_result(attempt, exhibit)
             what = {"optimizer": attempt.optimizer, "cure": say(attempt.cure.title), "seed": attempt.seed}
             progress.update(bar, advance=1, note=say("{optimizer}, {cure}, seed {seed}", **what))
 
-        exhibit.run_cures(Events(done=done))
+        exhibit.run_cures(Events(done=cured))
+        curve, points = exhibit.plan.demo.curve, exhibit.sweep_points()
+        if curve is None or not points:
+            return
+        sweep = progress.add_task(say(curve.label), total=len(points), note="")
+
+        def swept(attempt: Attempt) -> None:
+            _require_result(attempt, exhibit)
+            progress.update(sweep, advance=1, note=" ".join(attempt.arguments))
+
+        exhibit.run_sweep(Events(done=swept))
 
 
 def _require_result(attempt: Attempt, exhibit: Exhibit) -> None:

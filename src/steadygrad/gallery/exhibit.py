@@ -1,4 +1,4 @@
-"""All runs of a demo, in their order: bare, watched and repaired, then each cure."""
+"""All runs of a demo, in their order: bare, watched and repaired, each cure, then a sweep."""
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 from ..rescue import Pool
 from .attempt import Attempt, make
 from .cures import CURES, MAIN, NOTHING, REPAIR, WATCHED, Cure
-from .demos import Demo
+from .demos import Demo, Sweep
 
 SCHEMA = "steadygrad.demo/1"
 
@@ -26,7 +26,7 @@ class Plan:
         steps: of each run.
         arguments: for the script.
         jobs: runs at a time.
-        quick: whether the other optimizer is tried with few cures.
+        quick: whether the other optimizer is tried with few cures, and a sweep has few values.
     """
 
     demo: Demo
@@ -55,12 +55,14 @@ class Exhibit:
         plan: what is to be run.
         heroes: the first seed, as the script is: bare, watched, repaired.
         grid: each cure under each optimizer with each seed; those of the heroes that belong there are in it.
+        sweep: bare and watched, over the values of the demo's sweep.
         interrupted: whether it was ended by Ctrl-C.
     """
 
     plan: Plan
     heroes: list[Attempt] = field(default_factory=list)
     grid: list[Attempt] = field(default_factory=list)
+    sweep: list[Attempt] = field(default_factory=list)
     interrupted: bool = False
 
     def run_heroes(self, events: Events) -> None:
@@ -86,6 +88,23 @@ class Exhibit:
             if (cure.id, optimizer, seed) not in known
         ]
 
+    def run_sweep(self, events: Events) -> None:
+        """The demo's sweep, if it has one."""
+        self.sweep += self._run(self.sweep_points(), events)
+
+    def sweep_points(self) -> list[Attempt]:
+        """Bare and watched, with each value of the demo's sweep; those that were not run yet."""
+        curve, optimizer, seed = self.plan.demo.curve, self.plan.demo.optimizer, self.plan.seeds[0]
+        if not isinstance(curve, Sweep):
+            return []
+        known = {(each.cure.id, each.arguments) for each in self.sweep}
+        planned = [
+            self._attempt(cure, optimizer, seed, curve.option, f"{value:g}")
+            for value in (curve.quick if self.plan.quick else curve.values)
+            for cure in (NOTHING, WATCHED)
+        ]
+        return [each for each in planned if (each.cure.id, each.arguments) not in known]
+
     def hero(self, cure: Cure) -> Attempt | None:
         """One of the heroes, if it was run."""
         return next((each for each in self.heroes if each.cure is cure), None)
@@ -102,10 +121,11 @@ class Exhibit:
             "baseline": self.plan.demo.baseline,
             **{each.cure.id if each.cure is not NOTHING else "bare": each.to_dict() for each in self.heroes},
             "cures": [each.to_dict() for each in self.grid],
+            "sweep": [each.to_dict() for each in self.sweep],
         }
 
-    def _attempt(self, cure: Cure, optimizer: str, seed: int) -> Attempt:
-        return Attempt(cure, optimizer, seed, self.plan.arguments)
+    def _attempt(self, cure: Cure, optimizer: str, seed: int, *further: str) -> Attempt:
+        return Attempt(cure, optimizer, seed, (*self.plan.arguments, *further))
 
     def _run(self, planned: Sequence[Attempt], events: Events) -> Iterator[Attempt]:
         plan = self.plan

@@ -8,7 +8,7 @@ from .._i18n import say
 from ..remedies import remedy
 from .cures import TOGETHER, WEIGHT_DECAY, remedies
 from .exhibit import Exhibit
-from .table import NAMES, cures_table, heroes_table
+from .table import NAMES, cures_table, curve_table, heroes_table
 
 
 def write_page(exhibit: Exhibit, summary: Mapping[str, Any], command: str, picture: str, path: Path) -> None:
@@ -51,8 +51,21 @@ def write_page(exhibit: Exhibit, summary: Mapping[str, Any], command: str, pictu
         ),
         cures_table(exhibit).markdown(),
         _what_the_rows_are(exhibit),
+        *_sweep(exhibit),
     ]
     path.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
+
+
+def _sweep(exhibit: Exhibit) -> list[str]:
+    table, demo, plan = curve_table(exhibit), exhibit.plan.demo, exhibit.plan
+    if table is None:
+        return []
+    told = {"metric": demo.metric, "optimizer": NAMES[demo.optimizer], "seed": plan.seeds[0], "steps": plan.steps}
+    return [
+        say("## The metric by {label}", label=table.header[0]),
+        say("{metric}; {optimizer}, seed {seed}, {steps} steps.", **told),
+        table.markdown(),
+    ]
 
 
 def _diagnosis(summary: Mapping[str, Any]) -> str:

@@ -10,7 +10,8 @@ from .._i18n import say
 from ..errors import MissingExtra
 from .attempt import Attempt
 from .cures import CURES, NOTHING, REPAIR, WATCHED, Cure
-from .demos import Lengths
+from .curve import curve_points
+from .demos import Sweep
 from .exhibit import Exhibit
 from .table import NAMES
 
@@ -47,13 +48,13 @@ def write_picture(exhibit: Exhibit, path: Path) -> None:
         exhibit: the runs.
         path: of the file; its ending says the format.
     """
-    curve = exhibit.plan.demo.curve
-    panels = 2 if curve is None else 3
+    has_curve = bool(curve_points(exhibit))
+    panels = 3 if has_curve else 2
     figure, axes = _figure(panels, 4.2 * panels + 0.6, 3.6)
     _losses(axes[0], exhibit.heroes)
     _metric(axes[1], exhibit)
-    if curve is not None:
-        _curve(axes[2], exhibit, curve)
+    if has_curve:
+        _curve(axes[2], exhibit)
     figure.savefig(path, dpi=110)
 
 
@@ -144,13 +145,30 @@ def _range(finite: Sequence[float], baseline: float | None, higher: bool) -> tup
     return min(sign * start, sign * end), max(sign * start, sign * end)
 
 
-def _curve(axes: Any, exhibit: Exhibit, curve: Lengths) -> None:
-    """The metric by length: bare, watched, repaired."""
-    for each in exhibit.heroes:
-        shown = [each.results.get(curve.name.format(length), math.nan) for length in curve.values]
-        axes.plot(curve.values, shown, "o-", color=COLOURS[each.cure.id], label=_name(each.cure))
-    axes.set_xlabel(say(curve.label))
-    axes.set_ylabel(exhibit.plan.demo.metric)
+def _curve(axes: Any, exhibit: Exhibit) -> None:
+    """The metric over a length, or over a value of the script; what is lost, or far off, stands at the bad end."""
+    demo, points = exhibit.plan.demo, curve_points(exhibit)
+    finite = sorted(y for known in points.values() for _, y in known if math.isfinite(y))
+    if demo.curve is None or not finite:
+        return
+    baseline = _baseline(exhibit) if isinstance(demo.curve, Sweep) else None
+    low, high = _range(finite, baseline, demo.higher)
+    room = 0.08 * ((high - low) or 1.0)
+    worst = low - room if demo.higher else high + room
+    for cure, known in points.items():
+        off = [not (math.isfinite(y) and low <= y <= high) for _, y in known]
+        shown = [worst if bad else y for bad, (_, y) in zip(off, known, strict=True)]
+        colour = COLOURS[cure.id]
+        axes.plot([x for x, _ in known], shown, "o-", color=colour, label=_name(cure))
+        lost = [place for place, bad in enumerate(off) if bad]
+        axes.plot([known[place][0] for place in lost], [worst] * len(lost), "X", color=colour, markersize=9)
+    if baseline is not None:
+        axes.axhline(baseline, color=GREY, linestyle="--", linewidth=1, label=demo.baseline or say("reference"))
+    if isinstance(demo.curve, Sweep):
+        axes.set_xscale("log")
+        axes.plot([], [], "X", color=GREY, label=say("nan, or off the scale"))
+    axes.set_xlabel(say(demo.curve.label))
+    axes.set_ylabel(demo.metric)
     axes.legend(loc="best", fontsize=8)
 
 

@@ -8,6 +8,8 @@ from statistics import mean, stdev
 from .._i18n import say
 from .attempt import Attempt
 from .cures import CURES, NOTHING, REPAIR, WATCHED
+from .curve import curve_points
+from .demos import Sweep
 from .exhibit import Exhibit
 
 
@@ -86,6 +88,25 @@ def cures_table(exhibit: Exhibit) -> Table:
             chosen = max(known, key=lambda place: known[place] if demo.higher else -known[place])
             best.add((chosen, column))
     return Table(tuple(header), rows, frozenset(best), frozenset(bad))
+
+
+def curve_table(exhibit: Exhibit) -> Table | None:
+    """The metric with each value of the demo's sweep, bare and watched; None for a demo without one."""
+    demo, points = exhibit.plan.demo, curve_points(exhibit)
+    if not isinstance(demo.curve, Sweep) or not points:
+        return None
+    values = sorted({value for known in points.values() for value, _ in known})
+    cures = [cure for cure in (NOTHING, WATCHED) if cure in points]
+    header = (say(demo.curve.label), *(say("bare") if cure is NOTHING else cure.title for cure in cures))
+    cells = [[dict(points[cure]).get(value) for cure in cures] for value in values]
+    rows = [(f"{value:g}", *map(number, row)) for value, row in zip(values, cells, strict=True)]
+    bad = {
+        (place, column)
+        for place, row in enumerate(cells)
+        for column, value in enumerate(row, 1)
+        if value is not None and not math.isfinite(value)
+    }
+    return Table(header, rows, bad=frozenset(bad))
 
 
 NAMES = {"sgd": "SGD", "adam": "Adam"}
