@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from steadygrad._tap import PassTap, quiet
-from steadygrad.examination import Subject, TapedObjective, examine
+from steadygrad.examination import Subject, TapedObjective, examine, losses_again
 
 
 def raising(error):
@@ -150,4 +150,48 @@ def test_a_gradient_whose_squares_overflow_is_finite():
     base = found.evidence.base
     assert base.weight_norms["weight"] == pytest.approx(1e25 * 12**0.5)
     assert 1e20 < base.grad_norm < 1e25
+    tap.remove()
+
+
+def test_passes_can_be_computed_again_with_other_weights_and_nothing_moves():
+    torch.manual_seed(0)
+    model = conv()
+    params, names = list(model.parameters()), [name for name, _ in model.named_parameters()]
+    tap = PassTap(raising)
+    tap.follow([model])
+    losses = []
+    for _ in range(2):
+        loss = F.cross_entropy(model(torch.randn(6, 1, 8, 8)), torch.randint(0, 3, (6,)))
+        tap.conclude(loss)
+        losses.append(loss.item())
+        loss.backward()
+        tap.stepped()
+    passes = [*tap.before(), *tap.passes()]
+    before = [each.clone() for each in (*model.state_dict().values(), torch.get_rng_state())]
+    assert losses_again(passes, params, names) == pytest.approx(losses[-len(passes) :], rel=1e-5)
+    after = [*model.state_dict().values(), torch.get_rng_state()]
+    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+    with torch.no_grad():
+        for param in params[-2:]:  # of the last layer: every answer is then as likely
+            param.zero_()
+    assert losses_again(passes, params, names) == pytest.approx([math.log(3)] * len(passes), rel=1e-5)
+    tap.remove()
+
+
+def test_a_pass_that_cannot_be_computed_again_has_no_loss():
+    class Broken(nn.Linear):
+        whole = True
+
+        def forward(self, x):
+            if not self.whole:
+                raise RuntimeError("not twice")
+            return super().forward(x)
+
+    model = Broken(4, 3)
+    tap = PassTap(raising)
+    tap.follow([model])
+    tap.conclude(model(torch.randn(5, 4)).square().mean())
+    model.whole = False
+    assert losses_again(tap.passes(), list(model.parameters()), ["weight", "bias"]) is None
+    assert losses_again([], [], []) is None
     tap.remove()

@@ -505,6 +505,29 @@ class Fault(Stream):
         return Measured(**{**known, **self.change(step - self.at, sound)})
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("share", [0.3, 0.8])
+def test_ground_is_lost_when_more_than_half_of_the_progress_is_gone_for_long(kind, share):
+    """Without any other sign; it is no alarm, it is worth a comparison."""
+    start, end = KINDS[kind]
+    guard = Guard()
+    came_up = share * (start - end)
+    stream = Fault(lambda since, sound: {"loss": sound.loss + came_up}, start=start, end=end)
+    rulings, seen, soon = [], [], []
+    for step in range(STEPS):
+        rulings.append(guard.judge(stream.measured(step)))
+        seen += [step] * guard.lost_ground()
+        soon += [step] * guard.lost_ground(soon=True)
+    assert alarms(rulings) == []
+    if share < 0.5:
+        assert seen == []
+        return
+    assert Fault.at + 30 <= seen[0] <= Fault.at + 48
+    assert seen[0] - 8 == soon[0], "so that the pass is taped by then"
+    guard.told_lost_ground()
+    assert not guard.lost_ground()
+
+
 def first_alarm(rulings, detector):
     for step, ruling in enumerate(rulings):
         for raised in ruling.alarms:

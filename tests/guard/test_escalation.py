@@ -13,6 +13,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from steadygrad._recorded import again
 from steadygrad._snapshot import Room, TrainingParts
 from steadygrad._watch.recovery import Recovery
 from steadygrad.guard import Escalation, Guard, LossLevel, Raised, Ruling
@@ -474,6 +475,16 @@ def test_a_drift_that_was_explained_goes_back_to_the_rate_that_was_seen_to_be_ha
     assert [order.detail.get("factor") for order in orders] == [None, 0.5]
 
 
+def test_weights_that_were_seen_to_do_better_are_gone_back_to_whatever_the_level_says():
+    run = Run([*falling(), *[2.0] * 8])
+    assert not run.level.above_start()
+    told = {"loss": 2.0, "loss_then": 1.0, "weights_of": 64}
+    orders = run.see(Ruling("", 1.0, (Raised("loss-divergence", told, late=20),)), 2.0)
+    assert [order.action for order in orders] == ["roll-back", "lower-lr"]
+    assert again(orders[0].detail["reason"]) == "the weights of step 64 do better on the batches of now"
+    assert orders[1].detail["factor"] == 0.5
+
+
 def test_the_ladder_goes_down_while_something_goes_on():
     run = Run(falling())
     orders = run.made(100, 1.0, going_on="sustained-clipping")
@@ -494,6 +505,7 @@ alarms = st.sampled_from(
         Raised("loss-divergence", {"lr_raised": 1.0, "lr_raised_now": 1.0}, late=24),
         Raised("loss-divergence", {"lr_raised": 20.0, "lr_raised_now": 20.0}, late=16),
         Raised("loss-divergence", {"cause": "learning-rate", "stable_factor": 0.01}, late=31),
+        Raised("loss-divergence", {"loss": 9.0, "loss_then": 1.0, "weights_of": 48}, late=3),
         Raised("sustained-growth", {"lr_raised": 1.0, "lr_raised_now": 1.0}, late=8),
         Raised("sustained-clipping", {}),
     ]

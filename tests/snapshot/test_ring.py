@@ -223,6 +223,19 @@ def test_an_incident_takes_the_trust_from_all_that_was_taken_shortly_before_it_o
     assert ring.steps == [step for step in before if step <= onset - QUARANTINE or step == 0], "the young one is gone"
 
 
+@pytest.mark.parametrize("step", [0, 63, 64, 65, 127, 128, 1000])
+def test_what_was_seen_to_be_sound_is_kept_with_all_that_is_older(step):
+    ring, training = SnapshotRing(Room(10**6), by_clock=False), Counted()
+    ring.take(0, training.at(0), proven=True)
+    drive(ring, training, 204, first=1)
+    before = ring.steps
+    ring.drop_after(step)
+    assert ring.steps == [each.step for each in ring.proven] == [each for each in before if each <= step]
+    for later in range(205, 300):
+        ring.sound(later)
+    assert ring.steps == [each for each in before if each <= step], "the young one is gone"
+
+
 def test_the_state_a_training_began_with_is_trusted_whatever_comes():
     ring, training = SnapshotRing(Room(10**6), by_clock=False), Counted()
     ring.take(0, training.at(0), proven=True)

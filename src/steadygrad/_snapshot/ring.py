@@ -118,14 +118,23 @@ class SnapshotRing:
 
     def distrust(self, onset: int) -> None:
         """An incident began at step `onset`: what was taken shortly before or since is not trusted."""
+        self.drop_after(onset - QUARANTINE)
+
+    def drop_after(self, step: int) -> None:
+        """What was taken after this step is not trusted; what was taken until then is, whatever came shortly after."""
         if self._young is not None:
             self._spare, self._young = self._young, None
-        while self._proven and not self._proven[-1].given and self._proven[-1].step > onset - QUARANTINE:
+        while self._proven and not self._proven[-1].given and self._proven[-1].step > step:
             self._spare = self._proven.pop()
 
     def newest(self) -> TrainingSnapshot | None:
         """The newest proven snapshot."""
         return self._proven[-1] if self._proven else None
+
+    @property
+    def proven(self) -> list[TrainingSnapshot]:
+        """The proven snapshots, oldest first."""
+        return list(self._proven)
 
     def first(self) -> TrainingSnapshot | None:
         """The state that the training has begun with, as long as it is kept."""

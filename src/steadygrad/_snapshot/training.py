@@ -96,6 +96,11 @@ class TrainingSnapshot:
         self.guard_state: Any = None
         self._kept = _Kept()
 
+    @property
+    def params(self) -> list[Tensor]:
+        """The parameters as they were."""
+        return self._kept.params
+
     @torch.no_grad()
     def take(self, step: int, parts: TrainingParts, guard_state: Any = None) -> None:
         """Copy the state as it is now.

@@ -35,9 +35,10 @@ from ..store import MAX_OPTIMIZERS, append_event
 from .examiner import Examiner
 from .journal import Home, Journal, Pending
 from .keeper import Keeper
+from .looks import Looks
 from .recovery import learning_rate
 from .repairer import Repairer
-from .session import Reading, Session, scalar_loss
+from .session import Session, scalar_loss
 from .words import first_line
 
 Clip: TypeAlias = Policy | Callable[[], Policy] | Literal[False] | None
@@ -51,9 +52,6 @@ BURST = 0.03
 
 SCHEMA = "steadygrad.watch/1"
 """Of the watcher's state in a checkpoint."""
-
-SLOWLY = 0.25
-"""The part of a loss that a training has to have lost where its clips cut gradients of a scaled loss."""
 
 FACTS_EVERY = 16
 """Steps between two updates of the recorded overhead."""
@@ -321,10 +319,14 @@ class Watcher:
             ruling = replace(ruling, coefficient=session.clip_by_policy(optimizer, reading.norm))
         found: tuple[Raised, ...] = ()
         if not reading.left_out and not session.sharded and session.guard.use_loss:
-            found = self._look(session, optimizer, reading, ruling, loss, inside=closure_loss is not None)
+            inside = closure_loss is not None
+            seen, raised = self._looks.look(session, optimizer, reading, ruling, loss, inside=inside)
+            self._journal.observations(seen)
+            found = tuple(raised)
         # Of what a look has found only a loss that was driven up is acted upon (by the repairer, if there is one): for
         # what never learns there is no better snapshot, and no rate at which it would.
-        driven = tuple(each for each in found if each.detector in DRIFTS and self._repairer is None)
+        mending = self._repairer is not None
+        driven = tuple(each for each in found if each.detector in DRIFTS and not (mending and "cause" in each.detail))
         if acts and not reading.left_out:
             self._escalate(session, optimizer, _with(ruling, driven), loss)
         elif acts and ruling.alarms and session.alone:  # left out by the scaler, and no overflow of its scale: lost
@@ -349,42 +351,6 @@ class Watcher:
         self._pending[id(optimizer)] = Pending(session, reading, ruling, loss, lr)
         self._spent += time.perf_counter() - began
         return Plan(lose=ruling.lost)
-
-    def _look(
-        self,
-        session: Session,
-        optimizer: Optimizer,
-        reading: Reading,
-        ruling: Ruling,
-        loss: float | None,
-        *,
-        inside: bool,
-    ) -> tuple[Raised, ...]:
-        """What is wrong with a run although no step of it stands out: alarms, at a few steps of a run at the most."""
-        found = session.stalled(reading.norms, loss)
-        clipped = session.stall.is_time_to_look() and self._examiner.clips_scaled(session)
-        least = SLOWLY if self._clips.scaled or clipped else None
-        scale = not clipped and session.out_of_scale(reading.norm)
-        above = session.above_start()
-        loud = session.loud() and self._examiner.classifies(session)
-        if not found and not ruling.alarms and (scale or above or loud or session.idle(least)):
-            look = (
-                self._examiner.out_of_scale
-                if scale or loud
-                else self._examiner.above_start
-                if above
-                else self._examiner.idle
-            )
-            seen, raised = look(session, optimizer, inside=inside)
-            self._journal.observations(seen)
-            if self._repairer is not None:
-                raised = self._repairer.unmended(raised)
-            found = tuple(raised)
-            if raised:
-                session.stall.told()
-        if session.stall.looks_next():
-            self._examiner.passes.wanted = max(1, self._examiner.passes.wanted)
-        return (*found, *self._examiner.piled_up(session))
 
     def passed_by(self) -> None:
         """An optimizer that is not watched steps: the losses until now were its own."""
@@ -590,6 +556,8 @@ class Watcher:
         self._journal = Journal(self._mode, self._home)
         self._keeper = Keeper(self._journal, self._home)
         self._repairer = Repairer(self._journal, self._home, self._clips) if self._mode == "repair" else None
+        unmended = list if self._repairer is None else self._repairer.unmended
+        self._looks = Looks(self._examiner, unmended)
         self._sessions: dict[int, Session] = {}
         self._pending: dict[int, Pending] = {}
         self._count = 0

@@ -118,7 +118,10 @@ class Recovery:
         )
         self._since_alarm = 0 if ruling.alarms or ruling.lost else self._since_alarm + 1
         for raised in ruling.alarms:
-            self.ring.distrust(step - raised.late)
+            if "weights_of" in raised.detail:  # those were seen to be sound
+                self.ring.drop_after(raised.detail["weights_of"])
+            else:
+                self.ring.distrust(step - raised.late)
         if self.incident is not None and before is None:
             return self.incident
         return self.escalation.ended if any(order.action in ENDS for order in self.orders) else None

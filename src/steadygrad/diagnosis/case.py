@@ -31,13 +31,15 @@ FIRST, ONSET = "first pass", "onset"
 @dataclass(frozen=True, slots=True)
 class Look:
     """One pass that was computed again. `batch_before` is loss and gradient norm of the batch before, same weights;
-    `old_buffers` the same of this batch with the buffers of a while ago; `numbers` are the plain ones in its loss."""
+    `old_buffers` the same of this batch with the buffers of a while ago; `numbers` are the plain ones in its loss;
+    `sound` says that the weights are those of before the damage."""
 
     step: int
     evidence: Evidence
     batch_before: tuple[float, float] | None = None
     numbers: tuple[float, ...] = ()
     old_buffers: tuple[float, float] | None = None
+    sound: bool = False
 
     @property
     def finite(self) -> bool:
@@ -135,8 +137,8 @@ class Case:
         return [] if self.start is None else self.ask(rule, cause, self.start, FIRST)
 
     def at_onset(self, rule: Rule, cause: str) -> list[Finding]:
-        """What it finds in the first pass after an alarm, or in the first that is not finite."""
-        for look in (self.first, self.broken):
+        """What it finds in the first pass after an alarm, in the first that is not finite, or before any damage."""
+        for look in (self.first, self.broken, *(each for each in self.looks[1:] if each.sound)):
             found = [] if look is None else self.ask(rule, cause, look.evidence, ONSET)
             if found:
                 return found
@@ -196,9 +198,8 @@ def case_of(recording: ProcessRecording, optimizer: int, alarms: Sequence[Alarm]
 def _look(observation: Observation, evidence: Evidence) -> Look:
     numbers = tuple(float(each) for each in observation.detail.get("numbers") or ())
     detail = observation.detail
-    return Look(
-        observation.step, evidence, _pair(detail.get("batch_before")), numbers, _pair(detail.get("old_buffers"))
-    )
+    before, buffers = _pair(detail.get("batch_before")), _pair(detail.get("old_buffers"))
+    return Look(observation.step, evidence, before, numbers, buffers, "weights_of" in detail)
 
 
 def _evidence(observation: Observation) -> Evidence | None:

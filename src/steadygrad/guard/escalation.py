@@ -248,10 +248,15 @@ class Escalation(Stateful):
                 raised = max(1.0, float(drift.detail["lr_raised_now"]))
                 why = recorded("the learning rate drives the loss away")
                 return self._back(why, can_roll_back, 1.0 / raised, lower=raised > 2.0)
-            why = recorded("the loss drifts away")
+            better = drift.detail.get("weights_of")
+            why = (
+                recorded("the loss drifts away")
+                if better is None
+                else recorded("the weights of step {step} do better on the batches of now", step=better)
+            )
             # Steps that were tried beside the training have shown which part of the rate it bears.
             stable = float(drift.detail.get("stable_factor", 1.0))
-            explained = "cause" in drift.detail or level.above_start()
+            explained = "cause" in drift.detail or better is not None or level.above_start()
             return self._back(why, can_roll_back, stable, lower=True) if explained else []
         if self._lost == 1:
             names = damaged()

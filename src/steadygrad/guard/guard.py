@@ -30,6 +30,9 @@ RAISED = 4.0
 ELEVATED_CHECKS = 2
 """Checks in a row, `RECENT` steps apart, at which the loss must be elevated for that."""
 
+LOST_CHECKS = 4
+"""The same for a closer look at a loss that has come up and stays there."""
+
 FIRST_STEPS = 2
 """Norms that must both be far smaller before the very first one is seen to have been out of scale."""
 
@@ -214,6 +217,28 @@ class Guard(Stateful):
         if first <= FIRST_RATIO * max(others):
             return ()
         return (Raised("gradient-spike", {"grad_norm": first, "next": max(others)}, late=FIRST_STEPS),)
+
+    def lost_ground(self, *, soon: bool = False) -> bool:
+        """Whether what the loss has learned has been gone for long, and no alarm has said so; asked at each check.
+
+        Alone that is no fault: data may have become harder.
+
+        Args:
+            soon: whether it may be so at the next check.
+        """
+        if self._told_divergence or not self.level.at_check:
+            return False
+        gone = self.level.learned() and self.level.worse()
+        return gone and self._elevated >= LOST_CHECKS - soon
+
+    @property
+    def elevated_for(self) -> int:
+        """Accepted losses since the last check at which the loss was not elevated."""
+        return RECENT * self._elevated
+
+    def told_lost_ground(self) -> None:
+        """It has been said; once an episode is enough."""
+        self._told_divergence = True
 
     def settle(self) -> tuple[Raised, ...]:
         """The alarm of a spike that has not been explained by a change of scale; asked at the end of a run too."""

@@ -1,0 +1,169 @@
+"""What is kept of one training for the day on which it goes wrong, and how to look at weights of before."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from .._readback import read_tensor_scalar
+from .._tap import TapedPass, leaves_of
+from . import symptoms
+from .session import Reading, Session
+
+MOST = 4
+"""Examinations of one training; the first step that is not finite is examined beside them."""
+
+APART = 64
+"""Steps between two, but for a first alarm of what is not finite."""
+
+ARMED = 16
+"""Passes that are taped after an alarm, whatever that costs."""
+
+WHOLE = 0.02
+"""By how much what lay there may differ from the last gradient."""
+
+MOST_COMPARED = 6
+"""Comparisons with weights of before in one training, each at twice the distance of the one before it."""
+
+MOST_BUFFERS = 1 << 20
+"""Numbers in buffers of which copies are kept."""
+
+CARRIED = 8
+"""Latest numbers of what lay there that are kept."""
+
+
+class Kept:
+    """What is kept of one optimizer's training."""
+
+    def __init__(self, largest: list[Tensor]) -> None:
+        self._largest = largest
+        self._entries: list[Tensor | None] = []
+        self._width = 0
+        self._places: list[int] = []
+        self._are_leaves: bool | None = None
+        self.piled = 0
+        self.piled_told = False
+        self._fresh = True
+        self._norm_before: float | None = None
+        self.first: list[TapedPass] = []
+        self.weights: list[Tensor] | None = None
+        self.rates: list[Any] = []
+        self.buffers: list[tuple[Tensor, Tensor]] = []
+        self.own_first = True
+        self.lines: dict[str, tuple[str, int] | None] = {}
+        self.start_examined = False
+        self.missed = ARMED
+        self.looks = 0
+        self.suspects: dict[int, tuple[Sequence[TapedPass], Sequence[TapedPass]]] = {}
+        self.step = 0
+        self.backwards = 0
+        self.carried: list[float] = []
+        self._examined = 0
+        self._last = -APART
+        self._bad_seen = False
+        self._compared = self._compare_from = 0
+
+    def fits(self, session: Session) -> bool:
+        """Whether the first weights are kept, and are still those of all parameters: groups may have been added."""
+        return self.weights is not None and len(self.weights) == len(session.params)
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing has been worth a look yet."""
+        return not self._examined
+
+    def due(self, step: int, bad: bool) -> bool:
+        return (self._examined < MOST and step - self._last >= APART) or (bad and not self._bad_seen)
+
+    def may_compare(self, step: int) -> bool:
+        """Whether weights of before may be compared with those of now, once more."""
+        if self._compared == MOST_COMPARED or step < self._compare_from:
+            return False
+        self._compared += 1
+        self._compare_from = step + APART * 2 ** (self._compared - 1)
+        return True
+
+    def may_look(self) -> bool:
+        """Whether one more look may be taken at a training that raises no alarm."""
+        self.looks += 1
+        return self.looks <= MOST
+
+    def looked_at(self, step: int, bad: bool) -> None:
+        self._examined += 1
+        self._last = step
+        self._bad_seen = self._bad_seen or bad
+
+    def look(self, loss: Tensor, wanted: bool) -> None:
+        """A backward pass begins: do gradients lie there already, of weights that it will add to?"""
+        self.backwards += 1
+        if wanted and self.step and self._are_leaves is None:
+            reached = set(map(id, leaves_of(loss)))
+            self._are_leaves = any(id(param) in reached for param in self._largest)
+        wanted = wanted and bool(self._are_leaves)
+        # At every one of a step's: where two trainings alternate, another's pass goes by before gradients are cleared.
+        if wanted and self.step:
+            self._entries.append(symptoms.grads_lying_there(self._largest))
+        if self._fresh:
+            self.backwards, self._fresh = 1, False
+
+    def over(self, params: Sequence[Tensor], reading: Reading, coefficient: float) -> None:
+        """A step is over: compare what lay there with the gradients of the step before it."""
+        if len(params) != self._width:
+            self._width, wanted = len(params), {id(param) for param in self._largest}
+            self._places = [place for place, param in enumerate(params) if id(param) in wanted]
+        own = [norm for place in self._places if (norm := reading.norms[place]) >= 0]
+        if self._entries and self._norm_before:
+            lay = min(0.0 if each is None else read_tensor_scalar(each) or 0.0 for each in self._entries)
+            self.carried = [*self.carried, lay / self._norm_before][-CARRIED:]
+            self.piled = self.piled + 1 if abs(self.carried[-1] - 1.0) < WHOLE else 0
+        self._norm_before = coefficient * math.sqrt(sum(float(norm) ** 2 for norm in own)) or None
+        self._entries = []
+        self._fresh = True
+        self.step += 1
+
+
+@contextmanager
+def with_weights(params: Sequence[Tensor], values: Sequence[Tensor]) -> Iterator[None]:
+    """Inside, the parameters have these values. What a graph has saved of them is not told."""
+    kept = [param.detach().clone() for param in params]
+    try:
+        for param, value in zip(params, values, strict=True):
+            param.data.copy_(value)
+        yield
+    finally:
+        for param, value in zip(params, kept, strict=True):
+            param.data.copy_(value)
+
+
+@contextmanager
+def with_fresh_state(optimizer: Optimizer | None, rates: Sequence[Any]) -> Iterator[None]:
+    """Inside, an optimizer has made no step, and has these rates."""
+    if optimizer is None:
+        yield
+        return
+    state, now = optimizer.state, [group.get("lr") for group in optimizer.param_groups]
+    optimizer.state = defaultdict(dict)
+    try:
+        _set_rates(optimizer, rates)
+        yield
+    finally:
+        optimizer.state = state
+        _set_rates(optimizer, now)
+
+
+def copies(roots: Sequence[nn.Module]) -> list[tuple[Tensor, Tensor]]:
+    """Buffers with copies of what they hold; none if they are large."""
+    buffers = [each for root in roots for each in root.buffers() if each.is_floating_point()]
+    if sum(each.numel() for each in buffers) > MOST_BUFFERS:
+        return []
+    return [(each, each.detach().clone()) for each in buffers]
+
+
+def _set_rates(optimizer: Optimizer, rates: Sequence[Any]) -> None:
+    for group, rate in zip(optimizer.param_groups, rates, strict=False):
+        if "lr" in group:
+            group["lr"] = rate

@@ -1,0 +1,274 @@
+"""Looks at a run although no step of it stands out: it learns nothing, is driven up, has lost what it had learned."""
+
+import math
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+from .._i18n import in_english
+from .._tap import TapedPass, quiet
+from ..evidence import Evidence
+from ..examination import examine, losses_again
+from ..findings import SCALES, VANISHING, Finding
+from ..guard import Raised, Ruling
+from ..records import Observation
+from ..rules import Rule
+from ..rules.attention import attention
+from ..rules.data import data
+from ..rules.depth import depth
+from ..rules.head import head
+from ..rules.learning_rate import learning_rate
+from ..rules.loss_scale import loss_scale
+from ..rules.recurrent import forgetful, recurrent
+from ..rules.symmetric import symmetric
+from ..rules.units import units
+from .examiner import Examiner
+from .kept import ARMED, Kept, with_fresh_state, with_weights
+from .session import Reading, Session
+
+PILED = 12
+"""Looks in a row at which all of the last gradient lay there, from which it is no accident."""
+
+SLOWLY = 0.25
+"""The part of a loss that a training has to have lost where its clips cut gradients of a scaled loss."""
+
+PROVEN = 0.5
+"""The part of what a loss has come up by that weights of before must win back to show that it is the weights."""
+
+LEARNED = 0.75
+"""The part of a guess's loss below which a classifier has learned."""
+
+Seen = tuple[list[Observation], list[Raised]]
+"""What was seen, and the alarms if it is one; both empty if not."""
+
+
+class Looks:
+    """Decides when a training is looked at without an alarm, and whether what is seen is one.
+
+    Args:
+        examiner: has the passes, and computes them again.
+        unmended: leaves out alarms about what is being put right already.
+    """
+
+    def __init__(self, examiner: Examiner, unmended: Callable[[Sequence[Raised]], list[Raised]] = list) -> None:
+        self._examiner = examiner
+        self._unmended = unmended
+
+    def look(
+        self,
+        session: Session,
+        optimizer: Optimizer,
+        reading: Reading,
+        ruling: Ruling,
+        loss: float | None,
+        *,
+        inside: bool,
+    ) -> Seen:
+        """Look at a step that was ruled on, at a few steps of a run at the most.
+
+        Args:
+            session: the training.
+            optimizer: its own.
+            reading: the step's gradients.
+            ruling: what was decided.
+            loss: of the step, if it is known.
+            inside: whether the step is made already, and this is its closure.
+        """
+        examiner, stall, guard = self._examiner, session.stall, session.guard
+        found = list(session.stalled(reading.norms, loss))
+        seen: list[Observation] = []
+        if not found and not ruling.alarms:
+            look = self._due(session, reading)
+            if look is not None:
+                seen, raised = look(session, optimizer, inside=inside)
+                found = self._unmended(raised)
+                if found:
+                    stall.told()
+            elif session.recovery.incident is None and guard.lost_ground():
+                seen, raised = self._lost_ground(session, optimizer, inside=inside)
+                found = self._unmended(raised)
+                if found:
+                    guard.told_lost_ground()
+        if guard.lost_ground(soon=True):
+            examiner.passes.wanted = max(ARMED, examiner.passes.wanted)
+        if stall.looks_next():
+            examiner.passes.wanted = max(1, examiner.passes.wanted)
+        return seen, [*found, *self._piled_up(session)]
+
+    def _due(self, session: Session, reading: Reading) -> "Callable[..., Seen] | None":
+        """The look that is to be taken at this step, if one is."""
+        examiner = self._examiner
+        clipped = session.stall.is_time_to_look() and examiner.clips_scaled(session)
+        if (not clipped and session.out_of_scale(reading.norm)) or (session.loud() and self._classifies(session)):
+            return self._out_of_scale
+        if session.above_start():
+            return self._above_start
+        least = SLOWLY if examiner.clips.scaled or clipped else None
+        return self._idle if session.idle(least) else None
+
+    def _piled_up(self, session: Session) -> tuple[Raised, ...]:
+        """An alarm, once, if the script never clears its gradients."""
+        kept = self._examiner.kept(session)
+        if kept is None or kept.piled < PILED or kept.piled_told:
+            return ()
+        kept.piled_told = True
+        return (Raised("uncleared-gradient", {"carried": kept.carried[-1], "steps": kept.piled}),)
+
+    def _classifies(self, session: Session) -> bool:
+        """Whether the loss is one of torch's for classes: a large one says something by itself."""
+        kept = self._examiner.kept(session)
+        return kept is not None and any(each.classifies for each in kept.first)
+
+    def _idle(self, session: Session, optimizer: Optimizer, *, inside: bool) -> Seen:
+        """The loss does not fall: see whether a gradient that does not arrive is why."""
+        examiner, kept = self._examiner, self._examiner.examinable(session)
+        if kept is None or not kept.may_look():
+            return [], []
+        if examiner.clips_scaled(session):
+            kept.looked_at(session.step, False)
+            seen = [examiner.symptoms(session, kept)]
+            return seen, [Raised("stalled", {"unreached": [], "clipped_before_unscale": examiner.clips.calls})]
+        return self._look_for("stalled", vanishing, session, optimizer, kept, inside=inside)
+
+    def _out_of_scale(self, session: Session, optimizer: Optimizer, *, inside: bool) -> Seen:
+        """Gradients are far larger than weights: see whether the first pass was unsound."""
+        kept = self._examiner.examinable(session)
+        if kept is None or not kept.may_look():
+            return [], []
+        return self._look_for("out-of-scale", amplifying, session, optimizer, kept, inside=inside)
+
+    def _above_start(self, session: Session, optimizer: Optimizer, *, inside: bool) -> Seen:
+        """The loss is far above where it began: see whether rate or scale is why."""
+        kept = self._examiner.examinable(session)
+        if kept is None or not kept.may_look():
+            return [], []
+        seen, raised = self._look_for("loss-divergence", destabilising, session, optimizer, kept, inside=inside)
+        # What it goes back to has to be from before it was driven up.
+        late = min(session.step, session.guard.level.steps_above_start)
+        return seen, [replace(each, late=late) for each in raised]
+
+    def _look_for(
+        self,
+        detector: str,
+        judge: Callable[[Evidence | None], Finding | None],
+        session: Session,
+        optimizer: Optimizer,
+        kept: Kept,
+        *,
+        inside: bool,
+    ) -> Seen:
+        """Examine the pass of now and the first one; an alarm only if a rule says why."""
+        examiner = self._examiner
+        passes = examiner.passes.passes()
+        with quiet(), in_english():
+            now = examine(examiner.subject(session, None if inside else optimizer, passes, [], as_then=True))
+            start = examiner.examine_start(session, optimizer, kept)
+        with in_english():  # it is recorded with the alarm
+            found = (None if start is None else judge(start.evidence)) or judge(now.evidence)
+        if found is None:
+            return [], []
+        kept.looked_at(session.step, False)
+        detail = {"unreached": [found.where], "cause": found.cause, "why": found.summary}
+        known = [stable_factor(each.evidence) for each in (start, now) if each is not None]
+        if detector == "loss-divergence" and any(known):
+            detail["stable_factor"] = min(filter(None, known))
+        seen = [examiner.symptoms(session, kept), *examiner.seen(session, kept, now, start)]
+        return seen, [Raised(detector, {**detail, "first_loss": session.stall.first})]
+
+    def _lost_ground(self, session: Session, optimizer: Optimizer, *, inside: bool) -> Seen:
+        """The loss has come up and stays there: see whether weights of before do better on the batches of now.
+
+        If they do, it is not that data, task or penalty have become harder: the run has lost what it had learned.
+        """
+        examiner, kept = self._examiner, self._examiner.examinable(session)
+        passes = examiner.passes.passes()
+        if kept is None or not passes or not kept.may_compare(session.step):
+            return [], []
+        better = self._better_weights(session, kept, passes)
+        if better is None:
+            return [], []
+        rates = [group.get("lr") for group in optimizer.param_groups]
+        with quiet(), in_english():
+            with with_weights(session.params, better.weights), with_fresh_state(optimizer, rates):
+                broke = examine(examiner.subject(session, None if inside else optimizer, passes, [], as_then=False))
+            start = None if kept.start_examined else examiner.examine_start(session, optimizer, kept)
+        kept.looked_at(session.step, False)
+        detail: dict[str, Any] = {"loss": better.now, "loss_then": better.then, "weights_of": better.step}
+        with in_english():
+            found = destabilising(broke.evidence)
+        if found is not None:
+            detail |= {"cause": found.cause, "why": found.summary}
+        known = [stable_factor(each.evidence) for each in (broke, start) if each is not None]
+        if any(known):
+            detail["stable_factor"] = min(filter(None, known))
+        seen = [examiner.symptoms(session, kept), *examiner.seen(session, kept, broke, start, weights_of=better.step)]
+        late = max(1, min(session.guard.elevated_for, session.step - better.step))
+        return seen, [Raised("loss-divergence", {**detail, "first_loss": session.stall.first}, late=late)]
+
+    def _better_weights(self, session: Session, kept: Kept, passes: Sequence[TapedPass]) -> "_Better | None":
+        """The newest weights kept, those of the start at last, that clearly do better on the batches of now."""
+        batches, level = [*passes, *self._examiner.passes.before()], session.guard.level
+        now_at = level.level()
+        older = [(each.step, each.params) for each in reversed(session.recovery.ring.proven)]
+        if kept.fits(session) and kept.weights is not None:
+            older.append((0, kept.weights))
+        with quiet():
+            now = losses_again(batches, session.params, session.names)
+            if now is None or now_at is None:
+                return None
+            wanted = PROVEN * (now_at - level.best)
+            for step, weights in older:
+                if len(weights) != len(session.params):
+                    continue
+                with with_weights(session.params, weights):
+                    then = losses_again(batches, session.params, session.names)
+                if then and all(loss - was > wanted for loss, was in zip(now, then, strict=True)):
+                    return _Better(step, weights, now[0], then[0])
+        return None
+
+
+@dataclass(frozen=True)
+class _Better:
+    """Weights of before a step that do better on the batch of now: its loss with those of now, and with those then."""
+
+    step: int
+    weights: Sequence[Tensor]
+    now: float
+    then: float
+
+
+def vanishing(evidence: Evidence | None) -> Finding | None:
+    """What keeps the gradient from arriving, by the rules of the check."""
+    if evidence is None or _has_learned(evidence):  # attention that is sharp may have been trained to be
+        return _surest(evidence, (units, depth, forgetful, symmetric), VANISHING)
+    return _surest(evidence, (units, depth, forgetful, symmetric, attention), VANISHING | {"attention-logits"})
+
+
+def _has_learned(evidence: Evidence) -> bool:
+    """Whether a loss for classes is well below that of a guess."""
+    return any(each.mean_loss < LEARNED * math.log(each.classes) for each in evidence.base.losses if each.classes > 1)
+
+
+def amplifying(evidence: Evidence | None) -> Finding | None:
+    """What makes the first gradients as large as they are, by the rules of the check."""
+    return _surest(evidence, (head, depth, recurrent, data, loss_scale), SCALES)
+
+
+def destabilising(evidence: Evidence | None) -> Finding | None:
+    """What makes a loss rise, by the rules of the check."""
+    return _surest(evidence, (head, depth, recurrent, data, loss_scale, learning_rate), SCALES | {"learning-rate"})
+
+
+def stable_factor(evidence: Evidence | None) -> float | None:
+    """The part of the learning rate at which a few steps on one batch did no harm, if at the whole of it they did."""
+    found = _surest(evidence, (learning_rate,), {"learning-rate"})
+    return None if found is None else found.evidence.get("stable_factor")
+
+
+def _surest(evidence: Evidence | None, rules: Sequence[Rule], causes: Set[str]) -> Finding | None:
+    said = (each for rule in rules if evidence is not None for each in rule(evidence))
+    found = [each for each in said if isinstance(each, Finding) and each.cause in causes]
+    return max(found, key=lambda each: each.confidence, default=None)
