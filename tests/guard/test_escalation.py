@@ -40,11 +40,11 @@ CLIPPED = Ruling("clip", 0.1, (Raised("gradient-spike", {}, late=2),))
 class Run:
     """An escalation with a real level of the loss, driven as the watcher drives it."""
 
-    def __init__(self, losses=(), *, can_roll_back=True, lr=LR, damaged=tuple):
+    def __init__(self, losses=(), *, can_roll_back=True, lr=LR, damaged=tuple, refuted=lambda: False):
         self.level, self.escalation = LossLevel(), Escalation(0)
         for loss in losses:
             self.level.push(loss)
-        self.can_roll_back, self.lr, self.damaged = can_roll_back, lr, damaged
+        self.can_roll_back, self.lr, self.damaged, self.refuted = can_roll_back, lr, damaged, refuted
         self.step = 0
         self.orders = []
 
@@ -61,6 +61,7 @@ class Run:
             loss=loss,
             lr=self.lr,
             damaged=self.damaged,
+            refuted=self.refuted,
         )
         self.orders += [(self.step, order.action) for order in orders]
         self.step += 1
@@ -483,6 +484,38 @@ def test_weights_that_were_seen_to_do_better_are_gone_back_to_whatever_the_level
     assert [order.action for order in orders] == ["roll-back", "lower-lr"]
     assert again(orders[0].detail["reason"]) == "the weights of step 64 do better on the batches of now"
     assert orders[1].detail["factor"] == 0.5
+
+
+@pytest.mark.parametrize("loss", [2.5, 9.0])
+def test_where_no_weights_of_before_do_better_it_is_the_task_and_nothing_is_gone_back_to(loss):
+    """Above the start too: there a run would be stopped whose weights are to blame."""
+    asked = []
+
+    def refuted():
+        asked.append(run.step)
+        return True
+
+    run = Run(falling(), refuted=refuted)
+    run.made(100, loss, going_on="sustained-clipping")
+    run.see(Ruling("clip", 0.1, (Raised("sustained-clipping", {}),)))
+    run.made(VERIFY + 8, loss)
+    assert "roll-back" not in run.actions()
+    assert "stop" not in run.actions()
+    assert run.actions()[-2:] == ["give-up", "return-lr"]
+    assert len(asked) == 1, "it is asked when the loss has not come back in time, and not before"
+    assert run.incident is None
+
+
+def test_it_is_known_before_a_decision_that_one_is_due():
+    run = Run(falling())
+    assert not run.escalation.verifies_soon
+    run.see(Ruling("clip", 0.1, (Raised("gradient-spike", {}),)))
+    soon = []
+    while "roll-back" not in run.actions():
+        run.see(MADE, 9.0)
+        soon.append(run.escalation.verifies_soon)
+    assert soon[-3:-1] == [True, True]
+    assert not any(soon[:-4])
 
 
 def test_the_ladder_goes_down_while_something_goes_on():

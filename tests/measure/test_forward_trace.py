@@ -153,6 +153,46 @@ def test_shares_are_attention_only_if_something_is_weighed_by_them():
     assert not trace_of(Pool(False), x).attentions
 
 
+def likelihood_of_an_answer(logits):
+    answers = torch.distributions.Categorical(logits=logits)
+    return answers.log_prob(answers.sample()) * torch.randn(len(logits)) + answers.entropy()
+
+
+def entropy_by_hand(logits):
+    shares = F.softmax(logits, -1)
+    return (shares * shares.log()).sum(-1)
+
+
+def entropy_of_log_softmax(logits):
+    logs = F.log_softmax(logits.clamp(-50, 50), -1)
+    return (F.softmax(logits.clamp(-50, 50), -1) * logs).sum(-1) + (torch.softmax(logits, 1) * logits).sum(-1)
+
+
+def advantage_of_an_action(logits):
+    chosen = logits.softmax(-1).gather(1, torch.zeros(len(logits), 1, dtype=torch.long))
+    return torch.log(chosen).squeeze(1) * torch.randn(len(logits))
+
+
+@pytest.mark.parametrize(
+    "loss", [likelihood_of_an_answer, entropy_by_hand, entropy_of_log_softmax, advantage_of_an_action]
+)
+def test_a_policy_is_no_attention(loss):
+    assert not trace_of(nn.Linear(4, 3), torch.randn(5, 4), loss=lambda out: loss(out).mean()).attentions
+
+
+def test_an_attention_with_a_penalty_on_its_entropy_is_one():
+    class Pool(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.score = nn.Linear(4, 1)
+
+        def forward(self, x):
+            shares = self.score(x).squeeze(-1).softmax(-1)
+            return (shares.unsqueeze(-1) * x).sum(1) + (shares * shares.log()).sum()
+
+    assert len(trace_of(Pool(), torch.randn(2, 7, 4)).attentions) == 1
+
+
 def test_an_overflow_in_half_precision_is_noted_and_a_mask_is_not():
     class Squares(nn.Module):
         def __init__(self, scale):

@@ -83,11 +83,24 @@ def test_what_is_asked_anew_is_no_fault_of_the_weights(tmp_path, change):
     assert run.verdict == "healthy"
 
 
+def test_a_task_that_comes_back_is_no_fault_of_the_weights(tmp_path):
+    """Weights of before do better on its batches, and worse on those of the time in between."""
+    training = Training(lr=0.002)
+    tasks = [training.centres, training.centres[torch.randperm(CLASSES)]]
+    with sg.watch(training.model, training.optimizer, record=tmp_path) as watch:
+        for number in range(4 * 150):
+            training.centres = tasks[number // 150 % 2]
+            training.step()
+    returned = training.losses[300:340]
+    assert min(returned[:36]) > 2 * max(training.losses[140:150]), "the loss has not come up"
+    assert sg.open_run(watch.run).verdict == "healthy"
+
+
 def test_there_are_few_comparisons_however_long_the_loss_stays_up(tmp_path, monkeypatch):
-    from steadygrad._watch import kept, looks
+    from steadygrad._watch import comparison, kept
 
     asked = []
-    real = looks.losses_again
-    monkeypatch.setattr(looks, "losses_again", lambda *args: asked.append(1) or real(*args))
+    real = comparison.losses_again
+    monkeypatch.setattr(comparison, "losses_again", lambda *args: asked.append(1) or real(*args))
     watched(tmp_path, Training(lr=0.002), noisier_data)
     assert 1 <= len(asked) <= 1 + kept.MOST_COMPARED * 6

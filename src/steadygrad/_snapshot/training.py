@@ -97,6 +97,11 @@ class TrainingSnapshot:
         self._kept = _Kept()
 
     @property
+    def rates(self) -> list[Any]:
+        """The learning rates of the parameter groups then."""
+        return [options.get("lr") for options in self._kept.every_option]
+
+    @property
     def params(self) -> list[Tensor]:
         """The parameters as they were."""
         return self._kept.params

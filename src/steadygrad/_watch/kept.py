@@ -58,6 +58,9 @@ class Kept:
         self.start_examined = False
         self.missed = ARMED
         self.looks = 0
+        self.sound: list[TapedPass] = []
+        self.candidate: list[TapedPass] = []
+        self.candidate_step = 0
         self.suspects: dict[int, tuple[Sequence[TapedPass], Sequence[TapedPass]]] = {}
         self.step = 0
         self.backwards = 0

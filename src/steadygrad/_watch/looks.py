@@ -2,19 +2,18 @@
 
 import math
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from torch import Tensor
 from torch.optim import Optimizer
 
 from .._i18n import in_english
-from .._tap import TapedPass, quiet
+from .._tap import quiet
 from ..evidence import Evidence
-from ..examination import examine, losses_again
+from ..examination import examine
 from ..findings import SCALES, VANISHING, Finding
 from ..guard import Raised, Ruling
-from ..records import Observation
+from ..records import DRIFTS, Observation
 from ..rules import Rule
 from ..rules.attention import attention
 from ..rules.data import data
@@ -25,8 +24,9 @@ from ..rules.loss_scale import loss_scale
 from ..rules.recurrent import forgetful, recurrent
 from ..rules.symmetric import symmetric
 from ..rules.units import units
+from .comparison import Comparison
 from .examiner import Examiner
-from .kept import ARMED, Kept, with_fresh_state, with_weights
+from .kept import Kept, with_fresh_state, with_weights
 from .session import Reading, Session
 
 PILED = 12
@@ -34,9 +34,6 @@ PILED = 12
 
 SLOWLY = 0.25
 """The part of a loss that a training has to have lost where its clips cut gradients of a scaled loss."""
-
-PROVEN = 0.5
-"""The part of what a loss has come up by that weights of before must win back to show that it is the weights."""
 
 LEARNED = 0.75
 """The part of a guess's loss below which a classifier has learned."""
@@ -56,6 +53,7 @@ class Looks:
     def __init__(self, examiner: Examiner, unmended: Callable[[Sequence[Raised]], list[Raised]] = list) -> None:
         self._examiner = examiner
         self._unmended = unmended
+        self.comparison = Comparison(examiner)
 
     def look(
         self,
@@ -92,11 +90,17 @@ class Looks:
                 found = self._unmended(raised)
                 if found:
                     guard.told_lost_ground()
-        if guard.lost_ground(soon=True):
-            examiner.passes.wanted = max(ARMED, examiner.passes.wanted)
+        self.comparison.keep_sound(session)
         if stall.looks_next():
             examiner.passes.wanted = max(1, examiner.passes.wanted)
         return seen, [*found, *self._piled_up(session)]
+
+    def without_refuted(self, session: Session, optimizer: Optimizer, ruling: Ruling) -> Ruling:
+        """The ruling without alarms about a loss that has come up, where it is not the weights that have got worse."""
+        if not self.comparison.refutes(session, optimizer):
+            return ruling
+        session.guard.dismiss()
+        return replace(ruling, alarms=tuple(each for each in ruling.alarms if each.detector not in DRIFTS))
 
     def _due(self, session: Session, reading: Reading) -> "Callable[..., Seen] | None":
         """The look that is to be taken at this step, if one is."""
@@ -187,8 +191,8 @@ class Looks:
         passes = examiner.passes.passes()
         if kept is None or not passes or not kept.may_compare(session.step):
             return [], []
-        better = self._better_weights(session, kept, passes)
-        if better is None:
+        better = self.comparison.better(session, optimizer)
+        if not better:
             return [], []
         rates = [group.get("lr") for group in optimizer.param_groups]
         with quiet(), in_english():
@@ -207,37 +211,6 @@ class Looks:
         seen = [examiner.symptoms(session, kept), *examiner.seen(session, kept, broke, start, weights_of=better.step)]
         late = max(1, min(session.guard.elevated_for, session.step - better.step))
         return seen, [Raised("loss-divergence", {**detail, "first_loss": session.stall.first}, late=late)]
-
-    def _better_weights(self, session: Session, kept: Kept, passes: Sequence[TapedPass]) -> "_Better | None":
-        """The newest weights kept, those of the start at last, that clearly do better on the batches of now."""
-        batches, level = [*passes, *self._examiner.passes.before()], session.guard.level
-        now_at = level.level()
-        older = [(each.step, each.params) for each in reversed(session.recovery.ring.proven)]
-        if kept.fits(session) and kept.weights is not None:
-            older.append((0, kept.weights))
-        with quiet():
-            now = losses_again(batches, session.params, session.names)
-            if now is None or now_at is None:
-                return None
-            wanted = PROVEN * (now_at - level.best)
-            for step, weights in older:
-                if len(weights) != len(session.params):
-                    continue
-                with with_weights(session.params, weights):
-                    then = losses_again(batches, session.params, session.names)
-                if then and all(loss - was > wanted for loss, was in zip(now, then, strict=True)):
-                    return _Better(step, weights, now[0], then[0])
-        return None
-
-
-@dataclass(frozen=True)
-class _Better:
-    """Weights of before a step that do better on the batch of now: its loss with those of now, and with those then."""
-
-    step: int
-    weights: Sequence[Tensor]
-    now: float
-    then: float
 
 
 def vanishing(evidence: Evidence | None) -> Finding | None:

@@ -53,6 +53,9 @@ BURST = 0.03
 SCHEMA = "steadygrad.watch/1"
 """Of the watcher's state in a checkpoint."""
 
+VERIFYING = 2
+"""Passes that are taped before it is decided what follows an incident."""
+
 FACTS_EVERY = 16
 """Steps between two updates of the recorded overhead."""
 
@@ -310,6 +313,8 @@ class Watcher:
             ruling = Ruling("", 1.0, (Raised("nonfinite-loss", {"loss": loss}),) if bad else ())
         else:
             ruling = session.guard.judge(measured)
+        if any(each.detector in DRIFTS for each in ruling.alarms):
+            ruling = self._looks.without_refuted(session, optimizer, ruling)
         if ruling.action in {"clip", "hold"}:
             self._examiner.suspect(session)
         ruling = _as_carried_out(ruling, acts=acts, may_clip=may_clip, guard_scales=session.guard_scales)
@@ -471,7 +476,10 @@ class Watcher:
     def _escalate(self, session: Session, optimizer: Optimizer, ruling: Ruling, loss: float | None) -> None:
         """Ask what comes beside the ruling; it is carried out once the step is over."""
         parts = self._parts(session, optimizer)
-        incident = session.recovery.ruled(session.step, ruling, loss, parts, session.names)
+        refuted = functools.partial(self._looks.comparison.refutes, session, optimizer)
+        incident = session.recovery.ruled(session.step, ruling, loss, parts, session.names, refuted)
+        if session.recovery.escalation.verifies_soon:
+            self._examiner.passes.wanted = max(VERIFYING, self._examiner.passes.wanted)
         if incident is None:
             return
         self._journal.incident(session, incident)

@@ -101,7 +101,13 @@ class Recovery:
         return own if factor == 1.0 else learning_rate(optimizer)
 
     def ruled(
-        self, step: int, ruling: Ruling, loss: float | None, parts: TrainingParts, names: Sequence[str]
+        self,
+        step: int,
+        ruling: Ruling,
+        loss: float | None,
+        parts: TrainingParts,
+        names: Sequence[str],
+        refuted: Callable[[], bool] = lambda: False,
     ) -> Incident | None:
         """A step was ruled on: what follows beside it; returns an incident that has begun or ended with it."""
         before = self.incident
@@ -115,6 +121,7 @@ class Recovery:
             loss=loss if self._guard.use_loss else None,
             lr=self._lr,
             damaged=lambda: self._damage(replace(parts, modules=()), names),
+            refuted=refuted,
         )
         self._since_alarm = 0 if ruling.alarms or ruling.lost else self._since_alarm + 1
         for raised in ruling.alarms:

@@ -131,6 +131,7 @@ class Escalation(Stateful):
         loss: float | None = None,
         lr: float | None = None,
         damaged: Callable[[], Sequence[str]] = tuple,
+        refuted: Callable[[], bool] = lambda: False,
     ) -> list[Order]:
         """Tell of a step that was ruled on.
 
@@ -145,6 +146,8 @@ class Escalation(Stateful):
             lr: the script's own learning rate at this step, if it is known and can be lowered.
             can_roll_back: whether there is a proven snapshot and the state is another one by now.
             damaged: names weights and states that are not finite; asked at the first of some lost steps.
+            refuted: whether it was seen that no weights of before do better on the batches of now; asked when the loss
+                has not come back in time.
 
         Returns:
             What is to be done, in order.
@@ -163,12 +166,17 @@ class Escalation(Stateful):
             self._open(step, raised, level)
         orders = self._on_the_spot(step, ruling, level, can_roll_back, damaged)
         if not orders and self.incident is not None and not ruling.lost:
-            orders = self._verified(level, going_on, can_roll_back)
+            orders = self._verified(level, going_on, can_roll_back, refuted)
         if not any(order.action == "stop" for order in orders):
             rung = self.ladder.observe(going_on, lr)
             if rung is not None:
                 orders.append(self._changed_rate(rung))
         return orders
+
+    @property
+    def verifies_soon(self) -> bool:
+        """Whether at the next steps it will be decided what follows an incident."""
+        return self.incident is not None and self._since_change >= VERIFY - 2
 
     def taken_back(self) -> None:
         """The step that was told of last as made has been undone: it is told of again as lost."""
@@ -266,7 +274,9 @@ class Escalation(Stateful):
             return self._back(recorded("{count} steps in a row could not be made", count=self._lost), can_roll_back)
         return []
 
-    def _verified(self, level: LossLevel, going_on: str, can_roll_back: bool) -> list[Order]:
+    def _verified(
+        self, level: LossLevel, going_on: str, can_roll_back: bool, refuted: Callable[[], bool]
+    ) -> list[Order]:
         """Close the incident if all is well again; if it is not in time, take the next rung."""
         incident, now = self.incident, self._now()
         assert incident is not None
@@ -277,20 +287,26 @@ class Escalation(Stateful):
             over = self._calm >= CALM and not going_on
             return [self._end("recovered", "recovered", {"loss": now, "limit": incident.limit})] if over else []
         if self._calm >= CALM and incident.rollbacks and self._made_no_difference(now, incident.limit):
-            level.rebase()
-            end = self._end("unresolved", "give-up", {"loss": now, "limit": incident.limit})
-            rung = self.ladder.give_back(recorded("it made no difference"))
-            return [end] if rung is None else [end, self._changed_rate(rung)]
+            return self._give_up(level, now, recorded("it made no difference"))
         if self._since_change < VERIFY:
             return []
         self._since_change = 0
+        if refuted():
+            return self._give_up(level, now, recorded("no weights of before do better on the batches of now"))
         if incident.rollbacks < MOST_ROLLBACKS and can_roll_back and self._better_before:
             self._before_rollback = now
             return self._back(recorded("the loss has not come back"), can_roll_back)
         if level.above_start(now):
             return [self._stop(recorded("the loss stays above where the run began"))]
+        return self._give_up(level, now)
+
+    def _give_up(self, level: LossLevel, now: float, why: str = "") -> list[Order]:
+        """What is now is how it is; if it is known `why`, the script's own rate is given back."""
+        assert self.incident is not None
         level.rebase()
-        return [self._end("unresolved", "give-up", {"loss": now, "limit": incident.limit})]
+        end = self._end("unresolved", "give-up", {"loss": now, "limit": self.incident.limit})
+        rung = self.ladder.give_back(why) if why else None
+        return [end] if rung is None else [end, self._changed_rate(rung)]
 
     def _now(self) -> float | None:
         """The level of the last steps that were made, clipped or not."""

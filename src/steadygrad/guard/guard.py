@@ -240,6 +240,10 @@ class Guard(Stateful):
         """It has been said; once an episode is enough."""
         self._told_divergence = True
 
+    def dismiss(self) -> None:
+        """That the run drifts away has been refuted: it is no incident that goes on."""
+        self._diverging = ""
+
     def settle(self) -> tuple[Raised, ...]:
         """The alarm of a spike that has not been explained by a change of scale; asked at the end of a run too."""
         suspect, self._suspect = self._suspect, None

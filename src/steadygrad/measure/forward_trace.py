@@ -35,6 +35,14 @@ DROPOUTS = frozenset({F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_
 WEIGHTINGS = frozenset({"matmul", "__matmul__", "bmm", "einsum", "mul", "__mul__", "__rmul__", "baddbmm"})
 """Functions by which shares weigh something."""
 
+NO_SHARES = frozenset({"log", "log2", "log10", "log1p", "gather", "neg", "__neg__", "sum", "mean", "prod"})
+"""Functions of shares that are none any more: the likelihood of an answer, an entropy."""
+
+ENTRY_BY_ENTRY = frozenset(
+    {"softmax", "log_softmax", "log", "log2", "log10", "exp", "clamp", "clip", "sub", "__sub__", "add", "__add__"}
+)
+"""Functions between logits, shares and their logarithms."""
+
 NORMALISATIONS = frozenset({"layer_norm", "batch_norm", "group_norm", "instance_norm", "rms_norm", "normalize"})
 CLASSIFICATION = frozenset({"cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"})
 UNSEEN = frozenset({"__set__", "__delete__", "size", "dim", "stride", "numel", "detach", "backward"})
@@ -154,6 +162,7 @@ class ForwardTrace(OpeningMode):
         self._derived: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         self._pasts: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         self._shares: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+        self._kin: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 
     def add(self, parameters: Mapping[str, Tensor], buffers: Iterable[Tensor]) -> None:
         """Follow the weights of another model too."""
@@ -212,6 +221,7 @@ class ForwardTrace(OpeningMode):
             self._attention(past, args, kwargs)
         elif func in SOFTMAXES:
             self._softmax(past, args, kwargs, made[0])
+        self._see_kinship(name, given, made)
         self._see_weighting(name, given, made)
         for tensor in made:
             if id(tensor) not in self._names:
@@ -317,11 +327,22 @@ class ForwardTrace(OpeningMode):
         found = self._shares[shares]
         if name not in WEIGHTINGS:
             for tensor in made:
-                self._shares[tensor] = found
+                if name not in NO_SHARES:
+                    self._shares[tensor] = found
             return
-        weighed = any(tensor is not shares and not self._is_constant(tensor) for tensor in given)
+        # By their own logarithms they are weighed for an entropy.
+        own = self._kin.get(shares)
+        weighed = any(
+            tensor is not shares and not self._is_constant(tensor) and (own is None or self._kin.get(tensor) is not own)
+            for tensor in given
+        )
         if found is not None and weighed and found not in self.attentions:
             self.attentions.append(found)
+
+    def _see_kinship(self, name: str, given: list[Tensor], made: list[Tensor]) -> None:
+        """Keep what is made entry by entry of the same logits, under a token that stands for these."""
+        if name in ENTRY_BY_ENTRY and given[0].shape == made[0].shape:
+            self._kin[made[0]] = self._kin.setdefault(given[0], object())
 
     def _place(self, past: _Past) -> str:
         return self.calls[max(past.sources)].layer if past.sources else ""
