@@ -118,6 +118,11 @@ class Tape(TorchFunctionMode):
             made = tuple(tensors_within(output))
         if self.broken or not made:
             return
+        if isinstance(kwargs.get("generator"), torch.Generator):
+            # It goes on from draw to draw: what was drawn is kept, as a batch is.
+            for tensor in made:
+                self._made.pop(id(tensor), None)
+            return
         place = len(self.entries)
         args = tuple([self._kept(each) for each in args])
         kwargs = {key: self._kept(each) for key, each in kwargs.items()}

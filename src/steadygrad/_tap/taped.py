@@ -137,12 +137,14 @@ class TapedPass:
         others: Mapping[str, Tensor] | None = None,
         *,
         on_call: Callable[[Entry, tuple[Any, ...], dict[str, Any]], None] | None = None,
+        silent: bool = False,
     ) -> tuple[Tensor, Any]:
         """Compute the loss again, with its graph, from the weights as they are now.
 
         Args:
             others: tensors that take the place of those of the same name in `inputs` and `others`.
             on_call: is told each call, with its arguments, before it is made.
+            silent: put zeros in place of what models return.
 
         Returns:
             The loss, and what the last model returned.
@@ -174,6 +176,8 @@ class TapedPass:
                 made.append([entry.args[0]])
                 continue
             result = entry.again(args, kwargs)
+            if silent and entry.is_model:
+                result = swapped(result, lambda each: torch.zeros_like(each) if each.is_floating_point() else each)
             if changes_in_place(entry.call) and not isinstance(result, Tensor):
                 result = args[0]
             made.append(list(tensors_within(result)))

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from .._i18n import in_english
 from .._tap import quiet
 from ..evidence import Evidence
-from ..examination import examine
+from ..examination import examine, losses_again
 from ..findings import SCALES, VANISHING, Finding
 from ..guard import Raised, Ruling
 from ..records import DRIFTS, Observation
@@ -34,6 +34,9 @@ PILED = 12
 
 SLOWLY = 0.25
 """The part of a loss that a training has to have lost where its clips cut gradients of a scaled loss."""
+
+LOUD = 30.0
+"""Times the loss of a model that says nothing, above which one says worse than nothing."""
 
 LEARNED = 0.75
 """The part of a guess's loss below which a classifier has learned."""
@@ -106,7 +109,7 @@ class Looks:
         """The look that is to be taken at this step, if one is."""
         examiner = self._examiner
         clipped = session.stall.is_time_to_look() and examiner.clips_scaled(session)
-        if (not clipped and session.out_of_scale(reading.norm)) or (session.loud() and self._classifies(session)):
+        if (not clipped and session.out_of_scale(reading.norm)) or self._is_loud(session, reading):
             return self._out_of_scale
         if session.above_start():
             return self._above_start
@@ -120,6 +123,18 @@ class Looks:
             return ()
         kept.piled_told = True
         return (Raised("uncleared-gradient", {"carried": kept.carried[-1], "steps": kept.piled}),)
+
+    def _is_loud(self, session: Session, reading: Reading) -> bool:
+        """Whether the loss is that of no guess, at one of a few steps: one that says nothing has a far lower one."""
+        if session.loud() and self._classifies(session):
+            return True
+        kept, level, examiner = self._examiner.examinable(session), session.guard.level.level(), self._examiner
+        if kept is None or level is None or not session.stall.is_early_look() or not session.is_large(reading.norm):
+            return False
+        passes = examiner.passes.passes() or kept.first
+        with quiet():
+            silent = losses_again(passes, session.params, session.names, silent=True)
+        return silent is not None and 0.0 < max(silent) * LOUD < level
 
     def _classifies(self, session: Session) -> bool:
         """Whether the loss is one of torch's for classes: a large one says something by itself."""

@@ -199,11 +199,14 @@ class Session:
         """Whether the loss does not fall, at one of the steps at which that is asked."""
         return self.stall.idle(self.guard.level) if least is None else self.stall.idle(self.guard.level, least=least)
 
-    def out_of_scale(self, norm: float) -> bool:
-        """Whether, at one of a few steps, the gradient is still thousands of times larger than the weights."""
+    def is_large(self, norm: float) -> bool:
+        """Whether the gradient is thousands of times larger than the weights."""
         weights = self.sampler.weight_norm
-        large = weights > 0 and norm > OUT_OF_SCALE * max(1.0, weights)
-        return large and self.stall.is_time_to_look() and not self.stall.falls(self.guard.level)
+        return weights > 0 and norm > OUT_OF_SCALE * max(1.0, weights)
+
+    def out_of_scale(self, norm: float) -> bool:
+        """Whether, at one of a few steps, it still is."""
+        return self.is_large(norm) and self.stall.is_time_to_look() and not self.stall.falls(self.guard.level)
 
     def loud(self) -> bool:
         """Whether, at one of a few steps, the loss is that of no guess."""

@@ -152,9 +152,13 @@ class Stall(Stateful):
         size = max(1.0, *map(abs, self._start))
         return now < -BOTTOMLESS * size and norm > BOTTOMLESS * median(self._norms) > 0
 
+    def is_early_look(self) -> bool:
+        """Whether this is one of the first steps at which a closer look may be taken."""
+        return not self._told and self._count in LOOK_EARLY
+
     def loud(self, level: LossLevel) -> bool:
         """Whether, at one of a few steps, the loss is above what a guess has among more classes than anybody has."""
-        if self._told or self._count not in LOOK_EARLY or not self._start or not level.known:
+        if not self.is_early_look() or not self._start or not level.known:
             return False
         now = level.level()
         return self._start[0] > LOUD and now is not None and now > LOUD
