@@ -194,4 +194,16 @@ def test_a_pass_that_cannot_be_computed_again_has_no_loss():
     model.whole = False
     assert losses_again(tap.passes(), list(model.parameters()), ["weight", "bias"]) is None
     assert losses_again([], [], []) is None
+    assert losses_again(tap.passes(), list(model.parameters()), ["weight", "bias"], silent=True) is None
+    tap.remove()
+
+
+def test_the_loss_of_a_model_that_says_nothing():
+    model, x, y = nn.Linear(4, 1), torch.randn(5, 4), torch.randn(5, 1)
+    tap = PassTap(raising)
+    tap.follow([model])
+    tap.conclude(F.mse_loss(model(x), y))
+    params = list(model.parameters())
+    (silent,) = losses_again(tap.passes(), params, ["weight", "bias"], silent=True)
+    assert silent == pytest.approx(y.square().mean().item())
     tap.remove()

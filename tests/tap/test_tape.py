@@ -320,6 +320,39 @@ def test_what_a_loss_reads_of_numpy_is_a_constant(tap):
     assert torch.equal(tap.passes()[0].replay()[0], loss)
 
 
+def test_what_a_generator_of_its_own_has_drawn_is_kept_and_what_torchs_own_has_is_drawn_again(tap):
+    generator = torch.Generator().manual_seed(3)
+    weights = torch.randn(6, 3, requires_grad=True)
+    tap.follow_functions()
+    for draw in (
+        lambda: X[torch.randint(len(X), (8,), generator=generator)],
+        lambda: X[torch.randint(len(X), (8,))],
+        lambda: X + torch.empty(X.shape).uniform_(generator=generator),
+        lambda: X * torch.bernoulli(torch.full(X.shape, 0.5), generator=generator),
+    ):
+        loss = (draw() @ weights).square().mean()
+        tap.conclude(loss)
+        (taped,) = tap.passes()
+        for _ in range(2):
+            state = torch.get_rng_state()
+            assert torch.equal(taped.replay()[0], loss)
+            torch.set_rng_state(state)
+        loss.backward()
+        tap.stepped()
+
+
+def test_a_model_that_says_nothing_returns_zeros(tap):
+    encoder, decoder = nn.Linear(6, 6), Tagger()
+    tap.follow([encoder, decoder])
+    out, (hidden, _) = decoder(encoder(X)[:, None])
+    loss = F.cross_entropy(out[:, 0], Y) + 2 * hidden.square().sum() + 1
+    tap.conclude(loss)
+    silent, last = tap.passes()[0].replay(silent=True)
+    assert silent.item() == pytest.approx(1 + torch.tensor(3.0).log().item())
+    assert not last[0].any()
+    assert torch.equal(tap.passes()[0].replay()[0], loss), "only while it is asked"
+
+
 COMPILED = """
 import torch
 from torch import nn

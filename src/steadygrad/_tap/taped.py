@@ -185,7 +185,7 @@ class TapedPass:
                 output = result
         assert self._place is not None
         loss = made[self._place.entry][self._place.place]
-        if self._has_graph and not loss.requires_grad and torch.is_grad_enabled():
+        if self._has_graph and not (loss.requires_grad or silent) and torch.is_grad_enabled():
             raise CannotReplay(recorded("the loss was differentiated by a function of the user's own"))
         return loss, output
 

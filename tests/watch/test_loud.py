@@ -1,0 +1,58 @@
+"""A loss far above that of a model which says nothing: falling all the time, and never of any use."""
+
+import pytest
+import torch
+from torch import nn
+
+import steadygrad as sg
+
+
+class Tower(nn.Module):
+    """Residual blocks of which each doubles the stream, if they begin as large as that."""
+
+    def __init__(self, gain, blocks=16):
+        super().__init__()
+        self.first, self.last = nn.Linear(8, 32), nn.Linear(32, 1)
+        self.blocks = nn.ModuleList(nn.Linear(32, 32) for _ in range(blocks))
+        for block in self.blocks:
+            nn.init.normal_(block.weight, std=gain / 32**0.5)
+
+    def forward(self, x):
+        x = self.first(x)
+        for block in self.blocks:
+            x = x + block(x).relu()
+        return self.last(x)
+
+
+def train(tmp_path, gain, *, units=1.0, mode="protect", steps=120):
+    torch.manual_seed(0)
+    model = Tower(gain)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    with sg.watch(model, optimizer, mode=mode, record=tmp_path) as watch:
+        for _ in range(steps):
+            x = torch.randn(32, 8)
+            loss = (model(x) - units * x[:, :1]).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return loss.item(), sg.open_run(watch.run)
+
+
+def test_a_loss_that_falls_and_is_still_worse_than_nothing_is_an_alarm(tmp_path):
+    loss, run = train(tmp_path, 5.0)
+    assert loss > 30, "a model that says nothing has 1"
+    assert [(each.detector, each.step) for each in run.main.alarms()] == [("out-of-scale", 15)]
+    assert run.findings()[0].cause == "init-gain"
+
+
+def test_and_is_put_right(tmp_path):
+    loss, run = train(tmp_path, 5.0, mode="repair", steps=400)
+    assert loss < 0.5
+    assert run.verdict == "recovered"
+
+
+@pytest.mark.parametrize("units", [1.0, 1e4])
+def test_targets_in_other_units_are_no_fault_of_the_model(tmp_path, units):
+    """Nor is a loss of 1e8, where a model that says nothing has as much."""
+    _, run = train(tmp_path, 0.1, units=units)
+    assert run.main.alarms() == []
