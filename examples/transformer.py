@@ -92,7 +92,7 @@ def bigram_bits(train: list[int], held_out: list[int], vocabulary: int) -> float
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train a small causal transformer on characters, at a bold rate.")
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=240)
     parser.add_argument("--optimizer", choices=sorted(RATES), default="adam")
     parser.add_argument("--lr", type=float, help=f"default: {RATES}")
     parser.add_argument("--seed", type=int, default=0)

@@ -134,7 +134,7 @@ def translation_memory(train, held_out) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", metavar="FILE", help="in UTF-8, one pair a line: source TAB target")
-    parser.add_argument("--steps", type=int, default=240)
+    parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--optimizer", choices=RATES, default="sgd")
     parser.add_argument("--lr", type=float, help=f"default by optimizer: {RATES}")
     parser.add_argument("--seed", type=int, default=0)

@@ -31,3 +31,20 @@ def run(example, monkeypatch, capsys):
         return printed.out
 
     return run
+
+
+@pytest.fixture
+def refused(request, runner):
+    """What the script says of a file with this content (None: there is none), after the file's name: one line."""
+    script = EXAMPLES / f"{request.module.__name__.rpartition('test_')[2]}.py"
+
+    def refused(option, content):
+        if content is not None:
+            (runner.folder / "mine").write_bytes(content if isinstance(content, bytes) else content.encode())
+        done = runner.bare(sys.executable, str(script), option, "mine")
+        assert (done.returncode, done.stdout) == (2, "")
+        (line,) = done.stderr.splitlines()
+        assert line.startswith(f"{script.name}: mine")
+        return line.removeprefix(f"{script.name}: mine")
+
+    return refused

@@ -47,14 +47,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_bad_input_is_one_line(runner, kind):
+def test_bad_input_is_one_line(refused, kind):
     content, message = BAD[kind]
-    if content is not None:
-        (runner.folder / "pairs.tsv").write_bytes(content)
-    done = runner.bare(sys.executable, str(SCRIPT), "--corpus", "pairs.tsv")
-    assert done.returncode == 2
-    assert done.stderr == f"translation.py: pairs.tsv{message}\n"
-    assert done.stdout == ""
+    assert refused("--corpus", content) == message
 
 
 def test_numbers_in_both_languages(translation):
