@@ -93,7 +93,8 @@ class Looks:
                 found = self._unmended(raised)
                 if found:
                     guard.told_lost_ground()
-        self.comparison.keep_sound(session)
+        if ruling.action == "" and not ruling.alarms:  # what was left out is no sound pass
+            self.comparison.keep_sound(session)
         if stall.looks_next():
             examiner.passes.wanted = max(1, examiner.passes.wanted)
         return seen, [*found, *self._piled_up(session)]

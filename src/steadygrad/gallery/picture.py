@@ -110,9 +110,7 @@ def _metric(axes: Any, exhibit: Exhibit) -> None:
     if not finite:
         return
     baseline = _baseline(exhibit)
-    low, high = _range(finite, baseline, demo.higher)
-    room = 0.08 * ((high - low) or 1.0)
-    worst = low - room if demo.higher else high + room
+    low, high, worst = _range(finite, baseline, demo.higher)
     for number, optimizer in enumerate((demo.optimizer, demo.other)):
         for each in exhibit.grid:
             if each.optimizer != optimizer:
@@ -134,15 +132,21 @@ def _metric(axes: Any, exhibit: Exhibit) -> None:
     axes.legend(loc="best", fontsize=7)
 
 
-def _range(finite: Sequence[float], baseline: float | None, higher: bool) -> tuple[float, float]:
-    """From the best value to where most are, and the baseline: what has diverged may be anywhere."""
+def _range(finite: Sequence[float], baseline: float | None, higher: bool) -> tuple[float, float, float]:
+    """From the best value to where most are, and the baseline; and where what has diverged stands, beyond the bad end.
+
+    Returns:
+        The lowest and the highest value that are shown as they are, and the place of all others.
+    """
     sign = -1.0 if higher else 1.0
     values = sorted(sign * value for value in finite)
     best, middle = values[0], values[len(values) // 2]
     known = [] if baseline is None else [sign * baseline]
     start, end = min([best, *known]), max([best + 3 * (middle - best), *known])
     end = min(end, max([values[-1], *known]))
-    return min(sign * start, sign * end), max(sign * start, sign * end)
+    low, high = min(sign * start, sign * end), max(sign * start, sign * end)
+    room = 0.08 * ((high - low) or 1.0)
+    return low, high, low - room if higher else high + room
 
 
 def _curve(axes: Any, exhibit: Exhibit) -> None:
@@ -152,9 +156,7 @@ def _curve(axes: Any, exhibit: Exhibit) -> None:
     if demo.curve is None or not finite:
         return
     baseline = _baseline(exhibit) if isinstance(demo.curve, Sweep) else None
-    low, high = _range(finite, baseline, demo.higher)
-    room = 0.08 * ((high - low) or 1.0)
-    worst = low - room if demo.higher else high + room
+    low, high, worst = _range(finite, baseline, demo.higher)
     for cure, known in points.items():
         off = [not (math.isfinite(y) and low <= y <= high) for _, y in known]
         shown = [worst if bad else y for bad, (_, y) in zip(off, known, strict=True)]
