@@ -2,7 +2,7 @@
 
 from .evidence import Evidence
 from .passes import Activity, Attention, Call, Classification, Pass, Units
-from .profiles import Edge, Origin, Recurrence, Rehearsal, TensorProfile, WeightProfile, best
+from .profiles import Edge, Memory, Origin, Recurrence, Rehearsal, TensorProfile, WeightProfile, best
 from .serial import from_plain, to_plain
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Classification",
     "Edge",
     "Evidence",
+    "Memory",
     "Origin",
     "Pass",
     "Recurrence",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from .chain import Layer
 from .passes import Pass
-from .profiles import Edge, Origin, Recurrence, Rehearsal, TensorProfile, WeightProfile
+from .profiles import Edge, Memory, Origin, Recurrence, Rehearsal, TensorProfile, WeightProfile
 
 
 @dataclass
@@ -24,6 +24,7 @@ class Evidence:
     doubled: float | None = None
     recurrences: tuple[Recurrence, ...] = ()
     time_gradients: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    memory: Memory | None = None
     edge: Edge | None = None
     optimizer: str = ""
     rehearsals: tuple[Rehearsal, ...] = ()

@@ -56,6 +56,30 @@ class Recurrence:
 
 
 @dataclass(frozen=True, slots=True)
+class Memory:
+    """One input that is a sequence with one target: at each time step, what it says about the target (`squared`, the
+    largest squared rank correlation; `correlations` were taken in all, of `samples`), and how large a gradient arrives.
+    """
+
+    name: str
+    samples: int
+    correlations: int
+    squared: tuple[float, ...]
+    arriving: tuple[float, ...]
+
+    @property
+    def chance(self) -> float:
+        """What the largest squared correlation exceeds in one of a thousand batches with nothing to be found."""
+        return 1.0 - (1e-3 / self.correlations) ** (2.0 / max(1, self.samples - 2))
+
+    @property
+    def share(self) -> tuple[float, ...]:
+        """The gradient at each step, over the largest at any."""
+        largest = max(self.arriving, default=0.0)
+        return tuple(value / largest if largest > 0 else 1.0 for value in self.arriving)
+
+
+@dataclass(frozen=True, slots=True)
 class Edge:
     """Sharpness against what the optimizer's steps bear: above 1, `ratio` is beyond the edge of stability."""
 

@@ -18,6 +18,7 @@ from ..measure.origin import OriginTrace
 from ..measure.undisturbed import undisturbed
 from .batch_profile import profile
 from .curvature import edge
+from .memory import memory
 from .observed import observe, traced
 from .recurrences import RecurrenceProbe, may_recur
 from .rehearsal import rehearse
@@ -85,6 +86,8 @@ def gather(
     )
     if found is not None:
         evidence.recurrences, evidence.time_gradients = found
+        lengths = {each.steps for each in evidence.recurrences}
+        evidence.memory = trying(later("where in time the target is decided"), lambda: memory(objective, lengths))
     if optimizer is not None and base.finite:
         evidence.edge = trying(later("sharpness"), lambda: edge(objective, optimizer, fewer, budget / 2))
         evidence.rehearsals = _rehearsals(objective, optimizer, fewer, trying, budget / 2)

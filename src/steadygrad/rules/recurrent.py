@@ -28,12 +28,16 @@ nothing will change that."""
 GONE = -30.0
 """Nats over all steps that explain it."""
 
+TELLS = 0.1
+"""Squared correlation with the target from which a time step counts for something, beside what chance makes."""
+
 LOST = -60.0
 """Nats over all steps by which a gradient without gates, which nothing will open, is gone in float32."""
 
 
 def recurrent(evidence: Evidence) -> Iterator[Finding | Measurement]:
     """`recurrent-gain` and `vanishing-recurrent`, from Lyapunov exponents and the gradient by time step."""
+    short = False
     for each in evidence.recurrences:
         leading = each.exponents[0]
         total = leading * each.steps
@@ -64,7 +68,10 @@ def recurrent(evidence: Evidence) -> Iterator[Finding | Measurement]:
         elif not _is_dead(evidence, each.name) and (
             (leading < FORGETS and each.steps >= MEMORY) or (each.ungated and total < LOST)
         ):
+            short = True
             yield _forgets(each, leading)
+    if not short:
+        yield from _out_of_reach(evidence)
 
 
 def forgetful(evidence: Evidence) -> Iterator[Finding | Measurement]:
@@ -75,10 +82,50 @@ def forgetful(evidence: Evidence) -> Iterator[Finding | Measurement]:
         leading = each.exponents[0]
         total = leading * each.steps
         told = leading < FORGETS or (each.ungated and total < LOST)  # by `recurrent`
-        # Of a cell written by hand the gradient itself was followed: it says what arrives.
-        followed = each.ungated or math.isnan(each.radius)
-        if not told and (total < ROUNDED if followed else leading < FLAT and total < GONE):
+        if not told and (total < ROUNDED if _is_followed(each) else leading < FLAT and total < GONE):
             yield _forgets(each, leading)
+
+
+def _out_of_reach(evidence: Evidence) -> Iterator[Finding]:
+    """What decides the target lies where no gradient arrives: a memory may be short, but not shorter than that."""
+    memory = evidence.memory
+    cells = [each for each in evidence.recurrences if _is_followed(each) and not _is_dead(evidence, each.name)]
+    if memory is None or not cells:
+        return
+    squared, share = memory.squared, memory.share
+    decided = max(range(len(squared)), key=squared.__getitem__)
+    tells = squared[decided]
+    known = max((each for each, part in zip(squared, share, strict=True) if part > math.exp(ROUNDED)), default=0.0)
+    if tells < max(TELLS, memory.chance) or share[decided] > math.exp(ROUNDED) or known > max(tells / 2, memory.chance):
+        return
+    cell = min(cells, key=lambda each: each.exponents[0] * each.steps)
+    yield Finding(
+        "vanishing-recurrent",
+        0.85,
+        cell.name,
+        say(
+            "step {decided} of {steps} says most about the target (squared correlation {tells:.2g}), and {share:.2g} "
+            "of the gradient arrives there",
+            decided=decided + 1,
+            steps=len(squared),
+            tells=tells,
+            share=share[decided],
+        ),
+        {
+            "lyapunov_exponent": cell.exponents[0],
+            "steps": cell.steps,
+            "spectral_radius": cell.radius,
+            "decided_at": decided,
+            "squared_correlation": tells,
+            "gradient_share": share[decided],
+        },
+        ("orthogonal-recurrent-init", "chrono-init", "gradient-flossing"),
+    )
+
+
+def _is_followed(each: Recurrence) -> bool:
+    """Whether the exponent says what arrives: no gates, or a cell written by hand, whose gradient was followed."""
+    return each.ungated or math.isnan(each.radius)
 
 
 def _forgets(each: Recurrence, leading: float) -> Finding:
