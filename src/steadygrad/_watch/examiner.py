@@ -231,6 +231,10 @@ class Examiner:
         seen = [self._observation(session, "examination", {**_plain(now), **detail})]
         return seen if start is None else [*seen, self._start(session, kept, start)]
 
+    def seen_first(self, session: Session, kept: Kept, start: Examination) -> list[Observation]:
+        """The same of the first pass alone."""
+        return [self.symptoms(session, kept), self._start(session, kept, start)]
+
     def _start(self, session: Session, kept: Kept, start: Examination) -> Observation:
         kept.start_examined = True
         return self._observation(session, "start", _plain(start))

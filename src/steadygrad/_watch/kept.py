@@ -55,7 +55,7 @@ class Kept:
         self.buffers: list[tuple[Tensor, Tensor]] = []
         self.own_first = True
         self.lines: dict[str, tuple[str, int] | None] = {}
-        self.start_examined = False
+        self.start_examined = self.start_asked = False
         self.missed = ARMED
         self.looks = 0
         self.sound: list[TapedPass] = []

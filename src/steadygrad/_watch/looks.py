@@ -51,11 +51,20 @@ class Looks:
     Args:
         examiner: has the passes, and computes them again.
         unmended: leaves out alarms about what is being put right already.
+        eager: whether a loss that has not begun to fall is reason enough for a look at the first pass, long before it
+            would be called stalled: where something can be done about it, each step that is lost counts.
     """
 
-    def __init__(self, examiner: Examiner, unmended: Callable[[Sequence[Raised]], list[Raised]] = list) -> None:
+    def __init__(
+        self,
+        examiner: Examiner,
+        unmended: Callable[[Sequence[Raised]], list[Raised]] = list,
+        *,
+        eager: bool = False,
+    ) -> None:
         self._examiner = examiner
         self._unmended = unmended
+        self._eager = eager
         self.comparison = Comparison(examiner)
 
     def look(
@@ -114,6 +123,8 @@ class Looks:
             return self._out_of_scale
         if session.above_start():
             return self._above_start
+        if self._eager and session.idle_from_the_start():
+            return self._idle_from_the_start
         least = SLOWLY if examiner.clips.scaled or clipped else None
         return self._idle if session.idle(least) else None
 
@@ -152,6 +163,21 @@ class Looks:
             seen = [examiner.symptoms(session, kept)]
             return seen, [Raised("stalled", {"unreached": [], "clipped_before_unscale": examiner.clips.calls})]
         return self._look_for("stalled", vanishing, session, optimizer, kept, inside=inside)
+
+    def _idle_from_the_start(self, session: Session, optimizer: Optimizer, *, inside: bool) -> Seen:
+        """The loss has not begun to fall: see whether the first pass was one that nothing can be learned from."""
+        kept = self._examiner.examinable(session)
+        if kept is None or kept.start_asked:
+            return [], []
+        kept.start_asked = True
+        with quiet(), in_english():
+            start = self._examiner.examine_start(session, optimizer, kept)
+            found = None if start is None else hopeless(start.evidence)
+        if start is None or found is None:
+            return [], []
+        kept.looked_at(session.step, False)
+        detail = {"unreached": [found.where], "cause": found.cause, "why": found.summary}
+        return self._examiner.seen_first(session, kept, start), [Raised("stalled", detail)]
 
     def _out_of_scale(self, session: Session, optimizer: Optimizer, *, inside: bool) -> Seen:
         """Gradients are far larger than weights: see whether the first pass was unsound."""
@@ -234,6 +260,11 @@ def vanishing(evidence: Evidence | None) -> Finding | None:
     if evidence is None or _has_learned(evidence):  # attention that is sharp may have been trained to be
         return _surest(evidence, (units, depth, forgetful, symmetric), VANISHING)
     return _surest(evidence, (units, depth, forgetful, symmetric, attention), VANISHING | {"attention-logits"})
+
+
+def hopeless(evidence: Evidence | None) -> Finding | None:
+    """What keeps a model from learning whatever time it is given, by the rules of the check."""
+    return _surest(evidence, (units, depth, recurrent, symmetric), VANISHING)
 
 
 def _has_learned(evidence: Evidence) -> bool:

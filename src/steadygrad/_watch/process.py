@@ -565,7 +565,7 @@ class Watcher:
         self._keeper = Keeper(self._journal, self._home)
         self._repairer = Repairer(self._journal, self._home, self._clips) if self._mode == "repair" else None
         unmended = list if self._repairer is None else self._repairer.unmended
-        self._looks = Looks(self._examiner, unmended)
+        self._looks = Looks(self._examiner, unmended, eager=self._repairer is not None)
         self._sessions: dict[int, Session] = {}
         self._pending: dict[int, Pending] = {}
         self._count = 0

@@ -75,6 +75,16 @@ RESETS = frozenset({"reset-moments", "reset-running-stats"})
 RENEWS = REINITIALISES | RESETS
 """Remedies that change the state that a run begins with, or goes back to."""
 
+AT_ONCE = frozenset({"strong-wolfe", "lower-beta2"})
+"""Remedies that are there as soon as they are applied: what has changed no option then changes nothing."""
+
+TOO_FAR = frozenset({"lower-learning-rate", "strong-wolfe"})
+"""Remedies of steps that went too far: what those have done to a run that is no longer young is undone, if a snapshot
+of a better loss is kept."""
+
+UNFIT = frozenset({"unsafe-op", "nonfinite-data", "half-overflow"})
+"""Causes of numbers that are not finite: alarms of another kind are no word against their remedies."""
+
 STALLS = VANISHING | {"clip-before-unscale"}
 """Causes of a run that learns nothing: there a remedy has held only if it begins to."""
 
@@ -91,7 +101,7 @@ LIVE: dict[str, tuple[str, ...]] = {
     "recurrent-gain": ("orthogonal-recurrent-init", "rescale-initialisation"),
     "attention-logits": ("rescale-query-key-weights",),
     "stale-second-moment": ("stable-adamw", "lower-beta2", "lower-learning-rate"),
-    "learning-rate": ("lower-learning-rate",),
+    "learning-rate": ("strong-wolfe", "lower-learning-rate"),
     "input-scale": ("standardise-first-layer", "lower-learning-rate"),
     "vanishing-depth": ("auto-initialisation",),
     "vanishing-recurrent": ("chrono-init", "orthogonal-recurrent-init"),
@@ -189,8 +199,17 @@ class Repairer:
         if current is not None:
             if session.step - current.step <= GRACE:
                 return
-            self._undo(current, session, parts)
+            if self._speaks_against(current, ruling):
+                self._undo(current, session, parts)
+            else:
+                current.held = True
         self._repair(session, optimizer, parts)
+
+    @staticmethod
+    def _speaks_against(current: _Repair, ruling: Ruling) -> bool:
+        """Whether alarms say that a remedy has not removed what it was for."""
+        kinds = {raised.detector.partition("-")[0] for raised in ruling.alarms}
+        return current.finding.cause not in UNFIT or "nonfinite" in kinds
 
     @staticmethod
     def _found_nothing(session: Session, current: _Repair) -> bool:
@@ -264,11 +283,9 @@ class Repairer:
     ) -> bool:
         name = candidate.remedy
         back, first = None, session.recovery.ring.first()
-        level = session.guard.level.level() if finding.cause in STALLS else None
-        if session.step <= EARLY or name in REINITIALISES:
-            back = session.recovery.restart(parts)
-            if back is None and name in REINITIALISES:
-                return False
+        level = self._stalled_at(session) if finding.cause in STALLS else None
+        if name in REINITIALISES and first is None:
+            return False
         applied = None
         factor = None
         if name == "lower-learning-rate":
@@ -281,6 +298,13 @@ class Repairer:
             applied.on_error = functools.partial(self._failed, session, applied)
             applied.install()
             applied.adopt(optimizer)
+            if name in AT_ONCE and not applied.times:
+                applied.remove()
+                return False
+        if session.step <= EARLY or name in REINITIALISES:
+            back = session.recovery.restart(parts)
+        elif name in TOO_FAR:
+            back = session.recovery.restore_better(parts)
         zero_([param.grad for param in parts.params if param.grad is not None])
         session.forget_moves()
         session.buffers.save()
@@ -311,6 +335,11 @@ class Repairer:
             )
         )
         return True
+
+    def _stalled_at(self, session: Session) -> float | None:
+        """The level that a run that learns nothing is stuck at; after a remedy that was no good, that from before it."""
+        now = session.guard.level.level()
+        return now if now is not None or not self._repairs else self._repairs[-1].level
 
     def _failed(self, session: Session, applied: Applied, error: Exception) -> None:
         """A remedy has stumbled: the training goes on without it."""

@@ -93,7 +93,7 @@ class Session:
         self.stall = Stall()
         self.step = 0
         self.last_where = ""
-        self.resumed = bool(optimizer.state)
+        self.resumed = any(map(_has_stepped, optimizer.state.values()))
         """Whether moments came with the optimizer: then somebody has trained these weights before."""
         self.lost_in_a_row = 0
         self.left_out_in_a_row = 0
@@ -165,14 +165,16 @@ class Session:
         self, optimizer: Optimizer, norms: np.ndarray, norm: float, loss: float | None, lr: float | None
     ) -> Measured:
         """What the guard is told of a step."""
+        reach = self._reach(optimizer, norms) if math.isfinite(norm) else 0.0
         return Measured(
             norm,
             loss,
             self.sampler.weight_norm,
-            self._reach(optimizer, norms) if math.isfinite(norm) else 0.0,
+            reach,
             self._last_moved(),
             lr,
             not self._proportional(optimizer),
+            reach * carried_on(optimizer) if reach else 0.0,
         )
 
     def parts(
@@ -198,6 +200,10 @@ class Session:
     def idle(self, least: float | None) -> bool:
         """Whether the loss does not fall, at one of the steps at which that is asked."""
         return self.stall.idle(self.guard.level) if least is None else self.stall.idle(self.guard.level, least=least)
+
+    def idle_from_the_start(self) -> bool:
+        """Whether the loss has not begun to fall, at one of the first steps at which that is asked."""
+        return self.stall.idle_from_the_start(self.guard.level)
 
     def is_large(self, norm: float) -> bool:
         """Whether the gradient is thousands of times larger than the weights."""
@@ -318,6 +324,26 @@ class Session:
         self._matrices = np.array([param.ndim > 1 for param in self.params], dtype=bool)
         self.names = names
         self.info = OptimizerInfo(self.index, type(optimizer).__name__, tensors)
+
+
+def _has_stepped(state: Any) -> bool:
+    """Whether what an optimizer keeps of a parameter is of steps: Adagrad has its own before the first."""
+    if not isinstance(state, dict) or "step" not in state:
+        return bool(state)
+    return bool(read_tensor_scalar(state["step"]))
+
+
+def carried_on(optimizer: Optimizer) -> float:
+    r"""How far a gradient moves the weights in the end, over its first step: :math:`(1 - d) / (1 - \mu)`.
+
+    Of the momentum :math:`\mu` and dampening :math:`d` of an SGD's groups the largest; 1 without.
+    """
+    most = 1.0
+    for group in optimizer.param_groups:
+        momentum, dampening = group.get("momentum") or 0.0, group.get("dampening") or 0.0
+        if isinstance(momentum, float) and 0.0 < momentum < 1.0:
+            most = max(most, (1.0 - dampening) / (1.0 - momentum))
+    return most
 
 
 def _may_be_proportional(optimizer: Optimizer) -> bool:

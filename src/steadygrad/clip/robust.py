@@ -48,7 +48,7 @@ FAR = 0.5
 """Reach at which a norm that also stands out is shortened."""
 
 HARMLESS = 0.1
-"""Reach below which a step does no harm, however much its norm stands out."""
+"""Reach below which a step does no harm, however much its norm stands out, unless momentum takes it `FAR`."""
 
 STANDS_OUT = 2.0
 """Times the median: what standing out means beside a far reach."""
@@ -106,7 +106,8 @@ class RobustClip(Policy):
     part of the distribution (the rare class of an unbalanced problem) and is let through.
 
     Where the update grows with the gradient there is a second yardstick, the `reach` of a step: how far it would move
-    any weight matrix, relative to that matrix. A step of small reach does no harm and is never touched; one that
+    any weight matrix, relative to that matrix. A step of small reach does no harm and is not touched, unless momentum
+    carries it far; one that
     reaches far and stands out is shortened; one of a reach beyond 3 throws the weights away and is always shortened,
     to a trust region that doubles while the norm does not grow. Without any history, a first gradient of such a reach
     is held back for one step.
@@ -210,7 +211,13 @@ class RobustClip(Policy):
         return self._num_hits
 
     def decide(
-        self, norm: float, *, reach: float = 0.0, plausible: float = math.inf, worse: Callable[[], bool] = _never
+        self,
+        norm: float,
+        *,
+        reach: float = 0.0,
+        lasting: float = 0.0,
+        plausible: float = math.inf,
+        worse: Callable[[], bool] = _never,
     ) -> ClipDecision:
         """Judge one finite global norm.
 
@@ -218,6 +225,7 @@ class RobustClip(Policy):
             norm: the L2 norm of all gradients of the step, unscaled, finite.
             reach: the largest |dw| / |w| that the step would make to any weight matrix; 0 where it is not known or
                 the optimizer's update does not grow with the gradient.
+            lasting: the same of all that momentum makes of the gradient in later steps too; 0 for `reach`.
             plausible: the norm beyond which a very first gradient is scaled down. Where the update does not grow with
                 the gradient this changes little if the norm is genuine, and keeps it out of the moments if it is not.
             worse: asks whether the loss says that training is getting worse; then no new scale is accepted.
@@ -245,13 +253,13 @@ class RobustClip(Policy):
         stands_out = x > middle + max(math.log(STANDS_OUT), 2.0 * spread)
         excess = (x - middle) / spread
         shown = math.exp(min(limit, 700.0))
-        rare = x > limit and not (0.0 < reach < HARMLESS)
+        rare = x > limit and not (0.0 < reach < HARMLESS and lasting < FAR)
         if not rare and reach <= TOO_FAR and not (reach > FAR and stands_out):
             # Statistics of many steps move slowly: a norm not above the median needs no new ones for a while.
             self._quick, self._quick_left = middle, min(8, len(self._accepted) // 8)
             self._accept(x)
             return ClipDecision(1.0, shown, excess)
-        if rare and reach == 0.0 and self._recurs(x, middle):
+        if rare and reach < HARMLESS and self._recurs(x, middle):
             self._accept(x)
             return ClipDecision(1.0, shown, excess)
         self._reject(x)

@@ -45,7 +45,8 @@ class Measured:
     """What is known of a step before it is made.
 
     `grad_norm` is unscaled; `weight_norm` is that of all parameters as last measured; `reach` is the largest
-    |dw| / |w| that the step would make to any weight matrix, 0 where the update does not grow with the gradient (Adam);
+    |dw| / |w| that the step would make to any weight matrix, 0 where the update does not grow with the gradient (Adam),
+    `lasting` the same of all steps in which momentum carries the gradient on;
     `moved` is what the step before it has really moved any, NaN if weights are no longer finite, None if not known;
     `lr` is the largest learning rate; `adapts` says that the optimizer divides by what it remembers of gradients.
     """
@@ -57,6 +58,7 @@ class Measured:
     moved: float | None = None
     lr: float | None = None
     adapts: bool = False
+    lasting: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,7 @@ class Guard(Stateful):
         decision = self.clip.decide(
             measured.grad_norm,
             reach=measured.reach,
+            lasting=measured.lasting,
             plausible=PLAUSIBLE * max(measured.weight_norm, 1.0),
             worse=self.level.worse,
         )

@@ -121,6 +121,17 @@ class Stall(Stateful):
         fell = max(2.0 * level.noise(), least * abs(early))
         return early - now <= fell and start - now <= IDLE_FELL * abs(start) and start != 0.0
 
+    def idle_from_the_start(self, level: LossLevel) -> bool:
+        """Whether, at one of the first steps, the loss has not fallen at all: as during a warm-up, so that is no word.
+
+        It is worth asking whether the first pass was one that nothing can be learned from.
+        """
+        if not self.is_early_look() or not self._start or not level.known:
+            return False
+        start, now = median(self._start), level.level()
+        now = level.best if now is None else now
+        return start - now <= max(2.0 * level.noise(), LEARNED * abs(start))
+
     def never_fell(self, level: LossLevel) -> bool:
         """Whether the loss has not come down since the first ones by more than biases alone explain."""
         if not self._start or not level.known:

@@ -20,16 +20,21 @@ def orthogonal_recurrent_(
     target: Recurrent,
     *,
     gain: float = 1.0,
+    nearest: bool = False,
     batch: Any = None,
     generator: torch.Generator | None = None,
 ) -> InitRecord:
     r"""Draw recurrent weights as orthogonal matrices, each gate by itself, so that all eigenvalues have size `gain`.
+
+    With `nearest` nothing is drawn: each gate becomes the orthogonal matrix that lies nearest to it, the polar factor
+    :math:`U V^T` of :math:`W = U S V^T`. What was meant by the weights stays; only their sizes go.
 
     Args:
         target: a model or module, whose `nn.RNN`, `nn.LSTM`, `nn.GRU` and their cells are treated (bidirectional,
             stacked, with projections); or recurrent weights themselves, (H, H), gates stacked (kH, H) or side by side
             (H, kH), or one a slice (k, H, H).
         gain: the spectral radius. 1 for tanh and for gates; a ReLU halves what comes back, see `identity_recurrent_`.
+        nearest: take the nearest orthogonal matrix in place of a draw.
         batch: as of `measure.call_model`. With it the recurrent weights of hand-written cells are found: those
             that multiply what they made a step before, at least three steps.
         generator: for the draws.
@@ -46,13 +51,22 @@ def orthogonal_recurrent_(
         >>> gate = lstm.weight_hh_l0[:4]
         >>> torch.allclose(gate @ gate.T, torch.eye(4), atol=1e-6)
         True
+        >>> weight = 3.5 * torch.eye(2)
+        >>> record = orthogonal_recurrent_(weight, nearest=True)
+        >>> weight.tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
 
     References:
         Saxe et al., "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks", 2014.
+        Higham, "Computing the polar decomposition, with applications", 1986.
     """
     why = "the state keeps its size from step to step"
 
     def draw(block: Tensor) -> None:
+        if nearest:
+            left, _, right = torch.linalg.svd(block.double())
+            block.copy_((gain * left @ right).to(block.dtype))
+            return
         block.copy_(nn.init.orthogonal_(drawn_like(block, generator), gain, generator).to(block.device))
 
     return _over_blocks(target, batch, draw, "orthogonal", why)

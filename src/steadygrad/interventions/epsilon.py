@@ -1,4 +1,7 @@
-"""Operations whose value or derivative is not finite at the edge of their domain, kept away from it."""
+"""Operations whose value or derivative is not finite at the edge of their domain, kept away from it.
+
+A logarithm of what an exponential has made is computed in one, which changes nothing but the rounding.
+"""
 
 import math
 from collections.abc import Callable, Mapping
@@ -8,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .functions import Functions, holds_anywhere, in_place, is_float
+from .stable_form import StableForms
 
 EPSILON = 1e-8
 """How far arguments are kept away from where an operation fails."""
@@ -21,16 +25,22 @@ class AddEpsilon(Functions):
 
     remedy = "add-epsilon-inside-the-operation"
 
+    def begin(self) -> None:
+        """From here on; what was made before is not known."""
+        self._forms = StableForms()
+        super().begin()
+
     def called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Mend the argument on which the operation depends."""
         mend = _MENDS.get(getattr(func, "__name__", ""))
-        if mend is None or not any(isinstance(each, Tensor) and each.requires_grad for each in args):
+        if not any(isinstance(each, Tensor) and each.requires_grad for each in args):
             return func(*args, **kwargs)
-        changed = mend(func, args, kwargs)
+        changed = None if mend is None else mend(func, args, kwargs)
         if changed is None:
-            return func(*args, **kwargs)
+            return self._forms.seen(func, args, kwargs, func(*args, **kwargs))
         self.times += 1
-        return changed
+        stable = self._forms.log_of(args[0]) if getattr(func, "__name__", "") == "log" else None
+        return self._forms.seen(func, args, kwargs, changed if stable is None else stable)
 
 
 Mend = Callable[[Any, tuple[Any, ...], Mapping[str, Any]], Any]

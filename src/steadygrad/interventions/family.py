@@ -3,7 +3,6 @@
 from typing import Any
 
 from .activations import LeakyRelu
-from .adam import LowerBeta2, RaiseEpsilon
 from .batches import DropOutlierSamples
 from .clipping import ClipGlobalNorm, RescaleQueryKeyWeights, StableAdamW
 from .decay import WeightDecay
@@ -16,6 +15,7 @@ from .learning_rate import LowerLearningRate, WarmUp
 from .logits import SoftCapLogits
 from .missing_values import DropOrImpute
 from .normalisation import Normalisation
+from .options import LowerBeta2, RaiseEpsilon, StrongWolfe
 from .precision import Float32
 from .reduction import MeanReduction
 from .state import ResetMoments, ResetRunningStats
@@ -34,6 +34,7 @@ from .weights import (
 INTERVENTIONS: tuple[type[Intervention], ...] = (
     LowerLearningRate,
     WarmUp,
+    StrongWolfe,
     ClipGlobalNorm,
     AutoInitialisation,
     Lsuv,

@@ -14,7 +14,6 @@ from .._random_state import random_state, restore_random_state
 from .._readback import read_tensor_scalar
 from .._tap import RescaleInit
 from ..init import auto_, chrono_, lsuv_, orthogonal_recurrent_
-from ..init.recurrent import recurrent_blocks
 from .intervention import Intervention
 from .own_updates import params_of
 
@@ -127,9 +126,9 @@ class RescaleInitialisation(Intervention):
 
 
 class OrthogonalRecurrentInit(_Initial):
-    """Recurrent weights are orthogonal, gate by gate; those of hand-written cells too.
+    """Recurrent weights are the orthogonal matrices nearest to them, gate by gate; those of hand-written cells too.
 
-    Reference: Le et al., "A simple way to initialize recurrent networks of rectified linear units", 2015.
+    Nothing is drawn: what was meant by a matrix, an identity say, stays. Reference: Le et al., "A simple way to initialize recurrent networks of rectified linear units", 2015.
     """
 
     remedy = "orthogonal-recurrent-init"
@@ -137,27 +136,24 @@ class OrthogonalRecurrentInit(_Initial):
     @torch.no_grad()
     def optimizer_made(self, optimizer: Optimizer) -> None:
         """Square matrices that no module has, and whose powers grow."""
-        before = random_state()
         for param in _unowned(optimizer):
             if param.ndim == 2 and param.shape[0] == param.shape[1]:
                 size = read_tensor_scalar(torch.linalg.matrix_norm(param.detach().float(), 2))
                 if size is None or not size <= GROWS:
-                    nn.init.orthogonal_(param)
+                    orthogonal_recurrent_(param, nearest=True)
                     self.times += 1
-        restore_random_state(before)
 
     def change_(self, module: nn.Module, batch: Any) -> bool:
         """By the module, by its graph, or by the name that the finding has."""
         for seen in (None, batch):
             try:
-                orthogonal_recurrent_(module, batch=seen)
+                orthogonal_recurrent_(module, batch=seen, nearest=True)
                 return True
             except (ValueError, RuntimeError, TypeError):
                 continue
         named = list(self._named(module))
         for weight in named:
-            for block in recurrent_blocks(weight):
-                nn.init.orthogonal_(block)
+            orthogonal_recurrent_(weight, nearest=True)
         return bool(named)
 
     def _named(self, module: nn.Module) -> Iterator[Tensor]:

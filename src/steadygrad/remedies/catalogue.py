@@ -55,6 +55,13 @@ REMEDIES = (
         options={"steps": 100, "total": 0},
     ),
     Remedy(
+        "strong-wolfe",
+        "Let LBFGS search along its direction.",
+        'optimizer = torch.optim.LBFGS(model.parameters(), line_search_fn="strong_wolfe")',
+        removes=("learning-rate",),
+        outside=True,
+    ),
+    Remedy(
         "clip-global-norm",
         "Clip the gradient to a norm before each step.",
         "sg.clip.clip_grad_norm_(model.parameters(), max_norm=1.0)  # after backward(), before step()",

@@ -40,7 +40,7 @@ def learning_rate(evidence: Evidence) -> Iterator[Finding | Measurement]:
                     formula=edge.formula,
                 ),
                 {"sharpness_ratio": edge.ratio, "sharpness": edge.sharpness, "limit": edge.limit, "lr": edge.lr},
-                ("lower-learning-rate", "warm-up", "clip-global-norm"),
+                remedies_for(evidence.optimizer),
             )
         return
     first, rest = evidence.rehearsals[0], evidence.rehearsals[1:]
@@ -76,5 +76,15 @@ def learning_rate(evidence: Evidence) -> Iterator[Finding | Measurement]:
                 "losses": [value if math.isfinite(value) else str(value) for value in first.losses],
                 "stable_factor": good.factor,
             },
-            ("lower-learning-rate", "warm-up", "clip-global-norm"),
+            remedies_for(evidence.optimizer),
         )
+
+
+def remedies_for(optimizer: str) -> tuple[str, ...]:
+    """What brings an optimizer's steps back to where its model of the loss holds.
+
+    >>> remedies_for("LBFGS")[0]
+    'strong-wolfe'
+    """
+    always = ("lower-learning-rate", "warm-up", "clip-global-norm")
+    return ("strong-wolfe", *always) if optimizer == "LBFGS" else always

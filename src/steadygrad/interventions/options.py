@@ -1,4 +1,4 @@
-"""Adam's own options: how soon the second moment forgets, and what is added to its root."""
+"""Options of an optimizer's own: how soon a second moment forgets, what is added to its root, how far a step goes."""
 
 import weakref
 from typing import Any
@@ -88,6 +88,20 @@ class RaiseEpsilon(_Options):
         """Where it is smaller."""
         eps = group.get("eps")
         return {"eps": self._eps} if isinstance(eps, float) and eps < self._eps else {}
+
+
+class StrongWolfe(_Options):
+    """LBFGS looks along its direction for a step that lowers the loss, in place of going all the way.
+
+    Reference: Nocedal and Wright, "Numerical optimization", 2006 (section 3.5).
+    """
+
+    remedy = "strong-wolfe"
+
+    def wanted(self, group: dict[str, Any]) -> dict[str, Any]:
+        """Where it looks for nothing."""
+        searches = group.get("line_search_fn", "") is not None
+        return {} if searches else {"line_search_fn": "strong_wolfe"}
 
 
 def _put_back(group: dict[str, Any], changes: _Changes) -> None:
