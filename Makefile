@@ -50,7 +50,7 @@ bench: $(STAMP)
 
 # Half an hour on two cores; each script says what it shows with --help.
 papers: $(STAMP)
-	for script in chi1 edge_of_stability lsuv lr_sensitivity temporal_order; do $(BIN)/python benchmarks/papers/$$script.py || exit 1; done
+	for script in chi1 edge_of_stability lsuv lr_sensitivity temporal_order adding_problem; do $(BIN)/python benchmarks/papers/$$script.py || exit 1; done
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis demo runs

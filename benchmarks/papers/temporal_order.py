@@ -32,7 +32,7 @@ from stacked_rnn import StackedRNN, smart_tanh
 from torch import Tensor
 
 LENGTHS = (10, 20, 30, 50)
-UPDATES = 12_000
+UPDATES = 60_000
 METHODS = {"SGD": (math.inf, 0.0), "SGD-C": (1.0, 0.0), "SGD-CR": (1.0, 2.0)}
 """Clip and Omega."""
 

@@ -62,6 +62,7 @@ REINITIALISES = frozenset(
         "chrono-init",
         "zero-bias",
         "standardise-first-layer",
+        "standardise-last-layer",
     }
 )
 """Remedies that overwrite weights: only where nothing has been learned yet."""
@@ -77,6 +78,9 @@ RENEWS = REINITIALISES | RESETS
 
 AT_ONCE = frozenset({"strong-wolfe", "lower-beta2"})
 """Remedies that are there as soon as they are applied: what has changed no option then changes nothing."""
+
+ASKED_FOR = frozenset({"mean-reduction", "standardise-last-layer"})
+"""Remedies of one kind of their cause: only where the finding names them."""
 
 TOO_FAR = frozenset({"lower-learning-rate", "strong-wolfe"})
 """Remedies of steps that went too far: what those have done to a run that is no longer young is undone, if a snapshot
@@ -96,7 +100,12 @@ LIVE: dict[str, tuple[str, ...]] = {
     "outlier-batch": ("drop-outlier-samples",),
     "half-overflow": ("float32-for-this-layer",),
     "corrupt-state": ("reset-moments", "reset-running-stats"),
-    "loss-scale": ("mean-reduction", "divide-loss-by-accumulation-steps", "lower-learning-rate"),
+    "loss-scale": (
+        "standardise-last-layer",
+        "mean-reduction",
+        "divide-loss-by-accumulation-steps",
+        "lower-learning-rate",
+    ),
     "init-gain": ("rescale-initialisation", "auto-initialisation"),
     "recurrent-gain": ("orthogonal-recurrent-init", "rescale-initialisation"),
     "attention-logits": ("rescale-query-key-weights",),
@@ -253,7 +262,7 @@ class Repairer:
             for name in dict.fromkeys([*named, *names]):
                 if name == "divide-loss-by-accumulation-steps" and not finding.evidence.get("passes"):
                     continue
-                if name == "mean-reduction" and name not in finding.remedies:
+                if name in ASKED_FOR and name not in finding.remedies:
                     continue
                 yield from ((finding, candidate) for candidate in candidates(name, finding))
 
@@ -337,7 +346,7 @@ class Repairer:
         return True
 
     def _stalled_at(self, session: Session) -> float | None:
-        """The level that a run that learns nothing is stuck at; after a remedy that was no good, that from before it."""
+        """The level that a run that learns nothing is stuck at; after a remedy that was no good, that before it."""
         now = session.guard.level.level()
         return now if now is not None or not self._repairs else self._repairs[-1].level
 

@@ -11,6 +11,7 @@ from .first_layer import StandardiseFirstLayer
 from .gradients import DivideByAccumulationSteps, UnscaleBeforeClip, ZeroGradBeforeBackward
 from .inputs import StandardiseInputs
 from .intervention import Intervention
+from .last_layer import StandardiseLastLayer
 from .learning_rate import LowerLearningRate, WarmUp
 from .logits import SoftCapLogits
 from .missing_values import DropOrImpute
@@ -49,6 +50,7 @@ INTERVENTIONS: tuple[type[Intervention], ...] = (
     StandardiseInputs,
     StandardiseFirstLayer,
     StandardiseTargets,
+    StandardiseLastLayer,
     MeanReduction,
     DivideByAccumulationSteps,
     DropOutlierSamples,

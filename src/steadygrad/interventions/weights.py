@@ -128,7 +128,9 @@ class RescaleInitialisation(Intervention):
 class OrthogonalRecurrentInit(_Initial):
     """Recurrent weights are the orthogonal matrices nearest to them, gate by gate; those of hand-written cells too.
 
-    Nothing is drawn: what was meant by a matrix, an identity say, stays. Reference: Le et al., "A simple way to initialize recurrent networks of rectified linear units", 2015.
+    Nothing is drawn: what was meant by a matrix, an identity say, stays.
+
+    Reference: Le et al., "A simple way to initialize recurrent networks of rectified linear units", 2015.
     """
 
     remedy = "orthogonal-recurrent-init"

@@ -197,6 +197,13 @@ REMEDIES = (
         outside=True,
     ),
     Remedy(
+        "standardise-last-layer",
+        "Train the last layer as one that predicts standardised targets.",
+        "prediction = net(x) * y_std + y_mean; loss = criterion(prediction, y) / y_std**2  # of the training data",
+        removes=("loss-scale",),
+        outside=True,
+    ),
+    Remedy(
         "mean-reduction",
         "Average the loss over the batch.",
         'loss = criterion(output, target)  # reduction="mean", or .mean() in place of .sum()',

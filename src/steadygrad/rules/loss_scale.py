@@ -102,5 +102,5 @@ def _targets(evidence: Evidence) -> Iterator[Finding | Measurement]:
                     "grad_norm": evidence.base.grad_norm,
                     "grad_norm_standardised": evidence.standard_target.grad_norm,
                 },
-                ("standardise-targets",),
+                ("standardise-targets", "standardise-last-layer"),
             )

@@ -1,0 +1,124 @@
+"""A last layer that trains as one that predicts standardised targets."""
+
+import pytest
+import torch
+from torch import nn
+
+import steadygrad as sg
+from steadygrad.interventions import Applied, intervention_for
+
+from .runs import bare, end, fitted, lost, perceptron, under, with_remedy
+
+LAST = "standardise-last-layer"
+MEAN, SPREAD = 12_000.0, 3_000.0
+
+OPTIMIZERS = {
+    "sgd": lambda params: torch.optim.SGD(params, lr=0.05),
+    "momentum": lambda params: torch.optim.SGD(params, lr=0.02, momentum=0.8, weight_decay=1e-3),
+    "adam": lambda params: torch.optim.Adam(params, lr=1e-2),
+}
+
+
+def training(make, standardised, *, outputs=1, loss=nn.functional.mse_loss, steps=30):
+    def run():
+        x = torch.randn(64, 4)
+        wanted = x[:, :1] * x[:, 1:2] + 0.5 * x[:, 2:3] + torch.arange(outputs) * 0.3
+        wanted = wanted - wanted.mean(0)
+        wanted = wanted / wanted.square().mean().sqrt()
+        y = wanted if standardised else SPREAD * wanted + MEAN * (1 + torch.arange(outputs))
+        model = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, outputs))
+        return fitted(model, make(model.parameters()), lambda step: (x, y), steps, loss)
+
+    return run
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_it_is_the_training_on_standardised_targets(name, outputs):
+    """In other units: the loss that the script prints is that of its own."""
+    wanted = bare(training(OPTIMIZERS[name], True, outputs=outputs))
+    mine = with_remedy(training(OPTIMIZERS[name], False, outputs=outputs), LAST)
+    assert [each / SPREAD**2 for each in mine] == pytest.approx(wanted, rel=1e-2)
+
+
+@pytest.mark.parametrize("loss", [nn.functional.l1_loss, nn.functional.smooth_l1_loss, nn.functional.huber_loss])
+def test_absolute_errors(loss):
+    """Far from zero they grow as the error does; so wide a target has no other part."""
+    wanted = bare(training(OPTIMIZERS["sgd"], True, loss=nn.functional.l1_loss))
+    mine = with_remedy(training(OPTIMIZERS["sgd"], False, loss=loss), LAST)
+    assert [each / SPREAD for each in mine] == pytest.approx(wanted, rel=1e-2)
+
+
+def test_targets_in_their_own_units():
+    run = training(OPTIMIZERS["momentum"], False, steps=400)
+    assert lost(bare(run)) or end(bare(run)) > 0.5 * SPREAD**2
+    assert end(with_remedy(run, LAST)) < 0.2 * SPREAD**2
+
+
+def test_predictions_of_another_shape():
+    def run(shaped):
+        x = torch.randn(64, 4)
+        y = SPREAD * x.sum(1) + MEAN
+        model = perceptron()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+        return fitted(model, optimizer, lambda step: (x, y), 60, lambda out, y: nn.functional.mse_loss(shaped(out), y))
+
+    for shaped in (lambda out: out.squeeze(1), lambda out: out[:, 0], lambda out: out.reshape(-1)):
+        assert end(with_remedy(lambda shaped=shaped: run(shaped), LAST)) < 0.2 * 4 * SPREAD**2
+
+
+def test_what_the_model_computes_is_the_prediction():
+    """After it has gone the model predicts targets as they are."""
+    torch.manual_seed(0)
+    x = torch.randn(64, 4)
+    y = SPREAD * x.sum(1, keepdim=True) + MEAN
+    model = perceptron()
+    with Applied([intervention_for(LAST)]):
+        fitted(model, torch.optim.SGD(model.parameters(), lr=0.05), lambda step: (x, y), 200)
+    assert nn.functional.mse_loss(model(x), y).item() < 0.1 * 4 * SPREAD**2
+
+
+def test_a_step_that_is_left_out_changes_no_bit():
+    torch.manual_seed(0)
+    x, y = torch.randn(64, 4), SPREAD * torch.randn(64, 1) + MEAN
+    model = perceptron()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    with Applied([intervention_for(LAST)]):
+        fitted(model, optimizer, lambda step: (x, y), 2)
+        before = [each.detach().clone() for each in model.parameters()]
+        fitted(model, optimizer, lambda step: (x, y), 3)
+    assert all(map(torch.equal, before, model.parameters()))
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [lambda out, y: (out - y).square().mean(), lambda out, y: nn.functional.mse_loss(2 * out, y)],
+    ids=["by hand", "not of the layer"],
+)
+def test_what_it_does_not_know_it_leaves_alone(loss):
+    run = training(OPTIMIZERS["sgd"], True, loss=loss)
+    losses, applied = under(run, intervention_for(LAST))
+    assert losses == bare(run)
+    assert applied.times == 0
+
+
+def test_under_a_watch_the_loss_is_seen_once(tmp_path):
+    """Who looks at all functions of torch has a loss call itself again."""
+    torch.manual_seed(0)
+    x = torch.randn(256, 4)
+    y = SPREAD * (x[:, :1] * x[:, 1:2] + x[:, 2:3]) + MEAN
+    model = nn.Sequential(nn.Linear(4, 64), nn.GELU(), nn.Linear(64, 32), nn.GELU(), nn.Linear(32, 1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.8)
+    losses = []
+    with sg.watch(model, optimizer, mode="repair", record=tmp_path) as watch:
+        for _ in range(150):
+            loss = nn.functional.mse_loss(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    (recording,) = sg.open_run(watch.run).recordings
+    repairs = [each.detail["remedy"] for each in recording.actions() if each.action == "repair"]
+    assert repairs == [LAST]
+    assert losses[-1] < 0.3 * SPREAD**2
+    assert max(losses[2:]) < 2 * losses[0]
