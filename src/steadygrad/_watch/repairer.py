@@ -9,6 +9,7 @@ import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch.optim import Optimizer
 
@@ -295,25 +296,23 @@ class Repairer:
         level = self._stalled_at(session) if finding.cause in STALLS else None
         if name in REINITIALISES and first is None:
             return False
-        applied = None
-        factor = None
+        options = {**candidate.options, **({"step": 0} if name in RESETS else {})}
+        applied = factor = None
         if name == "lower-learning-rate":
-            factor = float(candidate.options["factor"])
+            factor = float(options["factor"])
             if not session.recovery.lower_rate(recorded("the evidence says so"), factor):
                 return False
-        else:
-            options = {**candidate.options, **({"step": 0} if name in RESETS else {})}
-            applied = Applied([intervention_for(name, candidate.where, **options)], self._clips, steps=False)
-            applied.on_error = functools.partial(self._failed, session, applied)
-            applied.install()
-            applied.adopt(optimizer)
-            if name in AT_ONCE and not applied.times:
+        elif name in AT_ONCE:
+            applied = self._installed(name, candidate, session, optimizer, options)
+            if not applied.times:
                 applied.remove()
                 return False
         if session.step <= EARLY or name in REINITIALISES:
             back = session.recovery.restart(parts)
         elif name in TOO_FAR:
             back = session.recovery.restore_better(parts)
+        if applied is None and factor is None:  # what it changes is the state that the run has gone back to
+            applied = self._installed(name, candidate, session, optimizer, options)
         zero_([param.grad for param in parts.params if param.grad is not None])
         session.forget_moves()
         session.buffers.save()
@@ -344,6 +343,16 @@ class Repairer:
             )
         )
         return True
+
+    def _installed(
+        self, name: str, candidate: Candidate, session: Session, optimizer: Optimizer, options: dict[str, Any]
+    ) -> Applied:
+        """A remedy that lies on the training from here on."""
+        applied = Applied([intervention_for(name, candidate.where, **options)], self._clips, steps=False)
+        applied.on_error = functools.partial(self._failed, session, applied)
+        applied.install()
+        applied.adopt(optimizer)
+        return applied
 
     def _stalled_at(self, session: Session) -> float | None:
         """The level that a run that learns nothing is stuck at; after a remedy that was no good, that before it."""

@@ -259,7 +259,7 @@ class RobustClip(Policy):
             self._quick, self._quick_left = middle, min(8, len(self._accepted) // 8)
             self._accept(x)
             return ClipDecision(1.0, shown, excess)
-        if rare and reach < HARMLESS and self._recurs(x, middle):
+        if rare and reach == 0.0 and self._recurs(x, middle):
             self._accept(x)
             return ClipDecision(1.0, shown, excess)
         self._reject(x)

@@ -46,7 +46,8 @@ class Incident:
     """One episode, from its first alarm to its verified end.
 
     `step` is the step it began with; `detector` what saw it first; `limit` the loss that counts as back, None where no
-    loss is known; `tried` the rungs so far, in order; `status` is "open", "recovered", "unresolved" or "stopped".
+    loss is known; `tried` the rungs so far, in order; `status` is "open", "recovered", "unresolved" or "stopped";
+    `thrown` says that a step was seen to throw the weights away.
     """
 
     optimizer: int
@@ -56,6 +57,7 @@ class Incident:
     detail: Mapping[str, Any] = field(default_factory=dict)
     tried: list[str] = field(default_factory=list)
     status: str = "open"
+    thrown: bool = False
 
     @property
     def rollbacks(self) -> int:
@@ -164,6 +166,8 @@ class Escalation(Stateful):
         self._since_end += 1
         for raised in ruling.alarms or ((Raised("lost-step", ruling.detail),) if ruling.lost else ()):
             self._open(step, raised, level)
+            if self.incident is not None:
+                self.incident.thrown |= ruling.action == "undo"
         orders = self._on_the_spot(step, ruling, level, can_roll_back, damaged)
         if not orders and self.incident is not None and not ruling.lost:
             orders = self._verified(level, going_on, can_roll_back, refuted)
@@ -301,11 +305,15 @@ class Escalation(Stateful):
         return self._give_up(level, now)
 
     def _give_up(self, level: LossLevel, now: float, why: str = "") -> list[Order]:
-        """What is now is how it is; if it is known `why`, the script's own rate is given back."""
+        """What is now is how it is; if it is known `why`, the script's own rate is given back.
+
+        Not where steps were seen to go too far: a loss that stays where it is says nothing of that.
+        """
         assert self.incident is not None
+        gives_back = bool(why) and not self.incident.thrown
         level.rebase()
         end = self._end("unresolved", "give-up", {"loss": now, "limit": self.incident.limit})
-        rung = self.ladder.give_back(why) if why else None
+        rung = self.ladder.give_back(why) if gives_back else None
         return [end] if rung is None else [end, self._changed_rate(rung)]
 
     def _now(self) -> float | None:

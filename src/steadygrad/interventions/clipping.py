@@ -8,6 +8,7 @@ from torch.optim import Optimizer
 
 from ..clip import ClipByGlobalNorm, ClipByUpdateRMS, Policy, QKClip
 from ..clip.fold import settle_scale, step_gradients
+from ..clip.qk import query_key
 from .intervention import Intervention
 from .own_updates import OwnUpdates
 
@@ -88,23 +89,23 @@ class StableAdamW(_Clip):
 
 
 class RescaleQueryKeyWeights(Intervention):
-    """Query and key projections shrink after a step in which a head's largest logit was above 100.
+    """Query and key projections shrink after a step in which a head's largest logit was above a threshold.
 
     Reference: Kimi Team, "Kimi K2: Open agentic intelligence", 2025.
     """
 
     remedy = "rescale-query-key-weights"
 
-    def __init__(self, where: str = "", **options: Any) -> None:
+    def __init__(self, where: str = "", *, threshold: float = 100.0, **options: Any) -> None:
         super().__init__(where, **options)
+        self._threshold = threshold
         self._policies: list[QKClip] = []
 
     def first_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Lie on its attention, if it has any that is known."""
-        try:
-            self._policies.append(QKClip(module))
-        except (ValueError, TypeError):
-            return
+        """Lie on its attention: whatever has projections to queries and keys."""
+        modules = [each for each in module.modules() if _projects(each)]
+        if modules:
+            self._policies.append(QKClip(module, self._threshold, modules=modules))
 
     def end(self) -> None:
         """Lie on it no more."""
@@ -118,3 +119,11 @@ class RescaleQueryKeyWeights(Intervention):
         for policy in self._policies:
             policy.after_step(optimizer)
             self.times += 1
+
+
+def _projects(module: nn.Module) -> bool:
+    try:
+        query_key(module)
+    except (ValueError, TypeError, AttributeError):
+        return False
+    return True

@@ -32,15 +32,17 @@ class AddEpsilon(Functions):
 
     def called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Mend the argument on which the operation depends."""
-        mend = _MENDS.get(getattr(func, "__name__", ""))
         if not any(isinstance(each, Tensor) and each.requires_grad for each in args):
             return func(*args, **kwargs)
+        name = getattr(func, "__name__", "")
+        mend = _MENDS.get(name)
         changed = None if mend is None else mend(func, args, kwargs)
-        if changed is None:
-            return self._forms.seen(func, args, kwargs, func(*args, **kwargs))
-        self.times += 1
-        stable = self._forms.log_of(args[0]) if getattr(func, "__name__", "") == "log" else None
-        return self._forms.seen(func, args, kwargs, changed if stable is None else stable)
+        if name == "log" and (changed is not None or self._forms.needs(args[0])):
+            stable = self._forms.log_of(args[0])
+            changed = changed if stable is None else stable
+        self.times += changed is not None
+        result = func(*args, **kwargs) if changed is None else changed
+        return self._forms.seen(func, args, kwargs, result, bounded=changed is not None)
 
 
 Mend = Callable[[Any, tuple[Any, ...], Mapping[str, Any]], Any]

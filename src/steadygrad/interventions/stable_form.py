@@ -29,53 +29,66 @@ class StableForms:
     """
 
     def __init__(self) -> None:
+        self._bounded: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         self._logs: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         self._sources: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 
-    def seen(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
-        """A function was called; returns its result."""
+    def seen(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, *, bounded: bool = False
+    ) -> Any:
+        """A function was called; `bounded` says that its argument was too large. Returns its result."""
         note = _NOTES.get(getattr(func, "__name__", ""))
         if note is not None and args and is_float(args[0]) and is_float(result):
             note(self, args, kwargs, result)
+            if bounded or args[0] in self._bounded:
+                self._bounded[result] = True
         return result
 
-    def log_of(self, value: Tensor) -> Tensor | None:
+    def needs(self, value: Tensor) -> bool:
+        """Whether a tensor is finite only because what it was made of was bounded: its logarithm can do without."""
+        return value in self._bounded
+
+    def log_of(self, value: Any) -> Tensor | None:
         """The logarithm of a tensor in its stable form; None where it has none, or was written into since."""
-        version, form = self._logs.get(value, (-1, None))
-        return form() if form is not None and version == value._version else None
+        form = self._of(self._logs, value)
+        return None if form is None else form()
+
+    @staticmethod
+    def _of(known: WeakTensorKeyDictionary, value: Tensor) -> Any:
+        """What is remembered of a tensor that nobody has written into since."""
+        kept: Any = known.get(value)
+        return None if kept is None or kept[0] != value._version else kept[1]
 
     def _keep(self, result: Tensor, form: Form) -> None:
         self._logs[result] = result._version, form
 
-    def _softmax(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> None:
+    def _softmax(self, args: Any, kwargs: dict[str, Any], result: Tensor) -> None:
         dim = args[1] if len(args) > 1 else kwargs.get("dim")
         if isinstance(dim, int):
             self._keep(result, lambda: functional.log_softmax(args[0], dim, dtype=result.dtype))
 
-    def _sigmoid(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> None:
+    def _sigmoid(self, args: Any, kwargs: dict[str, Any], result: Tensor) -> None:
         self._keep(result, lambda: functional.logsigmoid(args[0]))
         self._sources[result] = result._version, args[0]
 
-    def _one_minus(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> None:
-        version, source = self._sources.get(args[0], (-1, None))
-        if source is not None and version == args[0]._version and args[1:] == (1,) and not kwargs:
+    def _one_minus(self, args: Any, kwargs: dict[str, Any], result: Tensor) -> None:
+        source = self._of(self._sources, args[0])
+        if source is not None and args[1:] == (1,) and not kwargs:
             self._keep(result, lambda: functional.logsigmoid(-source))
 
-    def _exp(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> None:
+    def _exp(self, args: Any, kwargs: dict[str, Any], result: Tensor) -> None:
         self._keep(result, lambda: args[0])
         self._sources[result] = result._version, args[0]
 
-    def _sum(self, args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> None:
-        logs = self._logs.get(args[0])
-        version, source = self._sources.get(args[0], (-1, None))
-        of_exp = logs is not None and source is not None and logs[1]() is source
+    def _sum(self, args: Any, kwargs: dict[str, Any], result: Tensor) -> None:
+        source = self._of(self._sources, args[0])
         dim = args[1] if len(args) > 1 else kwargs.get("dim", tuple(range(args[0].ndim)))
-        if of_exp and version == args[0]._version and not kwargs.keys() - {"dim", "keepdim"}:
+        if source is not None and self.log_of(args[0]) is source and not kwargs.keys() - {"dim", "keepdim"}:
             keep = bool(args[2] if len(args) > 2 else kwargs.get("keepdim", False))
             self._keep(result, lambda: torch.logsumexp(source, dim, keep))
 
 
-_NOTES: dict[str, Callable[[StableForms, tuple[Any, ...], dict[str, Any], Tensor], None]] = {
+_NOTES: dict[str, Callable[[StableForms, Any, dict[str, Any], Tensor], None]] = {
     "softmax": StableForms._softmax,
     "sigmoid": StableForms._sigmoid,
     "rsub": StableForms._one_minus,

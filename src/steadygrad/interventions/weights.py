@@ -16,6 +16,7 @@ from .._tap import RescaleInit
 from ..init import auto_, chrono_, lsuv_, orthogonal_recurrent_
 from .intervention import Intervention
 from .own_updates import params_of
+from .pinned import unpin_
 
 NEXT = 0
 """Added to the script's seed for the draws: other seeds draw other weights, and none the script's own numbers."""
@@ -96,7 +97,7 @@ class RandomInitialisation(_Initial):
 
 
 class RescaleInitialisation(Intervention):
-    """Layers that amplify are scaled down in the first pass, layer after layer."""
+    """Layers that amplify are scaled down in the first pass, layer after layer; before it, what pins a nonlinearity."""
 
     remedy = "rescale-initialisation"
 
@@ -110,6 +111,7 @@ class RescaleInitialisation(Intervention):
 
     def first_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Lie on the layers for this pass."""
+        self.times += unpin_(module, args, kwargs, self.where)
         self._passes.append(RescaleInit([module], self._done, self._failed))
 
     def end(self) -> None:

@@ -77,7 +77,8 @@ class WeightCall:
 class ActivationCall:
     """A rectifier's or a bounded nonlinearity's output.
 
-    `source` is the place of the multiplication before it, `entries` how many values each unit has in the batch.
+    `source` is the place of the multiplication before it, of `sources` the last, `entries` how many values each unit
+    has in the batch, `input_rms` the root mean square of what a bounded one was given, where that is still there.
     """
 
     function: str
@@ -86,6 +87,8 @@ class ActivationCall:
     entries: int
     dead: Tensor | None = None
     saturated: Tensor | None = None
+    input_rms: Tensor | None = None
+    sources: frozenset[int] = frozenset()
 
 
 @dataclass
@@ -214,7 +217,7 @@ class ForwardTrace(OpeningMode):
         elif name in NORMALISATIONS:
             past = replace(past, normalised=True)
         elif name in RECTIFIERS or name in BOUNDED:
-            self._activation(name, past, made[0])
+            self._activation(name, past, others[0], made[0])
         if name in CLASSIFICATION:
             self._loss(func, name, args, kwargs)
         elif func is F.scaled_dot_product_attention:
@@ -284,24 +287,39 @@ class ForwardTrace(OpeningMode):
             output.register_hook(_keep_grad(scaling))
         return replace(past, scaled={**past.scaled, weight: scaling.times})
 
-    def _activation(self, name: str, past: _Past, output: Tensor) -> None:
+    def _activation(self, name: str, past: _Past, given: Tensor, output: Tensor) -> None:
         source = max(past.sources, default=None)
         before = None if source is None else self.calls[source]
         if before is not None and before.activation is None:
             before.activation = name.rstrip("_")
         if name in BOUNDED:
-            self._keep_saturated(name, source, output)
+            self._keep_saturated(name, source, output, None if given is output else rms(given), past.sources)
             return
         dim = 1 if before is not None and before.kind == "convolution" and output.ndim > 2 else -1
         units = output.shape[dim] if output.ndim else 1
         entries = output.numel() // max(1, units)
         self.activations.append(ActivationCall(name, source, units, entries, dead=dead_fraction(output, dim)))
 
-    def _keep_saturated(self, name: str, source: int | None, output: Tensor) -> None:
+    def _keep_saturated(
+        self,
+        name: str,
+        source: int | None,
+        output: Tensor,
+        input_rms: Tensor | None = None,
+        sources: frozenset[int] = frozenset(),
+    ) -> None:
         units = output.shape[-1] if output.ndim > 1 else 1  # of one dimension are samples
         saturated = saturated_fraction(output, *BOUNDED[name], MARGIN)
         self.activations.append(
-            ActivationCall(name, source, units, output.numel() // max(1, units), saturated=saturated)
+            ActivationCall(
+                name,
+                source,
+                units,
+                output.numel() // max(1, units),
+                saturated=saturated,
+                input_rms=input_rms,
+                sources=sources,
+            )
         )
 
     def _attention(self, past: _Past, args: Any, kwargs: Any) -> None:

@@ -296,6 +296,7 @@ REMEDIES = (
         "sg.clip.attach(sg.clip.QKClip(model), optimizer)",
         removes=("attention-logits",),
         outside=True,
+        options={"threshold": 100.0},
     ),
     Remedy(
         "zero-grad-before-backward",

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..diagnosis.case import FIRST
 from ..findings import Finding
 from ..remedies import REMEDIES, remedy
 from .trial import Candidate
@@ -16,6 +17,9 @@ EACH = 4
 
 BELIEVED = 0.3
 """Confidence from which a finding is believed."""
+
+NEAR_LOGITS = 8.0
+"""Largest attention logit of a model that begins with sound ones: a softmax that can be nearly one-hot still learns."""
 
 RELIEFS = ("lower-learning-rate", "clip-global-norm")
 """What relieves nearly any run that explodes: tried beside the others, to see whether those do more."""
@@ -57,8 +61,7 @@ def candidates(name: str, finding: Finding) -> Iterator[Candidate]:
     known = remedy(name)
     evidence = finding.evidence
     if name == "lower-learning-rate":
-        first = rate_factor(evidence)
-        for factor in (first, float(f"{first / 10:.1g}")):
+        for factor in rate_factors(evidence):
             yield Candidate(name, known.removes, "", {"factor": factor})
     elif name == "mean-reduction":
         # A sum over the outputs of a sample may be meant; that over the batch never is.
@@ -69,30 +72,38 @@ def candidates(name: str, finding: Finding) -> Iterator[Candidate]:
         yield Candidate(name, known.removes, "", {"passes": int(passes)} if passes else {})
     elif name in ("reset-moments", "reset-running-stats"):
         yield Candidate(name, known.removes, "", {} if finding.step is None else {"step": finding.step})
+    elif name == "rescale-query-key-weights":
+        # Logits that were far apart from the start are to be near each other, not only off their ceiling.
+        near = {"threshold": NEAR_LOGITS} if evidence.get("seen_in") == FIRST else {}
+        yield Candidate(name, known.removes, finding.where, near)
     else:
         where = finding.where if finding.cause in known.removes else ""
         yield Candidate(name, known.removes, where)
 
 
-def rate_factor(evidence: Mapping[str, Any]) -> float:
-    """By what to multiply a rate: what has made steps on one batch harmless, and brings sharpness to half its limit.
+def rate_factors(evidence: Mapping[str, Any]) -> tuple[float, float]:
+    """By what to multiply a rate: what has made steps on one batch harmless, and then what brings sharpness to half
+    its limit.
 
-    Steps that were made weigh more than curvature, which is that of one place, often of one where the run was lost
-    already: below a tenth of what they say it is not taken. A tenth, where neither is known.
+    Steps that were made weigh more than curvature, which is that of one place: a training may catapult itself to a
+    flatter one, or be lost already. Below a tenth of what the steps say it is not taken. A tenth, where neither is
+    known; and a tenth of that, if there is no other second.
 
     Example:
-        >>> rate_factor({"sharpness_ratio": 40.0, "stable_factor": 0.1}), rate_factor({"sharpness_ratio": 5000.0})
-        (0.01, 0.0001)
-        >>> rate_factor({"sharpness_ratio": 5000.0, "stable_factor": 0.1}), rate_factor({})
-        (0.01, 0.1)
+        >>> rate_factors({"sharpness_ratio": 40.0, "stable_factor": 0.1}), rate_factors({"sharpness_ratio": 5000.0})
+        ((0.1, 0.01), (0.0001, 1e-05))
+        >>> rate_factors({"sharpness_ratio": 5000.0, "stable_factor": 0.1}), rate_factors({})
+        ((0.1, 0.01), (0.1, 0.01))
     """
     stable, ratio = _number(evidence.get("stable_factor")), _number(evidence.get("sharpness_ratio"))
     by_sharpness = 0.5 / ratio if ratio is not None and ratio > 5 else None
     if stable is None:
-        factor = 0.1 if by_sharpness is None else min(0.1, by_sharpness)
+        first = second = 0.1 if by_sharpness is None else min(0.1, by_sharpness)
     else:
-        factor = stable if by_sharpness is None else min(stable, max(stable / 10, by_sharpness))
-    return float(f"{max(1e-6, factor):.1g}")
+        first = stable
+        second = stable if by_sharpness is None else min(stable, max(stable / 10, by_sharpness))
+    first, second = (float(f"{max(1e-6, each):.1g}") for each in (first, second))
+    return first, second if second < first else float(f"{first / 10:.1g}")
 
 
 def _number(value: Any) -> float | None:

@@ -1,0 +1,63 @@
+"""Weights whose products pin a bounded nonlinearity, scaled down until it is at work."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from .._readback import read_tensor_scalar
+from ..measure.forward_trace import ForwardTrace
+from ..measure.undisturbed import undisturbed
+from ..rules.units import ENTRIES, SATURATED
+
+ROUNDS = 8
+"""Passes at the most: one for each layer that is pinned behind another, or whose parts add up."""
+
+UNKNOWN = 10.0
+"""Root mean square that is taken where an operation in place has left nothing of what it was given."""
+
+
+def unpin_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], where: str) -> int:
+    r"""Scale what feeds a pinned sigmoid or tanh by :math:`r^{-1/n}`, r being the size of what arrives there and n how
+    many layers it is made of, until its outputs are not pinned any more.
+
+    Exact in one pass where those layers multiply each other; where they add up it takes a few.
+
+    Args:
+        module: an outermost module.
+        args: what it is called with.
+        kwargs: the same, by name.
+        where: the layer before the nonlinearity, as the finding names it: others are left alone, and so are recurrent
+            weights.
+
+    Returns:
+        How many layers were scaled.
+    """
+    scaled: set[str] = set()
+    for _ in range(ROUNDS if where else 0):
+        trace = ForwardTrace(dict(module.named_parameters()), module.buffers())
+        with undisturbed(module), torch.no_grad(), trace:
+            module(*args, **kwargs)
+        pinned = next((each for each in trace.activations if _is_pinned(each, trace, where)), None)
+        if pinned is None:
+            break
+        size = UNKNOWN if pinned.input_rms is None else read_tensor_scalar(pinned.input_rms) or 0.0
+        if not size > 1.0:
+            break
+        layers = {trace.calls[source].layer for source in pinned.sources}
+        with torch.no_grad():
+            for name, param in module.named_parameters():
+                if name in layers or name.rpartition(".")[0] in layers:
+                    param.mul_(size ** (-1.0 / len(layers)))
+        scaled |= layers
+    return len(scaled)
+
+
+def _is_pinned(call: Any, trace: ForwardTrace, where: str) -> bool:
+    if call.saturated is None or call.entries < ENTRIES or not call.sources:
+        return False
+    sources = [trace.calls[source] for source in call.sources]
+    # What a recurrence multiplies again and again is more than the size of one product.
+    again = any(sum(each.weights == other.weights for other in trace.calls) > 1 for each in sources)
+    named = any(each.layer == where for each in sources)
+    return named and not again and (read_tensor_scalar(call.saturated) or 0.0) > SATURATED
