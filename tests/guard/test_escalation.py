@@ -387,6 +387,22 @@ def test_a_rate_that_was_lowered_for_nothing_is_given_back():
     assert run.escalation.ladder.factor(LR) == 1.0
 
 
+def test_a_rate_that_was_given_back_for_nothing_stays_down_the_next_time():
+    """The weights were thrown away again as soon as it was there: it did make a difference."""
+    run = Run(falling())
+    run.see(THROWN)
+    run.made(3, 2.0)
+    run.see(THROWN)
+    run.until("roll-back", loss=2.0)
+    run.until("give-up", loss=2.0)
+    run.made(3, 2.0)
+    run.see(THROWN)
+    assert run.escalation.ladder.lowered
+    _, orders = run.until("give-up", loss=4.0)
+    assert "return-lr" not in [order.action for order in orders]
+    assert run.escalation.ladder.lowered
+
+
 def test_nothing_to_go_back_to_below_the_start_is_given_up_and_above_it_stopped():
     for loss, end in ((2.0, "give-up"), (30.0, "stop")):
         run = Run(falling(), can_roll_back=False)

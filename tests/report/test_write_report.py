@@ -78,7 +78,7 @@ def test_findings_are_shown_when_there_are_some(recorded, tmp_path):
     assert "&lt;b&gt;amplify" in text
     assert "lyapunov_exponent <b>0.31</b>" in text
     assert "orthogonal-recurrent-init" in text
-    assert "sg.init.orthogonal_recurrent_(model)" in text
+    assert "sg.init.orthogonal_recurrent_(model, nearest=True)" in text
     assert "train.py:12" in text
     assert "exponent, rnn <b>0.31</b> limit: at most 0.1" in text
     without = write_report(run, tmp_path / "without.html").read_text(encoding="utf-8")

@@ -44,7 +44,7 @@ def made(tmp_path, candidate, text=SCRIPT):
         (Candidate("divide-loss-by-accumulation-steps", options={"passes": 8}), "loss.backward()", "(loss / 8).backward()"),
         (Candidate("raise-epsilon"), "momentum=0.9)", "momentum=0.9, eps=1e-4)"),
         (Candidate("leaky-relu"), "nn.ReLU()", "nn.LeakyReLU(0.01)"),
-        (Candidate("orthogonal-recurrent-init"), None, "sg.init.orthogonal_recurrent_(model)"),
+        (Candidate("orthogonal-recurrent-init"), None, "sg.init.orthogonal_recurrent_(model, nearest=True)"),
         (Candidate("stable-adamw"), None, "sg.clip.attach(sg.clip.ClipByUpdateRMS(), optimizer)"),
         (Candidate("clip-global-norm"), None, "clip_grad_norm_([p for group in optimizer.param_groups"),
     ],

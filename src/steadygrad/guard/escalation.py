@@ -47,7 +47,8 @@ class Incident:
 
     `step` is the step it began with; `detector` what saw it first; `limit` the loss that counts as back, None where no
     loss is known; `tried` the rungs so far, in order; `status` is "open", "recovered", "unresolved" or "stopped";
-    `thrown` says that a step was seen to throw the weights away.
+    `returned` says that the script's own rate was given back in it once, `thrown` that a step has thrown the weights
+    away.
     """
 
     optimizer: int
@@ -57,6 +58,7 @@ class Incident:
     detail: Mapping[str, Any] = field(default_factory=dict)
     tried: list[str] = field(default_factory=list)
     status: str = "open"
+    returned: bool = False
     thrown: bool = False
 
     @property
@@ -166,8 +168,8 @@ class Escalation(Stateful):
         self._since_end += 1
         for raised in ruling.alarms or ((Raised("lost-step", ruling.detail),) if ruling.lost else ()):
             self._open(step, raised, level)
-            if self.incident is not None:
-                self.incident.thrown |= ruling.action == "undo"
+        if self.incident is not None:
+            self.incident.thrown |= ruling.action == "undo"
         orders = self._on_the_spot(step, ruling, level, can_roll_back, damaged)
         if not orders and self.incident is not None and not ruling.lost:
             orders = self._verified(level, going_on, can_roll_back, refuted)
@@ -296,7 +298,9 @@ class Escalation(Stateful):
             return []
         self._since_change = 0
         if refuted():
-            return self._give_up(level, now, recorded("no weights of before do better on the batches of now"))
+            # Of a loss that stays; how far steps went is another matter.
+            why = recorded("no weights of before do better on the batches of now")
+            return self._give_up(level, now, "" if incident.thrown else why)
         if incident.rollbacks < MOST_ROLLBACKS and can_roll_back and self._better_before:
             self._before_rollback = now
             return self._back(recorded("the loss has not come back"), can_roll_back)
@@ -305,12 +309,13 @@ class Escalation(Stateful):
         return self._give_up(level, now)
 
     def _give_up(self, level: LossLevel, now: float, why: str = "") -> list[Order]:
-        """What is now is how it is; if it is known `why`, the script's own rate is given back.
+        """What is now is how it is; if it is known `why`, the script's own rate is given back: once.
 
-        Not where steps were seen to go too far: a loss that stays where it is says nothing of that.
+        If the same comes again with it, the rate did make a difference, whatever the loss says.
         """
         assert self.incident is not None
-        gives_back = bool(why) and not self.incident.thrown
+        gives_back = bool(why) and not self.incident.returned
+        self.incident.returned |= gives_back
         level.rebase()
         end = self._end("unresolved", "give-up", {"loss": now, "limit": self.incident.limit})
         rung = self.ladder.give_back(why) if gives_back else None

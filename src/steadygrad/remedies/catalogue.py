@@ -148,7 +148,7 @@ REMEDIES = (
     Remedy(
         "orthogonal-recurrent-init",
         "Begin with an orthogonal recurrent matrix, whose product neither grows nor shrinks.",
-        "sg.init.orthogonal_recurrent_(model)",
+        "sg.init.orthogonal_recurrent_(model, nearest=True)",
         removes=(
             "recurrent-gain",
             "vanishing-recurrent",

@@ -211,6 +211,7 @@ def _decay(place: Place, options: Mapping[str, Any]) -> str | None:
 
 EDITS: dict[str, tuple[str, Edit]] = {
     "lower-learning-rate": ("optimizer", _rate),
+    "strong-wolfe": ("optimizer", _option("line_search_fn", '"strong_wolfe"')),
     "lower-beta2": ("optimizer", _option("betas", "(0.9, 0.95)")),
     "raise-epsilon": ("optimizer", _option("eps", "1e-4")),
     "decoupled-weight-decay": ("optimizer", _decay),
@@ -219,7 +220,7 @@ EDITS: dict[str, tuple[str, Edit]] = {
     "unscale-before-clip": ("step", _unscale),
     "mean-reduction": ("loss", _mean),
     "divide-loss-by-accumulation-steps": ("loss", _divide),
-    "orthogonal-recurrent-init": ("optimizer", _before_optimizer("sg.init.orthogonal_recurrent_({model})")),
+    "orthogonal-recurrent-init": ("optimizer", _before_optimizer("sg.init.orthogonal_recurrent_({model}, nearest=True)")),
     "stable-adamw": ("optimizer", _after_optimizer("sg.clip.attach(sg.clip.ClipByUpdateRMS(), {optimizer})")),
     "leaky-relu": ("optimizer", _leaky),
 }
