@@ -27,6 +27,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, redirect_stderr
 from dataclasses import dataclass, field
 from statistics import fmean, median
+from tempfile import TemporaryDirectory
 
 import torch
 from intervals import bootstrap
@@ -158,8 +159,9 @@ def train(row: Row, rate: float, seed: int, steps: int) -> Run:
         before = model.loss(held_out).item()
     with ExitStack() as stack:
         stack.enter_context(redirect_stderr(said))
-        if row.watched:
-            stack.enter_context(sg.watch(model, optimizer, mode="repair", record=False))
+        if row.watched:  # what is repaired is what the recording shows
+            folder = stack.enter_context(TemporaryDirectory(prefix="lr-"))
+            stack.enter_context(sg.watch(model, optimizer, mode="repair", record=folder))
         try:
             for _ in range(steps):
                 loss = model.loss(torch.randint(SYMBOLS, (BATCH, HALF), generator=generator))

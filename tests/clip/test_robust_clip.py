@@ -114,6 +114,17 @@ def test_a_far_reach_and_standing_out_is_shortened_but_neither_alone():
     assert after_calm(50.0, 0.0), "where the reach is not known, the norm decides"
 
 
+def test_a_step_of_small_reach_that_momentum_carries_far_is_shortened():
+    def after_calm(norm, reach, lasting):
+        clip = RobustClip()
+        feed(clip, [1.0] * 50, reach=0.005)
+        return clip.decide(norm, reach=reach, lasting=lasting).fires
+
+    assert after_calm(50.0, 0.06, 0.6), "fifty times the median, and in ten steps more than half the weights"
+    assert not after_calm(50.0, 0.06, 0.4)
+    assert not after_calm(5.0, 0.06, 0.6), "it stands out no more than others do"
+
+
 def test_what_keeps_coming_back_is_no_outlier():
     clip = RobustClip()
     rng = np.random.default_rng(0)

@@ -103,3 +103,39 @@ def test_an_option_that_the_script_changes_meanwhile_is_its_own():
 
 def test_a_model_trains_with_the_lower_one():
     assert end(with_remedy(adam(), "lower-beta2")) < 0.5
+
+
+def quasi_newton(**options):
+    """A fit on which whole steps of LBFGS go astray."""
+
+    def training():
+        model = perceptron(activation=nn.Tanh)
+        optimizer = torch.optim.LBFGS(model.parameters(), **options)
+        x = 3 * torch.randn(64, 4)
+        y = x[:, :1] * x[:, 1:2] + x[:, 2:3].sin()
+        losses = []
+
+        def closure():
+            optimizer.zero_grad()
+            loss = (model(x) - y).square().mean()
+            loss.backward()
+            return loss
+
+        for _ in range(15):
+            losses.append(float(optimizer.step(closure).detach()))
+        return losses
+
+    return training
+
+
+def test_lbfgs_with_a_line_search_is_the_training_with_it():
+    assert with_remedy(quasi_newton(lr=1.0), "strong-wolfe") == bare(
+        quasi_newton(lr=1.0, line_search_fn="strong_wolfe")
+    )
+
+
+def test_one_that_searches_already_and_other_optimizers_are_left_alone():
+    for training in (quasi_newton(line_search_fn="strong_wolfe"), adam()):
+        losses, applied = under(training, intervention_for("strong-wolfe"))
+        assert applied.times == 0
+        assert losses == bare(training)

@@ -136,6 +136,61 @@ def test_the_recurrent_weight_is_orthogonal():
     assert torch.allclose(weight @ weight.T, torch.eye(16), atol=1e-5)
 
 
+def test_the_orthogonal_matrix_is_the_nearest_one():
+    """Three and a half times the identity is meant to be the identity."""
+    model = Layer(1.0)
+    with torch.no_grad():
+        model.rnn.weight_hh_l0.copy_(3.5 * torch.eye(16))
+    before = torch.random.get_rng_state()
+    with Applied([intervention_for("orthogonal-recurrent-init")]):
+        model(torch.randn(2, 3, 2, generator=torch.Generator().manual_seed(0)))
+    assert torch.allclose(model.rnn.weight_hh_l0, torch.eye(16), atol=1e-6)
+    assert torch.equal(torch.random.get_rng_state(), before), "nothing was drawn"
+
+
+class Products(nn.Module):
+    """Two tables whose rows are multiplied with each other, and what is added to that."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.user, self.film = nn.Embedding(40, 16), nn.Embedding(30, 16)
+        self.bias = nn.Linear(2, 1)
+        for table in (self.user, self.film):
+            nn.init.normal_(table.weight, std=size)
+
+    def forward(self, user, film, x):
+        return torch.sigmoid((self.user(user) * self.film(film)).sum(1, keepdim=True) + self.bias(x)).squeeze(1)
+
+
+def ratings():
+    user, film = torch.randint(40, (64,)), torch.randint(30, (64,))
+    return user, film, torch.randn(64, 2)
+
+
+@pytest.mark.parametrize("where", ["user", "film"])
+def test_what_pins_a_sigmoid_is_scaled_until_it_is_at_work(where):
+    torch.manual_seed(0)
+    model, batch = Products(5.0), ratings()
+    assert ((model(*batch) - 0.5).abs() > 0.49).float().mean() > 0.8
+    applied = intervention_for("rescale-initialisation", where)
+    with Applied([applied]):
+        model(*batch)
+    assert applied.times >= 2, "one table is as much to blame as the other"
+    assert ((model(*batch) - 0.5).abs() > 0.49).float().mean() < 0.2
+    ratio = model.user.weight.std() / model.film.weight.std()
+    assert 0.8 < ratio < 1.25, "both alike"
+
+
+def test_a_layer_that_is_not_named_is_not_scaled():
+    torch.manual_seed(0)
+    model, batch = Products(5.0), ratings()
+    applied = intervention_for("rescale-initialisation", "elsewhere")
+    with Applied([applied]):
+        model(*batch)
+    assert applied.times == 0
+    assert model.user.weight.std() > 4.5
+
+
 def test_gates_that_forget():
     """An LSTM whose forget gates are shut loses the first step of a sequence."""
 

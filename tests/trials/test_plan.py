@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from steadygrad.findings import Finding
 from steadygrad.remedies import REMEDIES, remedy
 from steadygrad.trials import Candidate, everything, plan
-from steadygrad.trials.plan import EACH, MOST, RELIEFS
+from steadygrad.trials.plan import EACH, MOST, NEAR_LOGITS, RELIEFS
 
 CAUSES = sorted({cause for each in REMEDIES for cause in each.removes})
 
@@ -42,6 +42,14 @@ def test_what_a_finding_names_comes_before_what_else_removes_its_cause():
     planned = names(plan([finding("init-gain", remedies=("fixup", "scale-down-the-head", "lsuv"))]))
     assert planned[:2] == ["scale-down-the-head", "lsuv"]
     assert "fixup" not in planned
+
+
+def test_logits_that_were_far_apart_from_the_start_are_brought_near():
+    for seen_in, options in (("first pass", {"threshold": NEAR_LOGITS}), ("onset", {})):
+        (first, *_) = plan(
+            [finding("attention-logits", evidence={"seen_in": seen_in}, remedies=("rescale-query-key-weights",))]
+        )
+        assert (first.remedy, first.options) == ("rescale-query-key-weights", options)
 
 
 def test_what_only_relieves_is_tried_beside_the_others():

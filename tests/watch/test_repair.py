@@ -179,6 +179,105 @@ def explosive():
     return model
 
 
+def dead_from_the_start(seed=0):
+    """Counts into a layer whose weights are all negative: no unit ever fires."""
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(6, 24, bias=False), nn.ReLU(), nn.Linear(24, 1))
+    with torch.no_grad():
+        model[0].weight.copy_(-model[0].weight.abs())
+    return model
+
+
+def counts(number):
+    generator = torch.Generator().manual_seed(number)
+    x = torch.rand(64, 6, generator=generator)
+    return x, 4 * x[:, :1] - 4 * x[:, 1:2]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda params: torch.optim.Adagrad(params, lr=0.05),  # has a state of its own before the first step
+        lambda params: torch.optim.Adam(params, lr=5e-3),
+        lambda params: torch.optim.SGD(params, lr=0.05, momentum=0.9),
+    ],
+    ids=["adagrad", "adam", "sgd"],
+)
+def test_a_first_pass_that_nothing_can_be_learned_from_is_mended_early(make, tmp_path):
+    """Long before a run would be called stalled: its loss has not begun to fall, and the first pass says why."""
+    model = dead_from_the_start()
+    optimizer = make(model.parameters())
+    losses = []
+    with sg.watch(model, optimizer, mode="repair", record=tmp_path) as watch:
+        for number in range(200):
+            x, y = counts(number)
+            loss = nn.functional.mse_loss(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    (first, *_) = [(step, detail) for step, action, detail in actions(watch) if action == "repair"]
+    assert first[0] < 32
+    assert first[1]["cause"] == "dead-units"
+    assert losses[-1] < 0.3 * losses[0]
+
+
+def test_a_warm_up_is_no_reason_to_mend_anything(tmp_path):
+    """A loss that does not fall because the rate has hardly begun to rise."""
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) ** 2 / 40_000))
+    with sg.watch(model, optimizer, mode="repair", record=tmp_path) as watch:
+        for number in range(300):
+            x, y = data(number)
+            loss = nn.functional.mse_loss(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    assert actions(watch) == []
+
+
+def test_an_alarm_of_another_kind_is_no_word_against_a_remedy_of_numbers_that_are_not_finite(tmp_path):
+    """A logarithm of zero is mended; a burst of the gradient some steps later has nothing to do with it."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 3))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with sg.watch(model, optimizer, mode="repair", record=tmp_path) as watch:
+        for number in range(160):
+            x, _ = data(number)
+            scale = 1000.0 if number >= 70 else 1.0
+            shares = torch.softmax(scale * model(x), 1)
+            loss = -shares.gather(1, (x[:, :1] > 0).long()).log().mean() / scale
+            optimizer.zero_grad()
+            (loss * (1e5 if number == 90 else 1.0)).backward()
+            optimizer.step()
+    assert repairs(watch)[0] == "add-epsilon-inside-the-operation"
+    assert not [detail for _, action, detail in actions(watch) if action == "undo-repair"]
+    assert all(param.isfinite().all() for param in model.parameters())
+
+
+def test_lbfgs_that_overshoots_is_given_a_line_search(tmp_path):
+    torch.manual_seed(15)
+    model = nn.Sequential(nn.Linear(1, 32), nn.Tanh(), nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 1))
+    optimizer = torch.optim.LBFGS(model.parameters(), lr=3.0)
+    x = torch.linspace(-3, 3, 200)[:, None]
+    y = torch.sin(3 * x) + 0.3 * x
+
+    def closure():
+        optimizer.zero_grad()
+        loss = nn.functional.mse_loss(model(x), y)
+        loss.backward()
+        return loss
+
+    losses = []
+    with sg.watch(model, optimizer, mode="repair", record=tmp_path) as watch:
+        for _ in range(40):
+            losses.append(float(optimizer.step(closure).detach()))
+    assert repairs(watch) == ["strong-wolfe"]
+    assert losses[-1] < 0.1 * losses[0]
+
+
 def test_weights_that_came_with_moments_are_somebodys_work(tmp_path):
     """A training that is resumed is not drawn anew, whatever its first pass looks like."""
     model = explosive()

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from .._readback import read_tensor_scalar
 from ..clip import ClipByGlobalNorm, ClipByUpdateRMS, Policy, QKClip
 from ..clip.fold import settle_scale, step_gradients
 from ..clip.qk import query_key
@@ -118,7 +119,8 @@ class RescaleQueryKeyWeights(Intervention):
         """Shrink them."""
         for policy in self._policies:
             policy.after_step(optimizer)
-            self.times += 1
+            seen = policy.max_logits().values()
+            self.times += any((read_tensor_scalar(each.max()) or 0.0) > self._threshold for each in seen)
 
 
 def _projects(module: nn.Module) -> bool:

@@ -13,13 +13,16 @@ from ..rules.units import ENTRIES, SATURATED
 ROUNDS = 8
 """Passes at the most: one for each layer that is pinned behind another, or whose parts add up."""
 
+AT_WORK = 1.1
+"""Root mean square of what a sigmoid or tanh is given at which it is."""
+
 UNKNOWN = 10.0
 """Root mean square that is taken where an operation in place has left nothing of what it was given."""
 
 
 def unpin_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], where: str) -> int:
     r"""Scale what feeds a pinned sigmoid or tanh by :math:`r^{-1/n}`, r being the size of what arrives there and n how
-    many layers it is made of, until its outputs are not pinned any more.
+    many layers it is made of, until that is 1.
 
     Exact in one pass where those layers multiply each other; where they add up it takes a few.
 
@@ -34,15 +37,19 @@ def unpin_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], whe
         How many layers were scaled.
     """
     scaled: set[str] = set()
+    place: int | None = None
     for _ in range(ROUNDS if where else 0):
         trace = ForwardTrace(dict(module.named_parameters()), module.buffers())
         with undisturbed(module), torch.no_grad(), trace:
             module(*args, **kwargs)
-        pinned = next((each for each in trace.activations if _is_pinned(each, trace, where)), None)
-        if pinned is None:
+        calls = trace.activations
+        if place is None:
+            place = next((place for place, each in enumerate(calls) if _is_pinned(each, trace, where)), None)
+        if place is None or place >= len(calls):
             break
+        pinned = calls[place]
         size = UNKNOWN if pinned.input_rms is None else read_tensor_scalar(pinned.input_rms) or 0.0
-        if not size > 1.0:
+        if size <= AT_WORK:
             break
         layers = {trace.calls[source].layer for source in pinned.sources}
         with torch.no_grad():
@@ -50,6 +57,8 @@ def unpin_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], whe
                 if name in layers or name.rpartition(".")[0] in layers:
                     param.mul_(size ** (-1.0 / len(layers)))
         scaled |= layers
+        if pinned.input_rms is None:
+            break
     return len(scaled)
 
 

@@ -220,7 +220,10 @@ EDITS: dict[str, tuple[str, Edit]] = {
     "unscale-before-clip": ("step", _unscale),
     "mean-reduction": ("loss", _mean),
     "divide-loss-by-accumulation-steps": ("loss", _divide),
-    "orthogonal-recurrent-init": ("optimizer", _before_optimizer("sg.init.orthogonal_recurrent_({model}, nearest=True)")),
+    "orthogonal-recurrent-init": (
+        "optimizer",
+        _before_optimizer("sg.init.orthogonal_recurrent_({model}, nearest=True)"),
+    ),
     "stable-adamw": ("optimizer", _after_optimizer("sg.clip.attach(sg.clip.ClipByUpdateRMS(), {optimizer})")),
     "leaky-relu": ("optimizer", _leaky),
 }
