@@ -13,6 +13,7 @@ import argparse
 import json
 import math
 import random
+import re
 import sys
 import time
 from dataclasses import asdict, dataclass, field
@@ -37,6 +38,9 @@ OTHER_UNITS = frozenset({"loss-scale"})
 
 FROM_OUTSIDE = {cause for each in REMEDIES if each.outside for cause in each.removes}
 """Causes that some remedy takes away from outside."""
+
+STEPS = re.compile(r"\boptim\b|Optimizer\(|optimizers?\.step\(")
+"""What a script that has an optimizer says somewhere."""
 
 IN_PLACE = set(LIVE)
 """Causes that mode repair puts right while a training goes on."""
@@ -70,7 +74,7 @@ def can_be_rescued(script: Script, way: str) -> bool:
     """
     if way != "repair":
         return bool(FROM_OUTSIDE & set(script.causes))
-    return bool(IN_PLACE & set(script.causes)) and "optim" in script.path.read_text(encoding="utf-8")
+    return bool(IN_PLACE & set(script.causes)) and bool(STEPS.search(script.path.read_text(encoding="utf-8")))
 
 
 def rescue(script: Script, ways: tuple[str, ...], jobs: int, seed: int = 0) -> Rescued:
