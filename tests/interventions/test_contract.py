@@ -231,3 +231,30 @@ def test_where_errors_are_told_none_of_a_remedy_reaches_the_training(name):
     assert left.losses == bare.losses
     assert errors
     assert all(str(error) == "stumbled" for error in errors)
+
+
+class Delegates(torch.optim.SGD):
+    """Makes its step by that of the class it is made of, which torch hooks as well."""
+
+    def step(self, closure=None):
+        return super().step(closure)
+
+
+@each
+def test_a_step_within_a_step_is_one_step(remedy):
+    def losses(kind):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+        x, y = 30.0 + 20.0 * torch.randn(32, 4), 500.0 * torch.randn(32, 1)
+        optimizer = kind(model.parameters(), lr=1e-4)
+        found = []
+        with Applied([intervention_for(remedy)]):
+            for _ in range(6):
+                loss = nn.functional.mse_loss(model(x), y)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                found.append(loss.item())
+        return found
+
+    assert losses(torch.optim.SGD) == losses(Delegates)

@@ -102,6 +102,70 @@ def test_what_it_does_not_know_it_leaves_alone(loss):
     assert applied.times == 0
 
 
+@pytest.mark.parametrize("form", [lambda out: out.t(), lambda out: torch.relu_(out)], ids=["transposed", "in place"])
+def test_what_lies_where_an_output_lay_and_is_none_is_left_alone(form):
+    def run():
+        x = torch.randn(32, 4)
+        y = form(torch.stack([1e5 + 3e3 * x[:, 0], 50.0 + x[:, 1]], 1))
+        model = nn.Linear(4, 2)
+        optimizer = torch.optim.SGD(model.parameters(), lr=1e-12)
+        return fitted(model, optimizer, lambda step: (x, y), 3, lambda out, y: nn.functional.mse_loss(form(out), y))
+
+    losses, applied = under(run, intervention_for(LAST))
+    assert applied.times == 0
+    assert losses == bare(run)
+
+
+class Interrupted(Exception):
+    """Somebody has pressed Ctrl-C."""
+
+
+@pytest.mark.parametrize("remedy", [LAST, "standardise-first-layer"])
+def test_a_step_that_is_interrupted_leaves_the_model_as_the_script_has_it(remedy):
+    class Stops(torch.optim.SGD):
+        def step(self, closure=None):
+            if stops:
+                raise Interrupted
+            return super().step(closure)
+
+    stops = False
+    torch.manual_seed(0)
+    x = torch.randn(64, 4) if remedy == LAST else 100.0 + 30.0 * torch.randn(64, 4)
+    y = torch.randn(64, 1) if remedy != LAST else SPREAD * torch.randn(64, 1) + MEAN
+    model = perceptron()
+    optimizer = Stops(model.parameters(), lr=0.01)
+    with Applied([intervention_for(remedy)]):
+        fitted(model, optimizer, lambda step: (x, y), 5)
+        before = model(x).detach()
+        stops = True
+        with pytest.raises(Interrupted):
+            fitted(model, optimizer, lambda step: (x, y), 1)
+    assert torch.allclose(model(x), before, rtol=1e-4)
+
+
+def test_a_state_that_is_kept_before_the_first_step_predicts_as_it_will(tmp_path):
+    """What a rollback goes back to is in the units of the targets."""
+    torch.manual_seed(0)
+    x = torch.randn(256, 4)
+    y = SPREAD * (x[:, :1] * x[:, 1:2] + x[:, 2:3]) + 40 * SPREAD
+    model = nn.Sequential(nn.Linear(4, 64), nn.GELU(), nn.Linear(64, 32), nn.GELU(), nn.Linear(32, 1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.8)
+    losses = []
+    with sg.watch(model, optimizer, mode="repair", record=tmp_path) as watch:
+        for _ in range(60):
+            loss = nn.functional.mse_loss(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        (session,) = watch._watcher._sessions.values()
+        parts = watch._watcher._parts(session, optimizer)
+        assert session.recovery.restart(parts) is not None
+        again = nn.functional.mse_loss(model(x), y).item()
+    assert max(losses[2:]) < 4 * SPREAD**2, "never as far off as the mean"
+    assert losses[-1] < again < 4 * SPREAD**2
+
+
 def test_under_a_watch_the_loss_is_seen_once(tmp_path):
     """Who looks at all functions of torch has a loss call itself again."""
     torch.manual_seed(0)

@@ -77,6 +77,22 @@ def test_what_was_written_into_has_no_such_form():
     assert result.min().item() == pytest.approx(math.log(1e-8), rel=1e-3)
 
 
+def test_one_minus_an_exponential_is_no_sigmoid():
+    x = torch.tensor([0.0, 1.0, 2.0], requires_grad=True)
+    result, grad, _ = mended(lambda x: (1 - (-x).exp()).log(), x)
+    assert result[1:].tolist() == pytest.approx([-0.4587, -0.1454], abs=1e-4)
+    assert grad[1:].tolist() == pytest.approx([0.5820, 0.1565], abs=1e-4)
+
+
+def test_what_it_was_made_of_may_not_have_been_written_into_either():
+    z = torch.tensor([0.0, 200.0])
+    forms = StableForms()
+    p = forms.seen(torch.softmax, (z, 0), {}, torch.softmax(z, 0))
+    assert forms.log_of(p).tolist() == [-200.0, 0.0]
+    z.mul_(0.0)
+    assert forms.log_of(p) is None
+
+
 def test_forms_are_forgotten_with_their_tensors():
     forms = StableForms()
     for _ in range(3):

@@ -1,5 +1,7 @@
 """Other initial weights."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -179,6 +181,40 @@ def test_what_pins_a_sigmoid_is_scaled_until_it_is_at_work(where):
     assert ((model(*batch) - 0.5).abs() > 0.49).float().mean() < 0.2
     ratio = model.user.weight.std() / model.film.weight.std()
     assert 0.8 < ratio < 1.25, "both alike"
+
+
+def test_a_norm_in_between_takes_no_notice_and_nothing_stays_scaled():
+    torch.manual_seed(0)
+    norm = nn.LayerNorm(16)
+    with torch.no_grad():
+        norm.weight.fill_(60.0)
+    model = nn.Sequential(nn.Linear(4, 16), norm, nn.Sigmoid())
+    before = model[0].weight.detach().clone()
+    applied = intervention_for("rescale-initialisation", "0")
+    with Applied([applied]):
+        model(torch.randn(32, 4))
+    assert torch.allclose(model[0].weight, before, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_what_overflows_is_scaled_to_something(dtype):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 16), nn.Tanh()).to(dtype)
+    with torch.no_grad():
+        model[0].weight.fill_(3e4 if dtype == torch.float16 else 1e30)
+    with Applied([intervention_for("rescale-initialisation", "0")]):
+        model(torch.randn(32, 4, dtype=dtype))
+    assert model[0].weight.isfinite().all()
+    assert model[0].weight.abs().min() > 0
+
+
+def test_a_batch_that_is_not_finite_scales_nothing():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 16), nn.Tanh())
+    before = model[0].weight.detach().clone()
+    with Applied([intervention_for("rescale-initialisation", "0")]):
+        model(torch.full((32, 4), math.nan))
+    assert torch.equal(model[0].weight, before)
 
 
 def test_a_layer_that_is_not_named_is_not_scaled():

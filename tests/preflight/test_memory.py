@@ -73,6 +73,25 @@ def test_what_is_also_said_within_reach_will_be_learned():
     assert "vanishing-recurrent" not in {finding.cause for finding in findings}
 
 
+def test_beside_a_gradient_that_explodes_none_has_vanished():
+    torch.manual_seed(0)
+    rnn = nn.RNN(2, 16, nonlinearity="relu", batch_first=True)
+    with torch.no_grad():
+        rnn.weight_hh_l0.copy_(3.0 * torch.eye(16))
+
+    class Last(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn, self.head = rnn, nn.Linear(16, 2)
+
+        def forward(self, x):
+            return self.head(self.rnn(x)[0][:, -1])
+
+    causes = {each.cause for each in sg.check(Last(), batch(STEPS - 1), nn.CrossEntropyLoss()).findings}
+    assert "recurrent-gain" in causes
+    assert "vanishing-recurrent" not in causes
+
+
 def test_a_target_at_every_step_has_no_one_place():
     rnn = nn.RNN(2, 8, batch_first=True)
     x = torch.randn(20, 30, 2)

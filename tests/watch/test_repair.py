@@ -238,6 +238,26 @@ def test_a_warm_up_is_no_reason_to_mend_anything(tmp_path):
     assert actions(watch) == []
 
 
+def test_a_short_memory_that_is_long_enough_is_left_alone_during_a_warm_up(tmp_path):
+    """The target is decided by the last step of a sequence, and the rate has hardly begun to rise."""
+    torch.manual_seed(0)
+    rnn, head = nn.RNN(8, 32, batch_first=True), nn.Linear(32, 2)
+    with torch.no_grad():
+        rnn.weight_hh_l0.mul_(0.3)
+    model = nn.ModuleList([rnn, head])
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1e-3 if step < 100 else 1.0)  # by epochs
+    with sg.watch(model, optimizer, mode="repair", record=tmp_path) as watch:
+        for number in range(200):
+            x = torch.randn(64, 20, 8, generator=torch.Generator().manual_seed(number))
+            loss = nn.functional.cross_entropy(head(rnn(x)[0][:, -1]), (x[:, -1, 0] > 0).long())
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    assert actions(watch) == []
+
+
 def test_an_alarm_of_another_kind_is_no_word_against_a_remedy_of_numbers_that_are_not_finite(tmp_path):
     """A logarithm of zero is mended; a burst of the gradient some steps later has nothing to do with it."""
     torch.manual_seed(0)

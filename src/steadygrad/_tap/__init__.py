@@ -12,7 +12,7 @@ from .passes import PassTap
 from .quiet import is_quiet, quiet
 from .rescale import RescaleInit
 from .scaler import ScalerTap
-from .steps import Plan, StepObserver, StepTap
+from .steps import Plan, StepObserver, StepTap, on_stack
 from .tape import Entry
 from .taped import CannotReplay, TapedPass
 
@@ -36,5 +36,6 @@ __all__ = [
     "TapedPass",
     "is_quiet",
     "leaves_of",
+    "on_stack",
     "quiet",
 ]

@@ -157,7 +157,7 @@ class StepTap:
             if torch.compiler.is_compiling():
                 return None
             frame, outer = sys._getframe(1), self._active
-            if outer is not None and not _on_stack(outer.frame, frame):
+            if outer is not None and not on_stack(outer.frame, frame):
                 outer = self._active = None  # that step raised and never came to its end
             if outer is not None and outer.optimizer is optimizer:
                 outer.inner += 1  # a subclass calls `super().step()`: the same step
@@ -199,7 +199,7 @@ class StepTap:
         @functools.wraps(closure)
         def watched() -> Any:
             loss = closure()
-            if call.frame is None or not _on_stack(call.frame, sys._getframe()):
+            if call.frame is None or not on_stack(call.frame, sys._getframe()):
                 return loss  # called when the step is over: by whom it was kept
             try:
                 self._evaluated(call, loss)
@@ -334,7 +334,7 @@ def _share(outer: Optimizer, inner: Optimizer) -> bool:
     return bool({id(param) for param in _params(outer)} & {id(param) for param in _params(inner)})
 
 
-def _on_stack(outer: FrameType | None, frame: FrameType | None) -> bool:
+def on_stack(outer: FrameType | None, frame: FrameType | None) -> bool:
     """Whether `outer` is still running: a step that raised never reaches its post-hook."""
     while frame is not None:
         if frame is outer:

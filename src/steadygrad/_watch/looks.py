@@ -41,6 +41,9 @@ LOUD = 30.0
 LEARNED = 0.75
 """The part of a guess's loss below which a classifier has learned."""
 
+ARRIVES = 1e-3
+"""Part of the largest gradient at any time step that is enough to learn from."""
+
 Seen = tuple[list[Observation], list[Raised]]
 """What was seen, and the alarms if it is one; both empty if not."""
 
@@ -95,7 +98,7 @@ class Looks:
             if look is not None:
                 seen, raised = look(session, optimizer, inside=inside)
                 found = self._unmended(raised)
-                if found:
+                if found and look != self._idle_from_the_start:  # whether that was enough is asked again later
                     stall.told()
             elif session.recovery.incident is None and guard.lost_ground():
                 seen, raised = self._lost_ground(session, optimizer, inside=inside)
@@ -123,7 +126,7 @@ class Looks:
             return self._out_of_scale
         if session.above_start():
             return self._above_start
-        if self._eager and session.idle_from_the_start():
+        if self._eager and not session.rate_rises and session.idle_from_the_start():
             return self._idle_from_the_start
         least = SLOWLY if examiner.clips.scaled or clipped else None
         return self._idle if session.idle(least) else None
@@ -263,8 +266,21 @@ def vanishing(evidence: Evidence | None) -> Finding | None:
 
 
 def hopeless(evidence: Evidence | None) -> Finding | None:
-    """What keeps a model from learning whatever time it is given, by the rules of the check."""
-    return _surest(evidence, (units, depth, recurrent, symmetric), VANISHING)
+    """What keeps a model from learning whatever time it is given, by the rules of the check.
+
+    A memory that is short is none, where it is seen to be long enough for what decides the target.
+    """
+    rules = (units, depth, symmetric) if _remembers(evidence) else (units, depth, recurrent, symmetric)
+    return _surest(evidence, rules, VANISHING)
+
+
+def _remembers(evidence: Evidence | None) -> bool:
+    """Whether a gradient arrives at the time step that says most about the target."""
+    memory = None if evidence is None else evidence.memory
+    if memory is None or not memory.squared:
+        return False
+    decided = max(range(len(memory.squared)), key=memory.squared.__getitem__)
+    return memory.squared[decided] > memory.chance and memory.share[decided] > ARRIVES
 
 
 def _has_learned(evidence: Evidence) -> bool:

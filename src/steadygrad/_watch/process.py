@@ -10,6 +10,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -314,7 +315,8 @@ class Watcher:
         else:
             ruling = session.guard.judge(measured)
         if any(each.detector in DRIFTS for each in ruling.alarms):
-            ruling = self._looks.without_refuted(session, optimizer, ruling)
+            with self._aside():
+                ruling = self._looks.without_refuted(session, optimizer, ruling)
         if ruling.action in {"clip", "hold"}:
             self._examiner.suspect(session)
         ruling = _as_carried_out(ruling, acts=acts, may_clip=may_clip, guard_scales=session.guard_scales)
@@ -325,30 +327,32 @@ class Watcher:
         found: tuple[Raised, ...] = ()
         if not reading.left_out and not session.sharded and session.guard.use_loss:
             inside = closure_loss is not None
-            seen, raised = self._looks.look(session, optimizer, reading, ruling, loss, inside=inside)
+            with self._aside():
+                seen, raised = self._looks.look(session, optimizer, reading, ruling, loss, inside=inside)
             self._journal.observations(seen)
             found = tuple(raised)
         # Of what a look has found only a loss that was driven up is acted upon (by the repairer, if there is one): for
         # what never learns there is no better snapshot, and no rate at which it would.
         mending = self._repairer is not None
         driven = tuple(each for each in found if each.detector in DRIFTS and not (mending and "cause" in each.detail))
-        if acts and not reading.left_out:
-            self._escalate(session, optimizer, _with(ruling, driven), loss)
-        elif acts and ruling.alarms and session.alone:  # left out by the scaler, and no overflow of its scale: lost
-            self._escalate(session, optimizer, replace(ruling, action="skip"), loss)
-        ruling = _with(ruling, found)
-        if ruling.alarms or ruling.lost:
-            self._journal.observations(
-                self._examiner.alarmed(
-                    session,
-                    optimizer,
-                    ruling.alarms,
-                    loss,
-                    reading.norm,
-                    coefficient=ruling.coefficient,
-                    inside=closure_loss is not None,
+        with self._aside():
+            if acts and not reading.left_out:
+                self._escalate(session, optimizer, _with(ruling, driven), loss)
+            elif acts and ruling.alarms and session.alone:  # left out by the scaler, and no overflow of its scale: lost
+                self._escalate(session, optimizer, replace(ruling, action="skip"), loss)
+            ruling = _with(ruling, found)
+            if ruling.alarms or ruling.lost:
+                self._journal.observations(
+                    self._examiner.alarmed(
+                        session,
+                        optimizer,
+                        ruling.alarms,
+                        loss,
+                        reading.norm,
+                        coefficient=ruling.coefficient,
+                        inside=closure_loss is not None,
+                    )
                 )
-            )
         if ruling.lost:
             session.sampler.drop()
         elif not session.sharded:
@@ -410,8 +414,14 @@ class Watcher:
         session = self._sessions.get(id(optimizer))
         if session is not None:
             session.recovery.rate.restore()
+            if self._repairer is not None:
+                self._repairer.after_step(optimizer)
 
     # What happens in a step.
+
+    def _aside(self) -> AbstractContextManager[None]:
+        """What is being repaired steps aside while passes are computed again."""
+        return nullcontext() if self._repairer is None else self._repairer.aside()
 
     def _acts_on(self, session: Session) -> bool:
         """Whether a training is protected: not what is only observed."""

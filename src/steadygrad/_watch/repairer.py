@@ -7,6 +7,7 @@ weights, and the next one is tried.
 
 import functools
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,7 @@ class Repairer:
             fresh = not each.settled and each.of == session.index
             each.settled |= fresh
             if fresh and each.remedy in REINITIALISES:
+                each.applied.settle()
                 self._settle(session, parts)
             each.applied.before_step(optimizer)
             if fresh and each.remedy in RESETS:
@@ -181,6 +183,18 @@ class Repairer:
         """Alarms of a look at what the script computes, less those about what is being put right beside it."""
         mended = {each.finding.cause for each in self._repairs if each.applied is not None}
         return [each for each in raised if each.detail.get("cause") not in mended]
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Within a step: weights are as the script has them, for whoever computes a pass again."""
+        applied = [each.applied for each in self._repairs if each.applied is not None]
+        for each in reversed(applied):
+            each.step_aside()
+        try:
+            yield
+        finally:
+            for each in applied:
+                each.step_back()
 
     def after_step(self, optimizer: Optimizer) -> None:
         """It is over."""
@@ -357,7 +371,8 @@ class Repairer:
     def _stalled_at(self, session: Session) -> float | None:
         """The level that a run that learns nothing is stuck at; after a remedy that was no good, that before it."""
         now = session.guard.level.level()
-        return now if now is not None or not self._repairs else self._repairs[-1].level
+        before = [each.level for each in self._repairs if each.of == session.index and each.level is not None]
+        return before[-1] if now is None and before else now
 
     def _failed(self, session: Session, applied: Applied, error: Exception) -> None:
         """A remedy has stumbled: the training goes on without it."""

@@ -95,6 +95,9 @@ class Session:
         self.last_where = ""
         self.resumed = any(map(_has_stepped, optimizer.state.values()))
         """Whether moments came with the optimizer: then somebody has trained these weights before."""
+        self.rate_rises = False
+        """Whether the rate is above that of the step before: a warm-up."""
+        self._rate: float | None = None
         self.lost_in_a_row = 0
         self.left_out_in_a_row = 0
         self._agreeing = 0
@@ -166,6 +169,8 @@ class Session:
     ) -> Measured:
         """What the guard is told of a step."""
         reach = self._reach(optimizer, norms) if math.isfinite(norm) else 0.0
+        self.rate_rises = lr is not None and self._rate is not None and lr > self._rate
+        self._rate = lr
         return Measured(
             norm,
             loss,

@@ -130,7 +130,7 @@ class Stall(Stateful):
             return False
         start, now = median(self._start), level.level()
         now = level.best if now is None else now
-        return start - now <= max(2.0 * level.noise(), LEARNED * abs(start))
+        return start != 0.0 and start - now <= max(2.0 * level.noise(), LEARNED * abs(start))
 
     def never_fell(self, level: LossLevel) -> bool:
         """Whether the loss has not come down since the first ones by more than biases alone explain."""

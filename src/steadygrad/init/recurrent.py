@@ -64,7 +64,7 @@ def orthogonal_recurrent_(
 
     def draw(block: Tensor) -> None:
         if nearest:
-            left, _, right = torch.linalg.svd(block.double())
+            left, _, right = torch.linalg.svd(block.double(), full_matrices=False)
             block.copy_((gain * left @ right).to(block.dtype))
             return
         block.copy_(nn.init.orthogonal_(drawn_like(block, generator), gain, generator).to(block.device))

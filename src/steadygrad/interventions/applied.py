@@ -1,8 +1,10 @@
 """Where interventions touch a process: optimizers, outermost module calls, backward passes, steps."""
 
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import Any
 
 import torch
@@ -11,7 +13,7 @@ from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from .._tap import LIMITS, ClipTap, is_quiet, leaves_of
+from .._tap import LIMITS, ClipTap, is_quiet, leaves_of, on_stack
 from ..guard import HiddenGradients
 from .intervention import Intervention
 from .own_updates import OwnUpdates, params_of
@@ -66,6 +68,7 @@ class Applied:
         self.on_step: Callable[[int], None] | None = None
         self.on_error: Callable[[Exception], None] | None = None
         self._numbers: dict[int, int] = {}
+        self._running: list[tuple[Optimizer, FrameType]] = []
 
     def __enter__(self) -> "Applied":
         self.install()
@@ -85,8 +88,8 @@ class Applied:
         self._watch_calls()
         if self._steps:
             self._handles += [
-                register_optimizer_step_pre_hook(lambda optimizer, args, kwargs: self.before_step(optimizer)),
-                register_optimizer_step_post_hook(lambda optimizer, args, kwargs: self.after_step(optimizer)),
+                register_optimizer_step_pre_hook(lambda optimizer, args, kwargs: self._step_begins(optimizer)),
+                register_optimizer_step_post_hook(lambda optimizer, args, kwargs: self._step_ends(optimizer)),
             ]
         for each in self._interventions:
             each.begin()
@@ -293,6 +296,21 @@ class Applied:
             return False
         return not self._trained or not any(part in self._called for part in module.modules())
 
+    def _step_begins(self, optimizer: Optimizer) -> None:
+        """A subclass that calls `super().step()` makes one step, not two."""
+        frame = sys._getframe(2)
+        self._running = [each for each in self._running if on_stack(each[1], frame)]  # what raised has never ended
+        nested = any(each is optimizer for each, _ in self._running)
+        self._running.append((optimizer, frame))
+        if not nested:
+            self.before_step(optimizer)
+
+    def _step_ends(self, optimizer: Optimizer) -> None:
+        if self._running:
+            self._running.pop()
+        if not any(each is optimizer for each, _ in self._running):
+            self.after_step(optimizer)
+
     def before_step(self, optimizer: Any) -> None:
         """Gradients are there, and the step is about to be made."""
         if isinstance(optimizer, OwnUpdates) or self._passes_by():
@@ -301,6 +319,21 @@ class Applied:
         if any(wanted):
             # Optimizers leave a parameter without a gradient alone: moments and counters stay as they are.
             self._hidden[id(optimizer)] = HiddenGradients(params_of(optimizer))
+
+    def settle(self) -> None:
+        """The first step is about to be made, and before it a state is kept to go back to."""
+        for each in self._interventions:
+            self._safely(each.settle, None)
+
+    def step_aside(self) -> None:
+        """A pass is computed again: weights are to be as the script has them."""
+        for each in self._interventions:
+            self._safely(each.step_aside, None)
+
+    def step_back(self) -> None:
+        """It is done."""
+        for each in self._interventions:
+            self._safely(each.step_back, None)
 
     def after_step(self, optimizer: Any) -> None:
         """The step is over."""

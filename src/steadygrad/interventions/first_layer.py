@@ -109,7 +109,9 @@ class StandardiseFirstLayer(Intervention):
     def end(self) -> None:
         """Lie on them no more. What they compute stays."""
         self._found()
+        self.step_aside()
         self._layers.clear()
+        self._inside = []
 
     @torch.no_grad()
     def before_step(self, optimizer: Optimizer) -> bool:
@@ -118,16 +120,25 @@ class StandardiseFirstLayer(Intervention):
         if isinstance(optimizer, (OwnUpdates, torch.optim.LBFGS)):
             return False
         self._inside = [each for each in self._layers if id(each.weight) in mine]
-        for each in self._inside:
-            each.enter()
-            self.times += 1
+        self.step_back()
+        self.times += len(self._inside)
         return False
 
     @torch.no_grad()
-    def after_step(self, optimizer: Optimizer) -> None:
-        """And W and b follow."""
+    def step_aside(self) -> None:
+        """They hold W and b while others look."""
         for each in self._inside:
             each.leave()
+
+    @torch.no_grad()
+    def step_back(self) -> None:
+        """V and c again, for the step."""
+        for each in self._inside:
+            each.enter()
+
+    def after_step(self, optimizer: Optimizer) -> None:
+        """And W and b follow."""
+        self.step_aside()
         self._inside = []
 
     def _found(self) -> None:

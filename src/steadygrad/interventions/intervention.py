@@ -52,6 +52,15 @@ class Intervention:
     def before_clip(self, scaler: Any, params: Sequence[Tensor]) -> None:
         """One of torch's clipping functions is about to be called; `scaler` is the gradient scaler, if there is one."""
 
+    def settle(self) -> None:
+        """The first step is about to be made: what the first pass has only prepared is done to the weights now."""
+
+    def step_aside(self) -> None:
+        """Between `before_step` and `after_step` somebody computes a pass again: weights are as the script has them."""
+
+    def step_back(self) -> None:
+        """It is done."""
+
     def before_step(self, optimizer: Optimizer) -> bool:
         """Gradients are there; returns whether this step is to be left out."""
         return False

@@ -28,31 +28,42 @@ class _Layer:
     def _tensors(self) -> list[Tensor]:
         return [each for each in (self.weight, self.bias) if each is not None]
 
+    def begin(self) -> None:
+        """What was drawn for W and b is taken for V and c; the gradients that are there are those of V and c too."""
+        self._to_raw()
+        self._scale_grads(1.0 / self.spread)
+        self.raw = []
+
     def enter(self) -> None:
-        """Weights and gradients become those of V and c; before the first step they are."""
-        if self.raw is not None:
-            self.raw = [each.detach().clone() for each in self._tensors]
-            if self.bias is not None:
-                self.bias -= self.mean
-            for each in self._tensors:
-                each /= self.spread
-                if each.grad is not None:
-                    each.grad *= self.spread
+        """Weights and gradients become those of V and c."""
+        self.raw = [each.detach().clone() for each in self._tensors]
+        if self.bias is not None:
+            self.bias -= self.mean
+        for each in self._tensors:
+            each /= self.spread
+        self._scale_grads(self.spread)
         self._standard = [each.detach().clone() for each in self._tensors]
 
     def leave(self) -> None:
         """Back to W and b, which predict targets as they are: to the last bit where no step was made."""
-        idle = self.raw is not None and all(map(torch.equal, self._tensors, self._standard))
-        for place, each in enumerate(self._tensors):
-            if idle and self.raw is not None:
-                each.copy_(self.raw[place])
-            else:
-                each *= self.spread
-            if each.grad is not None:
-                each.grad /= self.spread  # as the script has it: it may go on accumulating
-        if self.bias is not None and not idle:
-            self.bias += self.mean
+        if all(map(torch.equal, self._tensors, self._standard)):
+            for each, raw in zip(self._tensors, self.raw or (), strict=True):
+                each.copy_(raw)
+        else:
+            self._to_raw()
+        self._scale_grads(1.0 / self.spread)  # as the script has them: it may go on accumulating
         self.raw, self._standard = [], []
+
+    def _to_raw(self) -> None:
+        for each in self._tensors:
+            each *= self.spread
+        if self.bias is not None:
+            self.bias += self.mean
+
+    def _scale_grads(self, factor: Tensor) -> None:
+        for each in self._tensors:
+            if each.grad is not None:
+                each.grad *= factor
 
 
 class StandardiseLastLayer(Functions):
@@ -80,7 +91,8 @@ class StandardiseLastLayer(Functions):
         """Lie on nothing any more. What the layer computes stays."""
         super().end()
         self._let_go()
-        self._layer = None
+        self.step_aside()
+        self._layer, self._inside = None, False
 
     def first_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Look at what each layer makes, until one has made a prediction."""
@@ -99,21 +111,37 @@ class StandardiseLastLayer(Functions):
         layer = self._layer
         if layer is None or isinstance(optimizer, (OwnUpdates, torch.optim.LBFGS)):
             return False
+        self.settle()
         self._inside = any(each is layer.weight for each in params_of(optimizer))
-        if self._inside:
-            layer.enter()
-            self.times += 1
+        self.step_back()
+        self.times += self._inside
         return False
 
     @torch.no_grad()
-    def after_step(self, optimizer: Optimizer) -> None:
-        """And W and b follow."""
+    def settle(self) -> None:
+        """From here on the layer holds W and b."""
+        if self._layer is not None and self._layer.raw is None:
+            self._layer.begin()
+
+    @torch.no_grad()
+    def step_aside(self) -> None:
+        """It holds them while others look."""
         if self._inside and self._layer is not None:
             self._layer.leave()
+
+    @torch.no_grad()
+    def step_back(self) -> None:
+        """V and c again, for the step."""
+        if self._inside and self._layer is not None:
+            self._layer.enter()
+
+    def after_step(self, optimizer: Optimizer) -> None:
+        """And W and b follow."""
+        self.step_aside()
         self._inside = False
 
     def _keep(self, layer: nn.Linear, args: tuple[Any, ...], output: Tensor) -> None:
-        self._made[output] = layer
+        self._made[output] = layer, output._version
 
     def called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What the layer has given is compared in the units of the targets from the start."""
@@ -134,7 +162,8 @@ class StandardiseLastLayer(Functions):
     @torch.no_grad()
     def _find(self, name: str, input: Tensor, target: Tensor) -> None:
         """The layer that has made these predictions, as they are or seen in another shape."""
-        layer = next((made for output, made in self._made.items() if _is_view(input, output)), None)
+        known = ((output, *made) for output, made in self._made.items())
+        layer = next((layer for output, layer, version in known if _is_view(input, output, version)), None)
         if layer is None or layer.weight.dtype != target.dtype:
             return
         columns = target.reshape(-1, layer.out_features)
@@ -151,5 +180,9 @@ class StandardiseLastLayer(Functions):
         self._handles.clear()
 
 
-def _is_view(input: Tensor, output: Tensor) -> bool:
-    return input is output or (input.data_ptr() == output.data_ptr() and input.numel() == output.numel())
+def _is_view(input: Tensor, output: Tensor, version: int) -> bool:
+    """Whether a prediction is what a layer has given, untouched, entry by entry in the same order."""
+    if input is output:
+        return output._version == version
+    same = input.data_ptr() == output.data_ptr() and input.numel() == output.numel()
+    return same and output._version == version and input.is_contiguous() and output.is_contiguous()

@@ -1,5 +1,6 @@
 """Weights whose products pin a bounded nonlinearity, scaled down until it is at work."""
 
+import math
 from typing import Any
 
 import torch
@@ -16,8 +17,11 @@ ROUNDS = 8
 AT_WORK = 1.1
 """Root mean square of what a sigmoid or tanh is given at which it is."""
 
+HELPS = 0.9
+"""Part of what arrived before that a scaled layer must bring it down to."""
+
 UNKNOWN = 10.0
-"""Root mean square that is taken where an operation in place has left nothing of what it was given."""
+"""Root mean square that is taken where an operation in place has left nothing of what it was given, or an overflow."""
 
 
 def unpin_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], where: str) -> int:
@@ -37,7 +41,10 @@ def unpin_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], whe
         How many layers were scaled.
     """
     scaled: set[str] = set()
+    layers: set[str] = set()
     place: int | None = None
+    before: float | None = None
+    factor = 1.0
     for _ in range(ROUNDS if where else 0):
         trace = ForwardTrace(dict(module.named_parameters()), module.buffers())
         with undisturbed(module), torch.no_grad(), trace:
@@ -49,17 +56,26 @@ def unpin_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], whe
             break
         pinned = calls[place]
         size = UNKNOWN if pinned.input_rms is None else read_tensor_scalar(pinned.input_rms) or 0.0
-        if size <= AT_WORK:
+        size = UNKNOWN if math.isinf(size) else size  # squares that overflow, or half precision that did
+        if not size > AT_WORK:
             break
+        if before is not None and size > HELPS * before:  # a norm in between takes no notice
+            _scale_(module, layers, 1.0 / factor)
+            return 0
         layers = {trace.calls[source].layer for source in pinned.sources}
-        with torch.no_grad():
-            for name, param in module.named_parameters():
-                if name in layers or name.rpartition(".")[0] in layers:
-                    param.mul_(size ** (-1.0 / len(layers)))
+        factor, before = size ** (-1.0 / len(layers)), size
+        _scale_(module, layers, factor)
         scaled |= layers
         if pinned.input_rms is None:
             break
     return len(scaled)
+
+
+@torch.no_grad()
+def _scale_(module: nn.Module, layers: set[str], factor: float) -> None:
+    for name, param in module.named_parameters():
+        if name in layers or name.rpartition(".")[0] in layers:
+            param.mul_(factor)
 
 
 def _is_pinned(call: Any, trace: ForwardTrace, where: str) -> bool:

@@ -10,7 +10,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from .functions import is_float
 
-Form = Callable[[], Tensor]
+Form = Callable[[Tensor], Tensor]
 
 
 class StableForms:
@@ -31,7 +31,8 @@ class StableForms:
     def __init__(self) -> None:
         self._bounded: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
         self._logs: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
-        self._sources: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+        self._sigmoids: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+        self._exponentials: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 
     def seen(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, *, bounded: bool = False
@@ -51,41 +52,44 @@ class StableForms:
     def log_of(self, value: Any) -> Tensor | None:
         """The logarithm of a tensor in its stable form; None where it has none, or was written into since."""
         form = self._of(self._logs, value)
-        return None if form is None else form()
+        return None if form is None else form[0](form[1])
 
     @staticmethod
     def _of(known: WeakTensorKeyDictionary, value: Tensor) -> Any:
-        """What is remembered of a tensor that nobody has written into since."""
+        """What is remembered of a tensor: nobody has written since into it, nor into what it was made of."""
         kept: Any = known.get(value)
-        return None if kept is None or kept[0] != value._version else kept[1]
+        if kept is None:
+            return None
+        version, form, source, source_version = kept
+        return (form, source) if version == value._version and source_version == source._version else None
 
-    def _keep(self, result: Tensor, form: Form) -> None:
-        self._logs[result] = result._version, form
+    def _keep(self, known: WeakTensorKeyDictionary, result: Tensor, source: Tensor, form: Form | None = None) -> None:
+        known[result] = result._version, form, source, source._version
 
     def _softmax(self, args: Any, kwargs: dict[str, Any], result: Tensor) -> None:
         dim = args[1] if len(args) > 1 else kwargs.get("dim")
         if isinstance(dim, int):
-            self._keep(result, lambda: functional.log_softmax(args[0], dim, dtype=result.dtype))
+            self._keep(self._logs, result, args[0], lambda x: functional.log_softmax(x, dim, dtype=result.dtype))
 
     def _sigmoid(self, args: Any, kwargs: dict[str, Any], result: Tensor) -> None:
-        self._keep(result, lambda: functional.logsigmoid(args[0]))
-        self._sources[result] = result._version, args[0]
+        self._keep(self._logs, result, args[0], functional.logsigmoid)
+        self._keep(self._sigmoids, result, args[0])
 
     def _one_minus(self, args: Any, kwargs: dict[str, Any], result: Tensor) -> None:
-        source = self._of(self._sources, args[0])
-        if source is not None and args[1:] == (1,) and not kwargs:
-            self._keep(result, lambda: functional.logsigmoid(-source))
+        found = self._of(self._sigmoids, args[0])
+        if found is not None and args[1:] == (1,) and not kwargs:
+            self._keep(self._logs, result, found[1], lambda x: functional.logsigmoid(-x))
 
     def _exp(self, args: Any, kwargs: dict[str, Any], result: Tensor) -> None:
-        self._keep(result, lambda: args[0])
-        self._sources[result] = result._version, args[0]
+        self._keep(self._logs, result, args[0], lambda x: x)
+        self._keep(self._exponentials, result, args[0])
 
     def _sum(self, args: Any, kwargs: dict[str, Any], result: Tensor) -> None:
-        source = self._of(self._sources, args[0])
+        found = self._of(self._exponentials, args[0])
         dim = args[1] if len(args) > 1 else kwargs.get("dim", tuple(range(args[0].ndim)))
-        if source is not None and self.log_of(args[0]) is source and not kwargs.keys() - {"dim", "keepdim"}:
+        if found is not None and not kwargs.keys() - {"dim", "keepdim"}:
             keep = bool(args[2] if len(args) > 2 else kwargs.get("keepdim", False))
-            self._keep(result, lambda: torch.logsumexp(source, dim, keep))
+            self._keep(self._logs, result, found[1], lambda x: torch.logsumexp(x, dim, keep))
 
 
 _NOTES: dict[str, Callable[[StableForms, Any, dict[str, Any], Tensor], None]] = {

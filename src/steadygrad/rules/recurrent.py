@@ -90,8 +90,10 @@ def _out_of_reach(evidence: Evidence) -> Iterator[Finding]:
     """What decides the target lies where no gradient arrives: a memory may be short, but not shorter than that."""
     memory = evidence.memory
     cells = [each for each in evidence.recurrences if _is_followed(each) and not _is_dead(evidence, each.name)]
-    if memory is None or not cells:
+    if memory is None or not cells or not all(map(math.isfinite, memory.arriving)):
         return
+    if any(each.exponents[0] * each.steps > EXPANDS for each in evidence.recurrences):
+        return  # beside a gradient that has exploded every other looks as if it had vanished
     squared, share = memory.squared, memory.share
     decided = max(range(len(squared)), key=squared.__getitem__)
     tells = squared[decided]
