@@ -154,6 +154,8 @@ class Repairer:
         self._clips = clips
         self._tried: set[tuple[str, str]] = set()
         self._repairs: list[_Repair] = []
+        self._idle: set[int] = set()
+        """Trainings that were seen to learn nothing, and have not begun to since."""
 
     def _current(self, session: Session) -> _Repair | None:
         """The remedy that has still to show what it does."""
@@ -205,6 +207,8 @@ class Repairer:
     def judge(self, session: Session, optimizer: Optimizer, parts: TrainingParts, ruling: Ruling) -> None:
         """After a step: verify what was done, or do something about an alarm."""
         current = self._current(session)
+        if any(raised.detector == "stalled" for raised in ruling.alarms):
+            self._idle.add(session.index)
         if current is not None and self._found_nothing(session, current):
             self._undo(current, session, parts)
             self._repair(session, optimizer, parts)
@@ -212,6 +216,7 @@ class Repairer:
         if current is not None and not ruling.alarms and session.step - current.step > VERIFY:
             if current.level is None or self._has_fallen(session, current.level):
                 current.held = True
+                self._idle.discard(session.index)
                 detail = {"remedy": current.remedy, "since": current.step}
                 self._journal.action(session, "repair-held", detail)
             elif session.step - current.step > LEARNS:
@@ -307,7 +312,8 @@ class Repairer:
     ) -> bool:
         name = candidate.remedy
         back, first = None, session.recovery.ring.first()
-        level = self._stalled_at(session) if finding.cause in STALLS else None
+        idle = finding.cause in STALLS or session.index in self._idle
+        level = self._stalled_at(session) if idle else None
         if name in REINITIALISES and first is None:
             return False
         options = {**candidate.options, **({"step": 0} if name in RESETS else {})}
@@ -321,7 +327,8 @@ class Repairer:
             if not applied.times:
                 applied.remove()
                 return False
-        if session.step <= EARLY or name in REINITIALISES:
+        learned = not idle or not session.stall.never_fell(session.guard.level)
+        if session.step <= EARLY or name in REINITIALISES or (name in TOO_FAR and not learned):
             back = session.recovery.restart(parts)
         elif name in TOO_FAR:
             back = session.recovery.restore_better(parts)
