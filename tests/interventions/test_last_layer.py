@@ -143,46 +143,45 @@ def test_a_step_that_is_interrupted_leaves_the_model_as_the_script_has_it(remedy
     assert torch.allclose(model(x), before, rtol=1e-4)
 
 
-def test_a_state_that_is_kept_before_the_first_step_predicts_as_it_will(tmp_path):
-    """What a rollback goes back to is in the units of the targets."""
-    torch.manual_seed(0)
+def watched(model, optimizer, y, steps, tmp_path):
+    """A training that `--mode repair` looks after; `y` is made of the inputs. Returns losses, watch and its batch."""
     x = torch.randn(256, 4)
-    y = SPREAD * (x[:, :1] * x[:, 1:2] + x[:, 2:3]) + 40 * SPREAD
-    model = nn.Sequential(nn.Linear(4, 64), nn.GELU(), nn.Linear(64, 32), nn.GELU(), nn.Linear(32, 1))
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.8)
     losses = []
     with sg.watch(model, optimizer, mode="repair", record=tmp_path) as watch:
-        for _ in range(60):
-            loss = nn.functional.mse_loss(model(x), y)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item())
-        (session,) = watch._watcher._sessions.values()
-        parts = watch._watcher._parts(session, optimizer)
-        assert session.recovery.restart(parts) is not None
-        again = nn.functional.mse_loss(model(x), y).item()
+        losses += fitted(model, optimizer, lambda step: (x, y(x)), steps)
+    return losses, watch, x
+
+
+def regression():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 64), nn.GELU(), nn.Linear(64, 32), nn.GELU(), nn.Linear(32, 1))
+    return model, torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.8)
+
+
+def test_a_state_that_is_kept_before_the_first_step_predicts_as_it_will(tmp_path):
+    """What a rollback goes back to is in the units of the targets."""
+    model, optimizer = regression()
+
+    def far(x):
+        return SPREAD * (x[:, :1] * x[:, 1:2] + x[:, 2:3]) + 40 * SPREAD
+
+    losses, watch, x = watched(model, optimizer, far, 60, tmp_path)
+    (session,) = watch._watcher._sessions.values()
+    assert session.recovery.restart(watch._watcher._parts(session, optimizer)) is not None
+    again = nn.functional.mse_loss(model(x), far(x)).item()
     assert max(losses[2:]) < 4 * SPREAD**2, "never as far off as the mean"
     assert losses[-1] < again < 4 * SPREAD**2
 
 
 def test_under_a_watch_the_loss_is_seen_once(tmp_path):
     """Who looks at all functions of torch has a loss call itself again."""
-    torch.manual_seed(0)
-    x = torch.randn(256, 4)
-    y = SPREAD * (x[:, :1] * x[:, 1:2] + x[:, 2:3]) + MEAN
-    model = nn.Sequential(nn.Linear(4, 64), nn.GELU(), nn.Linear(64, 32), nn.GELU(), nn.Linear(32, 1))
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.8)
-    losses = []
-    with sg.watch(model, optimizer, mode="repair", record=tmp_path) as watch:
-        for _ in range(150):
-            loss = nn.functional.mse_loss(model(x), y)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item())
-    (recording,) = sg.open_run(watch.run).recordings
-    repairs = [each.detail["remedy"] for each in recording.actions() if each.action == "repair"]
+    model, optimizer = regression()
+
+    def wanted(x):
+        return SPREAD * (x[:, :1] * x[:, 1:2] + x[:, 2:3]) + MEAN
+
+    losses, watch, _ = watched(model, optimizer, wanted, 150, tmp_path)
+    repairs = [each.detail["remedy"] for each in sg.open_run(watch.run).main.actions() if each.action == "repair"]
     assert repairs == [LAST]
     assert losses[-1] < 0.3 * SPREAD**2
     assert max(losses[2:]) < 2 * losses[0]
