@@ -25,7 +25,7 @@ from .rehearsal import rehearse
 from .symmetry import weight_profiles
 from .variants import batch_size, doubled, shortened, standardised
 
-BUDGET = 8.0
+BUDGET = 6.0
 """Seconds that the expensive parts (curvature, rehearsals) may take together."""
 
 SLOW = 0.25
