@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations
 
+import steadygrad as sg
 from steadygrad.init import auto_, lsuv_
 from steadygrad.measure.calling import call_model, tensors_in
 from tests.kinds_of_models import (
@@ -361,3 +362,43 @@ def test_fifty_plain_layers_learn_with_it_and_not_without():
     assert learns(lambda model, x: None) > 0.68
     assert learns(lambda model, x: auto_(model, x, generator=seeded())) < 0.35
     assert learns(lambda model, x: lsuv_(model, x, generator=seeded())) < 0.35
+
+
+def pooled(pool, channels=24):
+    layers = []
+    for place in range(3):
+        layers += [nn.Conv2d(channels if place else 3, channels, 3, padding=1), nn.ReLU(), pool()]
+    return nn.Sequential(*layers, nn.Flatten(), nn.LazyLinear(32), nn.ReLU(), nn.Linear(32, 5))
+
+
+@pytest.mark.parametrize("pool", [lambda: nn.MaxPool2d(2), lambda: nn.MaxPool2d(3, 2, 1), nn.Identity])
+def test_max_pooling_is_shared_between_signal_and_gradient(pool):
+    torch.manual_seed(0)
+    model, x, y = pooled(pool), torch.randn(32, 3, 16, 16), torch.randint(5, (32,))
+    model(x)  # a lazy layer takes its shape
+    auto_(model, x)
+    found = sg.check(model, (x, y), nn.CrossEntropyLoss()).measurements
+    gains = {each.quantity: each.value for each in found if each.quantity.endswith("gain per layer")}
+    assert len(gains) == 2
+    assert all(0.8 <= gain <= 1.25 for gain in gains.values()), gains
+
+
+def test_a_norm_whose_shift_switches_its_units_off_is_shifted_back():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 2))
+    with torch.no_grad():
+        model[1].bias.fill_(-8.0)
+    record = auto_(model, torch.randn(64, 4))
+    assert "1.bias" in record.where("zero")
+    assert not model[1].bias.any()
+
+
+@pytest.mark.parametrize(("gain", "shift"), [(1.0, 0.5), (1.0, -1.0), (0.0, 0.0), (1.0, 8.0)])
+def test_other_norms_are_left_alone(gain, shift):
+    model = nn.Sequential(nn.Linear(4, 16), nn.LayerNorm(16), nn.ReLU(), nn.Linear(16, 2))
+    with torch.no_grad():
+        model[1].weight.fill_(gain)
+        model[1].bias.fill_(shift)
+    auto_(model, torch.randn(64, 4))
+    assert (model[1].weight == gain).all()
+    assert (model[1].bias == shift).all()

@@ -27,6 +27,12 @@ DESIGNED = {"sigmoid": 5.0, "softplus": 9.0, "head": 5.0}
 LONG = 100
 """Time steps from which gates are drawn for long memory."""
 
+NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
+"""Norms with a gain and a shift."""
+
+OFF = 3.0
+"""Deviations below zero from which a rectifier behind it hardly ever fires."""
+
 TOLERANCE = 0.03
 
 
@@ -194,6 +200,18 @@ def _biases(plan: Roles, record: InitRecord, generator: torch.Generator | None) 
                 continue
             bias.zero_()
             record.add("zero", name, "no unit starts ahead of another, none starts dead")
+    for path, module in plan.model.named_modules():
+        if isinstance(module, NORMS) and _switches_off(module.weight, module.bias):
+            module.bias.zero_()
+            record.add("zero", f"{path}.bias".lstrip("."), "units behind the norm would never be on")
+
+
+def _switches_off(gain: Tensor | None, shift: Tensor | None) -> bool:
+    """Whether a norm's shift leaves hardly anything of what it has brought to size 1 above zero."""
+    if gain is None or shift is None or not shift.requires_grad:
+        return False
+    off = (shift < -OFF * gain.abs()).float().mean()
+    return (read_tensor_scalar(off) or 0.0) > 0.9
 
 
 def _is_prior(bias: Tensor) -> bool:

@@ -19,6 +19,10 @@ HEAD = 0.3
 """Size of a head's output: the loss of a classifier starts within 0.05 of log C."""
 
 
+POOLS = ("MaxPool", "AdaptiveMaxPool")
+"""How the operations of torch's max poolings begin."""
+
+
 @dataclass
 class _Use:
     """A weight and its multiplications, the first call first."""
@@ -116,7 +120,18 @@ class Roles:
             return 1.0 / share
         if name.rpartition(".")[2].startswith("weight_ih") and self.relu_state(name.replace("weight_ih", "weight_hh")):
             return 1.0 / math.sqrt(max(1, self.steps(name.replace("weight_ih", "weight_hh"))))
-        return 1.0
+        return 1.0 if self.branches or self.recurrent else self._behind_pools(product)
+
+    def _behind_pools(self, product: Operation) -> float:
+        """A maximum over k entries enlarges the signal, and sends the gradient back through one of them alone.
+
+        Sizes that undid all of the one would shrink the other: half of it, in logarithms, is let through. k^(1/3) is
+        what a maximum of rectified entries makes of their size where they are hardly alike. Behind a norm it is gone.
+        """
+        pools = [
+            each for each in self.graph.ancestors(product, lambda each: each.is_norm) if each.name.startswith(POOLS)
+        ]
+        return math.prod(_pooled(each) ** (1.0 / 6.0) for each in pools)
 
     def relu_state(self, name: str) -> bool:
         """Whether a recurrent weight's state passes a ReLU."""
@@ -195,3 +210,12 @@ def computed_name(name: str) -> str:
     """
     front, mark, back = name.partition("parametrizations.")
     return front + back.partition(".")[0] if mark else name
+
+
+def _pooled(operation: Operation) -> float:
+    """Of how many entries a pooling takes the maximum."""
+    kernel = getattr(operation.node, "_saved_kernel_size", None)
+    if kernel:
+        return float(math.prod(kernel))
+    before = operation.inputs[0].shape if operation.inputs else operation.shape
+    return max(1.0, math.prod(before) / max(1, math.prod(operation.shape)))
