@@ -54,8 +54,8 @@ class Looks:
     Args:
         examiner: has the passes, and computes them again.
         unmended: leaves out alarms about what is being put right already.
-        eager: whether a loss that has not begun to fall is reason enough for a look at the first pass, long before it
-            would be called stalled: where something can be done about it, each step that is lost counts.
+        eager: whether in a training a loss that has not begun to fall is reason enough for a look at the first pass,
+            long before it would be called stalled: where something can be done about it, each step that is lost counts.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Looks:
         examiner: Examiner,
         unmended: Callable[[Sequence[Raised]], list[Raised]] = list,
         *,
-        eager: bool = False,
+        eager: Callable[[Session], bool] = lambda session: False,
     ) -> None:
         self._examiner = examiner
         self._unmended = unmended
@@ -126,7 +126,7 @@ class Looks:
             return self._out_of_scale
         if session.above_start():
             return self._above_start
-        if self._eager and not session.rate_rises and session.idle_from_the_start():
+        if not session.rate_rises and session.idle_from_the_start() and self._eager(session):
             return self._idle_from_the_start
         least = SLOWLY if examiner.clips.scaled or clipped else None
         return self._idle if session.idle(least) else None

@@ -574,8 +574,10 @@ class Watcher:
         self._journal = Journal(self._mode, self._home)
         self._keeper = Keeper(self._journal, self._home)
         self._repairer = Repairer(self._journal, self._home, self._clips) if self._mode == "repair" else None
-        unmended = list if self._repairer is None else self._repairer.unmended
-        self._looks = Looks(self._examiner, unmended, eager=self._repairer is not None)
+        mends = self._repairer
+        self._looks = (
+            Looks(self._examiner) if mends is None else Looks(self._examiner, mends.unmended, eager=mends.untouched)
+        )
         self._sessions: dict[int, Session] = {}
         self._pending: dict[int, Pending] = {}
         self._count = 0

@@ -161,6 +161,10 @@ class Repairer:
         """The remedy that has still to show what it does."""
         return next((each for each in self._repairs if not each.held and each.of == session.index), None)
 
+    def untouched(self, session: Session) -> bool:
+        """Whether nothing has been done to a training yet: its first pass is still what it has begun with."""
+        return all(each.of != session.index for each in self._repairs)
+
     def before_step(self, session: Session, optimizer: Optimizer, parts: TrainingParts) -> None:
         """A step is about to be made: what lies on the training does its part, and then the guard judges it."""
         for each in self._repairs:
