@@ -1,11 +1,16 @@
 """Mode `repair`: what the evidence says is wrong is put right in place, verified, and taken back if it does not help."""
 
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
 import steadygrad as sg
 from steadygrad.interventions.gradients import ZeroGradBeforeBackward
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "temporal_order.py"
 
 
 def actions(watch):
@@ -222,25 +227,15 @@ def test_a_first_pass_that_nothing_can_be_learned_from_is_mended_early(make, tmp
     assert losses[-1] < 0.3 * losses[0]
 
 
-def test_a_first_pass_that_was_mended_already_is_not_asked_again(tmp_path):
-    """A recurrence that explodes and saturates is made orthogonal; on the way from there the loss takes its time."""
-    torch.manual_seed(0)
-    rnn, head = nn.RNN(4, 32, batch_first=True), nn.Linear(32, 4)
-    with torch.no_grad():
-        rnn.weight_hh_l0.normal_(std=0.7)
-    model = nn.ModuleList([rnn, head])
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    with sg.watch(model, optimizer, mode="repair", record=tmp_path) as watch:
-        for number in range(60):
-            generator = torch.Generator().manual_seed(number)
-            kinds = torch.randint(4, (32, 30), generator=generator)
-            x = nn.functional.one_hot(kinds, 4).float()
-            loss = nn.functional.cross_entropy(head(rnn(x)[0][:, -1]), kinds[:, 2])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-    assert repairs(watch) == ["orthogonal-recurrent-init"]
-    assert "undo-repair" not in [action for _, action, _ in actions(watch)]
+def test_a_first_pass_that_was_mended_already_is_not_asked_again(runner):
+    """A recurrence that explodes and saturates is made orthogonal; from there on the loss takes its time."""
+    command = ["-m", "steadygrad", "run", "--mode", "repair", "--out", "out", str(EXAMPLE), "--steps", "64"]
+    done = runner.bare(sys.executable, *command)
+    assert done.returncode == 0, done.stderr
+    (folder,) = (runner.folder / "out").iterdir()
+    found = [(each.action, each.detail.get("remedy")) for each in sg.open_run(folder).main.actions()]
+    assert ("repair", "orthogonal-recurrent-init") in found
+    assert "undo-repair" not in [action for action, _ in found]
 
 
 def test_a_warm_up_is_no_reason_to_mend_anything(tmp_path):
