@@ -48,7 +48,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/clip_quality.py
 	$(BIN)/python benchmarks/fault_matrix.py
 
-# Half an hour on two cores; each script says what it shows with --help.
+# More than an hour on one core; each script says what it shows with --help.
 papers: $(STAMP)
 	for script in chi1 edge_of_stability lsuv lr_sensitivity temporal_order adding_problem; do $(BIN)/python benchmarks/papers/$$script.py || exit 1; done
 

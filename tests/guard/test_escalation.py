@@ -375,13 +375,19 @@ def test_a_loss_that_stays_where_it_is_whatever_is_done_is_accepted():
     assert run.actions()[-1] == "recovered", "the new level is no reason to be in doubt any more"
 
 
-def test_a_rate_that_was_lowered_for_nothing_is_given_back():
+def lowered_for_nothing():
+    """Steps that threw the weights away, twice: the rate is low, and the loss stays where it is."""
     run = Run(falling())
     run.see(THROWN)
     run.made(3, 2.0)
     run.see(THROWN)
     run.until("roll-back", loss=2.0)
     assert run.escalation.ladder.lowered
+    return run
+
+
+def test_a_rate_that_was_lowered_for_nothing_is_given_back():
+    run = lowered_for_nothing()
     _, orders = run.until("give-up", loss=2.0)
     assert [order.action for order in orders] == ["give-up", "return-lr"]
     assert run.escalation.ladder.factor(LR) == 1.0
@@ -389,11 +395,7 @@ def test_a_rate_that_was_lowered_for_nothing_is_given_back():
 
 def test_a_rate_that_was_given_back_for_nothing_stays_down_the_next_time():
     """The weights were thrown away again as soon as it was there: it did make a difference."""
-    run = Run(falling())
-    run.see(THROWN)
-    run.made(3, 2.0)
-    run.see(THROWN)
-    run.until("roll-back", loss=2.0)
+    run = lowered_for_nothing()
     run.until("give-up", loss=2.0)
     run.made(3, 2.0)
     run.see(THROWN)

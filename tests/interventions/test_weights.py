@@ -1,5 +1,6 @@
 """Other initial weights."""
 
+import copy
 import math
 
 import pytest
@@ -181,6 +182,26 @@ def test_what_pins_a_sigmoid_is_scaled_until_it_is_at_work(where):
     assert ((model(*batch) - 0.5).abs() > 0.49).float().mean() < 0.2
     ratio = model.user.weight.std() / model.film.weight.std()
     assert 0.8 < ratio < 1.25, "both alike"
+
+
+def test_the_passes_that_it_takes_leave_nothing_else_behind():
+    """Running statistics, random numbers and gradients are the script's own."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 16), nn.Tanh(), nn.Dropout(0.5))
+    with torch.no_grad():
+        model[1].weight.mul_(200.0)
+    alone = copy.deepcopy(model)
+    x, before = torch.randn(32, 4), torch.random.get_rng_state()
+    alone(x)
+    after = torch.random.get_rng_state()
+    torch.random.set_rng_state(before)
+    applied = intervention_for("rescale-initialisation", "1")
+    with Applied([applied]):
+        model(x)
+    assert applied.times
+    assert torch.equal(torch.random.get_rng_state(), after)
+    assert all(map(torch.equal, model.buffers(), alone.buffers()))
+    assert all(param.grad is None for param in model.parameters())
 
 
 def test_a_norm_in_between_takes_no_notice_and_nothing_stays_scaled():

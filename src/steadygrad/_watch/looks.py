@@ -277,10 +277,9 @@ def hopeless(evidence: Evidence | None) -> Finding | None:
 def _remembers(evidence: Evidence | None) -> bool:
     """Whether a gradient arrives at the time step that says most about the target."""
     memory = None if evidence is None else evidence.memory
-    if memory is None or not memory.squared:
+    if memory is None:
         return False
-    decided = max(range(len(memory.squared)), key=memory.squared.__getitem__)
-    return memory.squared[decided] > memory.chance and memory.share[decided] > ARRIVES
+    return memory.squared[memory.decided] > memory.chance and memory.share[memory.decided] > ARRIVES
 
 
 def _has_learned(evidence: Evidence) -> bool:

@@ -73,6 +73,11 @@ class Memory:
         return 1.0 - (1e-3 / self.correlations) ** (2.0 / max(1, self.samples - 2))
 
     @property
+    def decided(self) -> int:
+        """The step that says most."""
+        return max(range(len(self.squared)), key=self.squared.__getitem__)
+
+    @property
     def share(self) -> tuple[float, ...]:
         """The gradient at each step, over the largest at any."""
         largest = max(self.arriving, default=0.0)

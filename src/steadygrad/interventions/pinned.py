@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from .._readback import read_tensor_scalar
-from ..measure.forward_trace import ForwardTrace
+from ..measure.forward_trace import ActivationCall, ForwardTrace
 from ..measure.undisturbed import undisturbed
 from ..rules.units import ENTRIES, SATURATED
 
@@ -18,7 +18,7 @@ AT_WORK = 1.1
 """Root mean square of what a sigmoid or tanh is given at which it is."""
 
 HELPS = 0.9
-"""Part of what arrived before that a scaled layer must bring it down to."""
+"""Part of what arrived before that scaling for the first time must bring it down to."""
 
 UNKNOWN = 10.0
 """Root mean square that is taken where an operation in place has left nothing of what it was given, or an overflow."""
@@ -41,11 +41,9 @@ def unpin_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], whe
         How many layers were scaled.
     """
     scaled: set[str] = set()
-    layers: set[str] = set()
     place: int | None = None
-    before: float | None = None
-    factor = 1.0
-    for _ in range(ROUNDS if where else 0):
+    before, factor = 0.0, 1.0
+    for number in range(ROUNDS if where else 0):
         trace = ForwardTrace(dict(module.named_parameters()), module.buffers())
         with undisturbed(module), torch.no_grad(), trace:
             module(*args, **kwargs)
@@ -59,8 +57,8 @@ def unpin_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], whe
         size = UNKNOWN if math.isinf(size) else size  # squares that overflow, or half precision that did
         if not size > AT_WORK:
             break
-        if before is not None and size > HELPS * before:  # a norm in between takes no notice
-            _scale_(module, layers, 1.0 / factor)
+        if number == 1 and size > HELPS * before:  # a norm in between takes no notice
+            _scale_(module, scaled, 1.0 / factor)
             return 0
         layers = {trace.calls[source].layer for source in pinned.sources}
         factor, before = size ** (-1.0 / len(layers)), size
@@ -78,7 +76,7 @@ def _scale_(module: nn.Module, layers: set[str], factor: float) -> None:
             param.mul_(factor)
 
 
-def _is_pinned(call: Any, trace: ForwardTrace, where: str) -> bool:
+def _is_pinned(call: ActivationCall, trace: ForwardTrace, where: str) -> bool:
     if call.saturated is None or call.entries < ENTRIES or not call.sources:
         return False
     sources = [trace.calls[source] for source in call.sources]

@@ -86,7 +86,8 @@ def gather(
     )
     if found is not None:
         evidence.recurrences, evidence.time_gradients = found
-        lengths = {each.steps for each in evidence.recurrences}
+        # A state that begins at a plain zero is multiplied from the second step on.
+        lengths = {each.steps + more for each in evidence.recurrences for more in (0, 1)}
         evidence.memory = trying(later("where in time the target is decided"), lambda: memory(objective, lengths))
     if optimizer is not None and base.finite:
         evidence.edge = trying(later("sharpness"), lambda: edge(objective, optimizer, fewer, budget / 2))

@@ -1,10 +1,10 @@
 """Whether a gradient arrives at the time step that the target depends on."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from .._readback import read_vector
 from ..evidence import Memory
@@ -25,9 +25,11 @@ def memory(objective: Objective, lengths: set[int]) -> Memory | None:
         objective: model, batch and loss; one target for a sequence.
         lengths: how many steps the model's recurrences make: an input is a sequence if it has so many.
     """
-    rows, target = batch_size(objective), objective.target
-    if not isinstance(target, Tensor) or rows is None or target.ndim not in (1, 2) or len(target) != rows:
+    rows = batch_size(objective)
+    targets = [each for _, each in tensors_in(objective.target) if each.ndim in (1, 2) and len(each) == rows]
+    if rows is None or len(targets) != 1:
         return None
+    target = targets[0]
     for name, inputs in tensors_in(objective.inputs, "inputs"):
         timed = _samples_first(inputs, rows, lengths)
         if timed is None or (target.ndim == 2 and not target.is_floating_point()):
@@ -65,12 +67,8 @@ def _arriving(objective: Objective, inputs: Tensor, time_first: bool) -> Tensor 
             grads = torch.autograd.grad(loss, entries, allow_unused=True)
     else:
         with undisturbed(objective.model), torch.enable_grad():
-            handles = list(_on_embeddings(objective.model, inputs, entries))
-            try:
+            with _Embedded(inputs, entries):
                 loss = objective()
-            finally:
-                for handle in handles:
-                    handle.remove()
             grads = torch.autograd.grad(loss, entries, allow_unused=True) if entries else ()
     known = [grad for grad in grads if grad is not None]
     if not known:
@@ -79,15 +77,21 @@ def _arriving(objective: Objective, inputs: Tensor, time_first: bool) -> Tensor 
     return torch.stack(sizes).amax(0)
 
 
-def _on_embeddings(model: nn.Module, tokens: Tensor, entries: list[Tensor]) -> Iterator[Any]:
-    def keep(module: nn.Module, args: Any, output: Any) -> None:
-        read = args[0] if args else None
-        if isinstance(read, Tensor) and read.shape == tokens.shape and output.requires_grad:
-            entries.append(output)
+class _Embedded(TorchFunctionMode):
+    """Keeps what tokens are looked up to, by whatever calls the function that does."""
 
-    for module in model.modules():
-        if isinstance(module, nn.Embedding):
-            yield module.register_forward_hook(keep)
+    def __init__(self, tokens: Tensor, entries: list[Tensor]) -> None:
+        super().__init__()
+        self._tokens, self._entries = tokens, entries
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        if getattr(func, "__name__", "") == "embedding" and output.requires_grad and any(map(self._is_it, args)):
+            self._entries.append(output)
+        return output
+
+    def _is_it(self, value: Any) -> bool:
+        return isinstance(value, Tensor) and value.dtype == self._tokens.dtype and value.shape == self._tokens.shape
 
 
 def _numbers(values: Tensor) -> tuple[float, ...]:

@@ -94,8 +94,7 @@ def _out_of_reach(evidence: Evidence) -> Iterator[Finding]:
         return
     if any(each.exponents[0] * each.steps > EXPANDS for each in evidence.recurrences):
         return  # beside a gradient that has exploded every other looks as if it had vanished
-    squared, share = memory.squared, memory.share
-    decided = max(range(len(squared)), key=squared.__getitem__)
+    squared, share, decided = memory.squared, memory.share, memory.decided
     tells = squared[decided]
     known = max((each for each, part in zip(squared, share, strict=True) if part > math.exp(ROUNDED)), default=0.0)
     if tells < max(TELLS, memory.chance) or share[decided] > math.exp(ROUNDED) or known > max(tells / 2, memory.chance):

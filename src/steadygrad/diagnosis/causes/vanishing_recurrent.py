@@ -3,7 +3,8 @@
 A recurrence that contracts forgets: after a handful of steps nothing is left of what the net has read, and no gradient
 tells the early steps what would have helped.
 
-Seen in: the leading Lyapunov exponent of the recurrent layer, far below zero.
+Seen in: the leading Lyapunov exponent of the recurrent layer, far below zero; or the time step that says most about
+the target, of which hardly any of the gradient arrives.
 
 Remedies: orthogonal-recurrent-init, chrono-init, gradient-flossing.
 
