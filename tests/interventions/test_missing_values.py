@@ -130,6 +130,28 @@ def test_what_is_trained_is_no_data():
     assert not applied.times
 
 
+@pytest.fixture
+def new_memory_is_nan():
+    """What `torch.empty` gives holds anything at all: here it is always NaN."""
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+def test_memory_that_nothing_was_written_to_is_no_data(new_memory_is_nan):
+    """Lazy layers get theirs at the first pass, gradients on; a script may put one in a weight's place too."""
+    lazy = nn.Sequential(nn.LazyLinear(8), nn.LazyBatchNorm1d(), nn.LazyConv1d(4, 1))
+    plain = nn.Linear(4, 1)
+    applied = intervention_for(FILL)
+    with Applied([applied]):
+        plain.weight.data = torch.empty(1, 4)
+        plain.weight.grad = torch.empty(1, 4)
+        lazy(torch.ones(2, 10, 4))
+    assert plain.weight.isnan().all()
+    assert plain.weight.grad.isnan().all()
+    assert not applied.times
+
+
 @pytest.mark.parametrize(
     ("value", "missing"),
     [

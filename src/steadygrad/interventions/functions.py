@@ -109,6 +109,11 @@ def in_place(func: Any) -> bool:
     return name.endswith("_")
 
 
+def reaches_in(func: Any) -> bool:
+    """Whether a function only reads or writes an attribute of a tensor (`.data`, `.grad`), and computes nothing."""
+    return getattr(func, "__name__", "") in ("__get__", "__set__")
+
+
 def is_float(value: Any) -> bool:
     """Whether something is a floating tensor."""
     return isinstance(value, Tensor) and value.is_floating_point()

@@ -8,7 +8,7 @@ from torch.overrides import TorchFunctionMode
 
 from .._readback import any_nan, any_nonfinite, any_positive_infinity
 from ..preflight.variants import mapped
-from .functions import in_place, leave
+from .functions import in_place, leave, reaches_in
 from .intervention import Intervention
 
 
@@ -59,7 +59,7 @@ class _FillIn(TorchFunctionMode):
         kwargs = kwargs or {}
         several = (*args, *kwargs.values())
         trained = next((each for each in several if isinstance(each, Tensor) and each.requires_grad), None)
-        if trained is not None and torch.is_grad_enabled():
+        if trained is not None and torch.is_grad_enabled() and not reaches_in(func):
             # What is written into is no data yet: results are often gathered in a tensor of NaN.
             written = args[0] if args and in_place(func) else kwargs.get("out")
             args = tuple(self._filled(each, trained, written) for each in args)
