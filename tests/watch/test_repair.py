@@ -339,6 +339,25 @@ def test_an_alarm_of_another_kind_is_no_word_against_a_remedy_of_numbers_that_ar
     assert all(param.isfinite().all() for param in model.parameters())
 
 
+def test_weights_that_run_away_are_held(tmp_path):
+    """A ranking loss without a margin: all that can be done is to keep the weights where they are, for good."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 24, bias=False), nn.Linear(24, 1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    lengths = []
+    with sg.watch(model, optimizer, mode="repair", record=tmp_path) as watch:
+        for number in range(300):
+            x, y = data(number)
+            optimizer.zero_grad()
+            (-(model(x) * y).mean()).backward()
+            optimizer.step()
+            lengths.append(float(sum(param.detach().norm() for param in model.parameters())))
+    assert repairs(watch) == ["constrain-weight-norms"]
+    assert [action for _, action, _ in actions(watch)].count("repair-held") == 1
+    assert lengths[-1] == pytest.approx(lengths[200], rel=0.01)
+    assert sg.open_run(watch.run).verdict == "recovered"
+
+
 def test_lbfgs_that_overshoots_is_given_a_line_search(tmp_path):
     torch.manual_seed(15)
     model = nn.Sequential(nn.Linear(1, 32), nn.Tanh(), nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 1))

@@ -8,7 +8,7 @@ weights, and the next one is tried.
 import functools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +84,19 @@ AT_ONCE = frozenset({"strong-wolfe", "lower-beta2"})
 ASKED_FOR = frozenset({"mean-reduction", "standardise-last-layer"})
 """Remedies of one kind of their cause: only where the finding names them."""
 
-TOO_FAR = frozenset({"lower-learning-rate", "strong-wolfe"})
+HELD = "constrain-weight-norms"
+"""The remedy that holds weights where they are."""
+
+ALSO_WHEN_HELD = frozenset({"update-spike", "gradient-spike", "bottomless-loss"})
+"""What it does not let happen, or what was so before: a step that would have carried the weights too far; a loss that
+has fallen without end."""
+
+TOO_FAR = frozenset({"lower-learning-rate", "strong-wolfe", HELD})
 """Remedies of steps that went too far: what those have done to a run that is no longer young is undone, if a snapshot
 of a better loss is kept."""
+
+NOW = {**{name: {"step": 0} for name in RESETS}, HELD: {"factor": 1.0}}
+"""Options of remedies that begin now: moments are renewed at the next step, weights are as long as they may be."""
 
 UNFIT = frozenset({"unsafe-op", "nonfinite-data", "half-overflow"})
 """Causes of numbers that are not finite: alarms of another kind are no word against their remedies."""
@@ -118,6 +128,7 @@ LIVE: dict[str, tuple[str, ...]] = {
     "vanishing-recurrent": ("chrono-init", "orthogonal-recurrent-init"),
     "dead-units": ("auto-initialisation", "zero-bias"),
     "saturation": ("rescale-initialisation", "auto-initialisation"),
+    "weight-growth": (HELD, "lower-learning-rate"),
 }
 """What may be done to a training that goes on, by cause. Nothing that changes what the model computes of its inputs:
 standardised inputs would have to be standardised by whoever uses the model."""
@@ -211,6 +222,7 @@ class Repairer:
     def judge(self, session: Session, optimizer: Optimizer, parts: TrainingParts, ruling: Ruling) -> None:
         """After a step: verify what was done, or do something about an alarm."""
         current = self._current(session)
+        ruling = self._without_expected(session, ruling)
         if any(raised.detector == "stalled" for raised in ruling.alarms):
             self._idle.add(session.index)
         if current is not None and self._found_nothing(session, current):
@@ -243,6 +255,13 @@ class Repairer:
         """Whether alarms say that a remedy has not removed what it was for."""
         kinds = {raised.detector.partition("-")[0] for raised in ruling.alarms}
         return current.finding.cause not in UNFIT or "nonfinite" in kinds
+
+    def _without_expected(self, session: Session, ruling: Ruling) -> Ruling:
+        """A ruling without alarms of what a remedy that lies on the training does not let happen."""
+        held = any(each.remedy == HELD and each.applied and each.of == session.index for each in self._repairs)
+        if not held:
+            return ruling
+        return replace(ruling, alarms=tuple(each for each in ruling.alarms if each.detector not in ALSO_WHEN_HELD))
 
     @staticmethod
     def _found_nothing(session: Session, current: _Repair) -> bool:
@@ -320,7 +339,7 @@ class Repairer:
         level = self._stalled_at(session) if idle else None
         if name in REINITIALISES and first is None:
             return False
-        options = {**candidate.options, **({"step": 0} if name in RESETS else {})}
+        options = {**candidate.options, **NOW.get(name, {})}
         applied = factor = None
         if name == "lower-learning-rate":
             factor = float(options["factor"])

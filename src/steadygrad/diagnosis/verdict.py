@@ -96,6 +96,12 @@ def _held(recording: ProcessRecording) -> int:
     return max((int(each.detail["since"]) for each in recording.actions() if each.action == "repair-held"), default=-1)
 
 
+def _constrained(recording: ProcessRecording) -> int:
+    """The step at which weights had been held for long enough: a loss that fell without end until then does no more."""
+    held = [each for each in recording.actions() if each.action == "repair-held"]
+    return max((each.step for each in held if each.detail["remedy"] == "constrain-weight-norms"), default=-1)
+
+
 def _has_learned(recording: ProcessRecording) -> bool:
     """Whether the loss has fallen so far in the end that the run cannot be called one that never learned."""
     counts = recording.step_counts()
@@ -132,13 +138,13 @@ def _why_unstable(run: Run, recording: ProcessRecording) -> str | None:
         own = [alarm for alarm in alarms if alarm.optimizer == optimizer]
         if own:
             steps = recording.steps(optimizer)
-            reason = _not_back(run, steps, own, _held(recording))
+            reason = _not_back(run, steps, own, _held(recording), _constrained(recording))
             if reason:
                 return reason
     return None
 
 
-def _not_back(run: Run, steps: Steps, alarms: list[Alarm], held: int) -> str | None:
+def _not_back(run: Run, steps: Steps, alarms: list[Alarm], held: int, constrained: int) -> str | None:
     lost = np.isin(steps.action.astype(str), list(SKIPS))
     tail = slice(max(0, len(steps) - RECENT), None)
     made = ~lost
@@ -151,7 +157,7 @@ def _not_back(run: Run, steps: Steps, alarms: list[Alarm], held: int) -> str | N
     if not np.isfinite(steps.loss[made & known]).all():
         return say("the loss was still not finite at the end")
     standing = [alarm for alarm in alarms if alarm.step > held]
-    if any(alarm.detector == "bottomless-loss" for alarm in standing):
+    if any(alarm.detector == "bottomless-loss" and alarm.step > constrained for alarm in standing):
         return say("the loss falls without end, and gradients grow with it")
     if any(alarm.detector == "uncleared-gradient" for alarm in standing):
         return say("gradients are never cleared: they pile up from step to step")

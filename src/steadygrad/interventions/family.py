@@ -21,6 +21,7 @@ from .precision import Float32
 from .reduction import MeanReduction
 from .state import ResetMoments, ResetRunningStats
 from .targets import StandardiseTargets
+from .weight_norms import ConstrainWeightNorms
 from .weights import (
     AutoInitialisation,
     ChronoInit,
@@ -67,6 +68,7 @@ INTERVENTIONS: tuple[type[Intervention], ...] = (
     ResetMoments,
     ResetRunningStats,
     WeightDecay,
+    ConstrainWeightNorms,
 )
 """Every remedy that can be applied from outside."""
 

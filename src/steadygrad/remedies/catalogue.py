@@ -366,6 +366,15 @@ REMEDIES = (
         outside=True,
         options={"weight_decay": 0.1},
     ),
+    Remedy(
+        "constrain-weight-norms",
+        "Hold the norm of each weight: let none grow without end.",
+        "with torch.no_grad(): [p.mul_(torch.clamp(2 * first[p] / p.norm(), max=1)) for p in first]  # after step(); "
+        "first = {p: p.norm() for p in model.parameters()}",
+        removes=("weight-growth",),
+        outside=True,
+        options={"factor": 2.0},
+    ),
     Remedy("z-loss", "Keep the logits' partition function small.", "loss = loss + sg.penalty.z_loss(logits)"),
 )
 """Every remedy that a rule names."""

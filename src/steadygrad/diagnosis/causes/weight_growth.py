@@ -7,7 +7,7 @@ Seen in: the norm of the weights from the first steps to the onset, sample by sa
 while gradients grow; a loss that rises along its own gradient however small the steps: a target that is computed from
 the weights, and detached, runs away with them.
 
-Remedies: decoupled-weight-decay, z-loss, normalisation, target-network.
+Remedies: decoupled-weight-decay, constrain-weight-norms, z-loss, normalisation, target-network.
 
 Reference: Chowdhery et al., "PaLM: Scaling language modeling with pathways", 2022 (z-loss).
 """
@@ -74,7 +74,7 @@ def weight_growth(case: Case) -> Iterator[Finding]:
             last=int(steps[-1]),
         ),
         {"growth": float(total[-1] / total[0]), "largest_share_of_one_stretch": longest},
-        ("decoupled-weight-decay", "z-loss", "normalisation"),
+        ("decoupled-weight-decay", "constrain-weight-norms", "z-loss", "normalisation"),
         case.onset,
     )
 
@@ -110,7 +110,7 @@ def chasing(case: Case) -> Iterator[Finding]:
                 ratio=edge.ratio * tried[-1].factor,
             ),
             {"losses": list(losses), "factor": tried[-1].factor, "sharpness_ratio": edge.ratio * tried[-1].factor},
-            ("target-network", "decoupled-weight-decay", "normalisation"),
+            ("target-network", "decoupled-weight-decay", "constrain-weight-norms", "normalisation"),
             case.onset,
         )
         return
@@ -139,6 +139,6 @@ def bottomless(case: Case) -> Iterator[Finding]:
             ratio=now / begun,
         ),
         {"first_loss": float(losses[0]), "loss": float(losses[-1]), "growth_of_the_gradient": now / begun},
-        ("decoupled-weight-decay", "z-loss", "normalisation"),
+        ("constrain-weight-norms", "z-loss", "decoupled-weight-decay"),
         case.onset,
     )
