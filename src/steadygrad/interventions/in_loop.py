@@ -124,7 +124,7 @@ def try_remedies(
     try:
         controls = (runs.run(None), runs.run(None))
         tried: list[Trial] = []
-        for candidate in candidates or everything():
+        for candidate in everything() if remedies is None and not candidates else candidates:
             if seconds is not None and time.monotonic() - began > seconds:
                 break
             trial = runs.run(candidate, len(tried) + 1)

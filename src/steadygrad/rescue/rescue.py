@@ -13,7 +13,7 @@ from ..diagnosis import JudgedRun, open_run
 from ..errors import UsageError
 from ..findings import Finding
 from ..store import create_run, finish_run
-from ..trials import Candidate, Proof, Series, Trial, everything, faulty, mends, plan, prove
+from ..trials import Candidate, Proof, Series, Trial, everything, faulty, mended, mends, plan, prove
 from .change import Change, change
 from .executors import Executor
 from .job import OUTPUT, Job, run_group
@@ -212,7 +212,7 @@ class Rescue:
         if not candidates:
             candidates = everything()
         self._run_all(candidates)
-        if self._candidates is None and not self._mended() and not self._is_over():
+        if self._candidates is None and not self._sound(self.result.trials) and not self._is_over():
             tried = {each.candidate.remedy for each in self.result.trials if each.candidate}
             self._run_all([each for each in everything() if each.remedy not in tried])
 
@@ -234,7 +234,7 @@ class Rescue:
                     ended.append(trial)
                     self.result.trials.append(trial)
                     self._events.tried(trial, self._mends(trial))
-            sound = sorted((each for each in ended if self._mends(each)), key=lambda each: each.series.end)
+            sound = sorted(self._sound(ended), key=lambda each: each.series.end)
             if place + 1 < len(rungs):
                 kept = max(2, (len(sound) + 1) // 2) if place + 2 < len(rungs) else 2
                 going = [each.candidate for each in sound[:kept] if each.candidate is not None and not each.whole]
@@ -282,8 +282,8 @@ class Rescue:
     def _mends(self, trial: Trial) -> bool:
         return mends(trial, [self._as_long(each, [trial]) for each in self.result.controls])
 
-    def _mended(self) -> bool:
-        return any(self._mends(each) for each in self.result.trials)
+    def _sound(self, trials: Sequence[Trial]) -> list[Trial]:
+        return mended(trials, [self._as_long(each, trials) for each in self.result.controls])
 
     @staticmethod
     def _as_long(control: Trial, trials: Sequence[Trial]) -> Trial:

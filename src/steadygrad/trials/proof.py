@@ -8,6 +8,7 @@ from .._i18n import say
 from ..findings import Finding
 from .series import Series
 from .trial import Trial
+from .turn import Since, turn
 
 SPECIFIC = {
     **dict.fromkeys(
@@ -33,6 +34,9 @@ RELIEVED = frozenset({"learning-rate"})
 
 CALM = 1.5
 """Times the first loss that a sound run may show on its way."""
+
+SUFFERED = 2 * CALM
+"""Times where it began that a loss was thrown in a run that has suffered."""
 
 BETTER = 0.1
 """Share of what the control has come down by which a run has to be below it."""
@@ -69,10 +73,28 @@ def mends(trial: Trial, controls: Sequence[Trial]) -> bool:
         # Of one that was thrown: that this one was not, or has at least come far below the start.
         return series.thrown <= max(CALM, 0.01 * min(control.thrown, 1e30) if control else CALM) or series.gained > 0.3
     # The control ends well enough; what it has suffered on the way must be gone, or its end be better.
-    suffered = control.thrown > 2 * CALM
+    suffered = control.thrown > SUFFERED
     down = max(0.0, control.start - control.end)
     better = series.end < control.end - max(BETTER * down, 3 * max(series.noise, control.noise))
     return (suffered and series.thrown <= CALM) or better
+
+
+def mended(trials: Sequence[Trial], controls: Sequence[Trial]) -> list[Trial]:
+    """Those that are sound with their change.
+
+    Where none is, and the task has become another on the way (a part of its loss weighs more now, its data are harder),
+    what counts is whether a run keeps the level that the new task begins at, where the control is thrown from it.
+    """
+    sound = [each for each in trials if mends(each, controls)]
+    control = worst(controls)
+    step = None if sound or control is None else turn(controls, trials)
+    if control is None or step is None:
+        return sound
+    done = [each for each in trials if not each.did_nothing and not each.error]
+    bare, *changed = Since.all([control, *(each.series for each in done)], step)
+    if bare.thrown <= SUFFERED:
+        return []
+    return [each for each, after in zip(done, changed, strict=True) if after.holds and after.thrown <= SUFFERED]
 
 
 def worst(controls: Sequence[Trial]) -> Series | None:
@@ -88,22 +110,22 @@ def prove(findings: Sequence[Finding], controls: Sequence[Trial], trials: Sequen
         controls: runs without a change; two of them show what is noise.
         trials: one change each.
     """
-    mended = [each for each in trials if mends(each, controls)]
+    sound = mended(trials, controls)
     alike = None if len(controls) < 2 else all(controls[0].series.like(each.series) for each in controls[1:])
     confidence = {each.cause: each.confidence for each in reversed(findings)}
     scores: dict[str, float] = {}
-    for trial in mended:
+    for trial in sound:
         for cause in trial.candidate.removes if trial.candidate else ():
             if cause in confidence or cause not in RELIEVED:
                 scores[cause] = confidence.get(cause, 0.1) * SPECIFIC.get(cause, 1.0)
     cause = max(scores, key=lambda each: scores[each]) if scores else None
-    proving = _best([each for each in mended if each.candidate and cause in each.candidate.removes])
+    proving = _best([each for each in sound if each.candidate and cause in each.candidate.removes])
     tried = {cause for each in trials if each.candidate and not each.did_nothing for cause in each.candidate.removes}
     judged = [_judged(each, cause, scores, tried, alike) for each in findings]
     if cause is not None and cause not in confidence and proving is not None:
         judged.append(_found(cause, proving, alike))
     judged.sort(key=lambda each: (each.proven is not True, -each.confidence))
-    return Proof(tuple(judged), cause, _best(mended), proving, alike, tuple(mended))
+    return Proof(tuple(judged), cause, _best(sound), proving, alike, tuple(sound))
 
 
 def _best(trials: Sequence[Trial]) -> Trial | None:

@@ -49,11 +49,21 @@ class Series:
         return median(last) if last and all(map(math.isfinite, last)) else math.inf
 
     @cached_property
-    def best(self) -> float:
-        """The lowest median of five in a row."""
+    def _medians(self) -> list[float]:
+        """Those of five in a row each; a loss that is not finite is an infinite one."""
         finite = [loss if math.isfinite(loss) else math.inf for loss in self.known]
         width = max(1, min(5, len(finite)))
-        return min((median(finite[i : i + width]) for i in range(len(finite) - width + 1)), default=math.inf)
+        return [median(finite[i : i + width]) for i in range(len(finite) - width + 1)]
+
+    @property
+    def best(self) -> float:
+        """The lowest median of five in a row."""
+        return min(self._medians, default=math.inf)
+
+    @property
+    def worst(self) -> float:
+        """The highest median of five in a row."""
+        return max(self._medians, default=math.inf)
 
     @cached_property
     def noise(self) -> float:
