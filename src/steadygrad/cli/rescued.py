@@ -62,8 +62,8 @@ def _where(result: Result, console: Console) -> None:
 
 
 def _table(result: Result) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2))
-    table.add_column(say("trial"), overflow="fold", min_width=32)
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column(say("trial"), overflow="fold", min_width=30)
     table.add_column(say("steps"), justify="right")
     table.add_column(say("first loss"), justify="right")
     table.add_column(say("last loss"), justify="right")
