@@ -23,11 +23,10 @@ from torch.optim import Optimizer
 from .. import _dist
 from .._foreach import scale_
 from .._i18n import say
-from .._names import find_roots
 from .._readback import read_step
 from .._recorded import recorded
-from .._snapshot import BufferSnapshot, Room, TrainingParts, TrainingSnapshot
-from .._tap import UPDATES, ByHand, ClipTap, HandTap, LoadTap, LossTap, Plan, ScalerTap, StepTap, is_quiet
+from .._snapshot import Room, TrainingParts, TrainingSnapshot
+from .._tap import UPDATES, ByHand, ClipTap, HandTap, LossTap, Plan, ScalerTap, StepTap, is_quiet
 from ..clip import Policy
 from ..errors import TrainingDiverged
 from ..guard import Incident, Raised, Ruling
@@ -37,8 +36,10 @@ from .examiner import Examiner
 from .journal import Home, Journal, Pending
 from .keeper import Keeper
 from .looks import Looks
+from .owners import Owners
 from .recovery import learning_rate
 from .repairer import Repairer
+from .rulings import as_carried_out, unsound, with_alarms
 from .session import Session, scalar_loss
 from .words import first_line
 
@@ -47,9 +48,6 @@ Clip: TypeAlias = Policy | Callable[[], Policy] | Literal[False] | None
 
 SCALER_STREAK = 20
 """Steps left out by a gradient scaler in a row that are no longer its search for a scale: 2^20 down from its start."""
-
-BURST = 0.03
-"""The coefficient below which a gradient that cannot be scaled makes its step be lost."""
 
 SCHEMA = "steadygrad.watch/1"
 """Of the watcher's state in a checkpoint."""
@@ -102,11 +100,9 @@ class Watcher:
         self.stateful: list[Any] = []
         self.acts = mode != "observe"
         self._home = home
-        self._modules = modules
         self._others = others
         self._chosen = None if optimizers is None else weakref.WeakSet(optimizers)
-        self._known_roots: weakref.WeakSet[nn.Module] = weakref.WeakSet()
-        self._early: weakref.WeakKeyDictionary[Optimizer, tuple[BufferSnapshot, LoadTap]] = weakref.WeakKeyDictionary()
+        self._owners = Owners(modules, self.fail)
         self.losses = LossTap(self.fail)
         self._scaler = ScalerTap(self.losses, self._left_out, self.fail)
         self._clips = ClipTap(self._scaler, self.fail)
@@ -115,15 +111,14 @@ class Watcher:
             self._clips,
             self._scaler,
             home.say,
-            self._roots,
+            self._owners.roots,
             self.fail,
             (lambda *kept: self._journal.batch(*kept)) if keep_batch else None,
         )
         self.losses.on_loss = self._examiner.backward
         self._hand: HandTap | None = None
         if optimizers is None:
-            self._built: weakref.WeakSet[Optimizer] = weakref.WeakSet()
-            self._hand = HandTap(self, self._are_owned, self._by_hand, self._examiner.passes, self.fail)
+            self._hand = HandTap(self, self._owners.are_owned, self._by_hand, self._examiner.passes, self.fail)
             self.losses.on_enter, self.losses.on_left = self._hand.entered, self._hand.left
             self.losses.follows_grad = lambda: self._hand is not None and self._hand.follows
         self._lock = threading.RLock()
@@ -197,9 +192,8 @@ class Watcher:
         # A module holds its process group, and the threads of one that outlives the interpreter abort the process.
         self._examiner.remove()
         self._sessions.clear()
-        self._early.clear()
+        self._owners.forget()
         self._pending.clear()
-        self._modules = None
         self.averages.clear()
         self.stateful.clear()
 
@@ -217,8 +211,7 @@ class Watcher:
                 self._journal.close()
             for session in self._sessions.values():
                 session.loads.remove()
-            for _, loads in self._early.values():
-                loads.remove()
+            self._owners.remove()
         except Exception as error:
             self._journal.drop()
             self.fail(error)
@@ -244,21 +237,12 @@ class Watcher:
         if self.dead:
             return
         params = [param for group in optimizer.param_groups for param in group["params"]]
-        roots = self._roots(params)
-        if self._hand is not None:
-            self._built.add(optimizer)
+        roots = self._owners.roots(params)
+        self._owners.built(optimizer)
         self._examiner.built(optimizer, params, roots)
         if not self.acts or isinstance(optimizer, ByHand):
             return
-        buffers = BufferSnapshot(roots)
-        self._early[optimizer] = buffers, LoadTap(roots, buffers.save, self.fail)
-
-    def _are_owned(self, leaves: Sequence[Tensor]) -> bool:
-        """Whether an optimizer has any of these, as far as the process has made one."""
-        wanted = set(map(id, leaves))
-        return any(
-            id(param) in wanted for each in self._built for group in each.param_groups for param in group["params"]
-        )
+        self._owners.keep(optimizer, roots)
 
     def _by_hand(self, stand_in: ByHand) -> None:
         """The script updates its weights itself."""
@@ -266,17 +250,6 @@ class Watcher:
             self._home.say(
                 say("the script makes its updates itself, without an optimizer: they are watched, not protected")
             )
-
-    def _roots(self, params: Sequence[Tensor]) -> list[nn.Module]:
-        """The owners of some parameters; all modules of the process are looked through only if the known do not do."""
-        if self._modules is None:
-            known = find_roots(params, list(self._known_roots))
-            owned = {id(param) for root in known for param in root.parameters()}
-            if known and all(id(param) in owned for param in params):
-                return known
-        roots = find_roots(params, self._modules)
-        self._known_roots.update(roots)
-        return roots
 
     # What `StepTap` asks.
 
@@ -307,7 +280,7 @@ class Watcher:
         measured = session.measured(optimizer, reading.norms, reading.norm, loss, lr)
         if reading.left_out:
             ruling = Ruling(
-                "scaler-skip", 1.0, _unsound(loss), {"reason": recorded("the gradient scaler found an overflow")}
+                "scaler-skip", 1.0, unsound(loss), {"reason": recorded("the gradient scaler found an overflow")}
             )
         elif session.sharded:
             bad = loss is not None and not math.isfinite(loss)
@@ -319,7 +292,7 @@ class Watcher:
                 ruling = self._looks.without_refuted(session, optimizer, ruling)
         if ruling.action in {"clip", "hold"}:
             self._examiner.suspect(session)
-        ruling = _as_carried_out(ruling, acts=acts, may_clip=may_clip, guard_scales=session.guard_scales)
+        ruling = as_carried_out(ruling, acts=acts, may_clip=may_clip, guard_scales=session.guard_scales)
         if ruling.action == "clip":
             scale_(reading.grads, ruling.coefficient)
         elif ruling.action == "" and acts and may_clip and session.policy is not None:
@@ -337,10 +310,10 @@ class Watcher:
         driven = tuple(each for each in found if each.detector in DRIFTS and not (mending and "cause" in each.detail))
         with self._aside():
             if acts and not reading.left_out:
-                self._escalate(session, optimizer, _with(ruling, driven), loss)
+                self._escalate(session, optimizer, with_alarms(ruling, driven), loss)
             elif acts and ruling.alarms and session.alone:  # left out by the scaler, and no overflow of its scale: lost
                 self._escalate(session, optimizer, replace(ruling, action="skip"), loss)
-            ruling = _with(ruling, found)
+            ruling = with_alarms(ruling, found)
             if ruling.alarms or ruling.lost:
                 self._journal.observations(
                     self._examiner.alarmed(
@@ -442,8 +415,8 @@ class Watcher:
             self._count,
             optimizer,
             frame,
-            find_roots=self._roots,
-            early=self._early.pop(optimizer, None),
+            find_roots=self._owners.roots,
+            early=self._owners.kept(optimizer),
             clip=_made(self._clip),
             alone=world_size == 1,
             room=self._room,
@@ -553,7 +526,7 @@ class Watcher:
         with self._lock:
             session = self._session(optimizer, None)
         _, values = read_step([], 0, 0.0, losses)
-        alarms = _unsound(float(np.mean(values)) if values else None)
+        alarms = unsound(float(np.mean(values)) if values else None)
         session.left_out_in_a_row += 1
         detail = {"reason": recorded("the gradient scaler found an overflow"), "in_a_row": session.left_out_in_a_row}
         lost = bool(alarms) and session.alone  # ranks see different losses
@@ -586,31 +559,8 @@ class Watcher:
         self._last_loss: tuple[int, float | None] = (-1, None)
 
 
-def _with(ruling: Ruling, alarms: tuple[Raised, ...]) -> Ruling:
-    """A ruling with further alarms."""
-    return replace(ruling, alarms=(*ruling.alarms, *alarms)) if alarms else ruling
-
-
-def _as_carried_out(ruling: Ruling, *, acts: bool, may_clip: bool, guard_scales: bool) -> Ruling:
-    """A ruling less what is not to be done here; its alarms stay."""
-    if ruling.action in {"", "scaler-skip"}:
-        return ruling
-    nothing = replace(ruling, action="", coefficient=1.0)
-    if not acts:
-        return nothing
-    if ruling.action == "clip" and not may_clip:
-        # Scaled gradients would contradict the losses that the optimizer compares: a burst is lost whole.
-        return replace(ruling, action="skip", coefficient=0.0) if ruling.coefficient < BURST else nothing
-    return nothing if ruling.action == "clip" and not guard_scales else ruling
-
-
 def _made(clip: Clip) -> Policy | Literal[False] | None:
     """The policy of one optimizer."""
     if clip is None or isinstance(clip, Policy):
         return clip
     return clip() if callable(clip) else False
-
-
-def _unsound(loss: float | None) -> tuple[Raised, ...]:
-    """A scaler looks for its scale with sound losses; a loss that is not finite is no overflow of the scale."""
-    return () if loss is None or math.isfinite(loss) else (Raised("nonfinite-loss", {"loss": loss}),)
