@@ -34,7 +34,8 @@ class Ref:
 
 @dataclass(slots=True)
 class Entry:
-    """One call: of a model, or of a function of torch. `line` is where the user's code made it."""
+    """One call: of a model, or of a function of torch. `line` is where the user's code made it; `outside` says whether
+    it has changed, in place, a tensor that was there before the pass."""
 
     call: Callable[..., Any]
     args: tuple[Any, ...]
@@ -43,6 +44,12 @@ class Entry:
     grad: bool
     autocast: tuple[str, torch.dtype] | None
     versions: tuple[tuple[Tensor, int], ...] = ()
+    outside: bool = False
+
+    @property
+    def changed(self) -> Any:
+        """What it changes in place; None for a function that only computes."""
+        return changed_by(self.call, self.args, self.kwargs)
 
     @property
     def is_model(self) -> bool:
@@ -82,6 +89,7 @@ class Tape(TorchFunctionMode):
         self._most = most
         self._made: dict[int, Ref] = {}
         self._alive: list[Any] = []  # ids are those of living things only
+        self._from_outside: dict[int, bool] = {}  # storages that were changed: whether they were there before
         self.entries: list[Entry] = []
         self.broken = ""
         self.ended = False
@@ -100,10 +108,12 @@ class Tape(TorchFunctionMode):
     ) -> None:
         """Write one call down; those that give no tensor and change none are left out."""
         made: tuple[Any, ...] = ()
+        changed = changed_by(call, args, kwargs)
         if self._updated and changes_in_place(call) and self._is_weight(args[0]):
             self.entries.clear()
             self._made.clear()
             self._alive.clear()
+            self._from_outside.clear()
             self._on_update()
             return
         if peek_interpreter_stack() is not None:
@@ -112,8 +122,8 @@ class Tape(TorchFunctionMode):
             self.give_up(recorded("more than {count} functions between the model and the loss", count=self._most))
         elif isinstance(output, Tensor):
             made = (output,)
-        elif changes_in_place(call):
-            made = (args[0],)
+        elif changed is not None:
+            made = tuple(tensors_within(changed))
         else:
             made = tuple(tensors_within(output))
         if self.broken or not made:
@@ -124,13 +134,34 @@ class Tape(TorchFunctionMode):
                 self._made.pop(id(tensor), None)
             return
         place = len(self.entries)
+        outside = changed is not None and any(map(self._was_there, tensors_within(changed)))
         args = tuple([self._kept(each) for each in args])
         kwargs = {key: self._kept(each) for key, each in kwargs.items()}
         line = source_line()
-        self.entries.append(Entry(call, args, kwargs, line, torch.is_grad_enabled(), autocast(), versions))
+        self.entries.append(Entry(call, args, kwargs, line, torch.is_grad_enabled(), autocast(), versions, outside))
         self._alive.append(made)
         for position, tensor in enumerate(made):
             self._made[id(tensor)] = Ref(place, position)
+
+    def _was_there(self, tensor: Tensor) -> bool:
+        """Whether a tensor's numbers were there before the pass: itself, or what it is a view of (`target.data`)."""
+        ref = self._made.get(id(tensor))
+        if ref is None or tensor.layout is not torch.strided:
+            return ref is None
+        with torch._C.DisableTorchFunction():
+            storage = tensor.untyped_storage().data_ptr()
+            if storage not in self._from_outside:
+                self._from_outside[storage] = self._is_view_of_outside(ref, storage)
+        return self._from_outside[storage]
+
+    def _is_view_of_outside(self, ref: Ref, storage: int) -> bool:
+        while True:  # a view is made of the first thing that a function is given
+            first = next(iter(self.entries[ref.entry].args), None)
+            if isinstance(first, Tensor):
+                return first.layout is torch.strided and first.untyped_storage().data_ptr() == storage
+            if not isinstance(first, Ref):
+                return False
+            ref = first
 
     def _is_weight(self, thing: Any) -> bool:
         if not isinstance(thing, Tensor) or thing.layout is not torch.strided:
@@ -153,6 +184,7 @@ class Tape(TorchFunctionMode):
         self.ended = True
         self._made.clear()
         self._alive.clear()
+        self._from_outside.clear()
 
     def _kept(self, thing: Any) -> Any:
         if isinstance(thing, Tensor):
@@ -164,6 +196,13 @@ def changes_in_place(call: Any) -> bool:
     """Whether a function changes its first argument."""
     name = getattr(call, "__name__", "")
     return name == "__setitem__" or (name.endswith("_") and not name.endswith("__")) or name[:3] == "__i"
+
+
+def changed_by(call: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """What a call changes in place: a tensor, or several; None if it only computes."""
+    if changes_in_place(call) or kwargs.get("inplace") is True:
+        return args[0] if args else None
+    return kwargs.get("out")
 
 
 def autocast() -> tuple[str, torch.dtype] | None:

@@ -9,10 +9,14 @@ from torch import Tensor, nn
 from .._readback import read_tensor_scalar
 from .._recorded import recorded
 from ..measure.forward_trace import CLASSIFICATION
-from .tape import Entry, Ref, changes_in_place, swapped, tensors_within
+from .tape import Entry, Ref, changed_by, changes_in_place, swapped, tensors_within
 
 FACTORS = frozenset({"neg", "__neg__", "mul", "__mul__", "__rmul__", "div", "__truediv__", "true_divide"})
 """What a script does to a loss that is one number already."""
+
+
+KEEP_STATISTICS = frozenset({"batch_norm", "instance_norm"})
+"""Functions that go on with running statistics that they are given."""
 
 
 class CannotReplay(Exception):
@@ -118,9 +122,9 @@ class TapedPass:
             raise CannotReplay(recorded("the loss was computed by something that torch does not show"))
         if any(tensor._version != version for entry in self.entries for tensor, version in entry.versions):
             raise CannotReplay(recorded("the batch was changed in place after the model had seen it"))
-        used = {id(tensor) for entry in self.entries if not _changes_outside(entry) for tensor in _given(entry)}
+        used = {id(tensor) for entry in self.entries if not entry.outside for tensor in _given(entry)}
         for entry in self.entries:
-            if _changes_outside(entry) and id(entry.args[0]) in used:
+            if entry.outside and any(id(tensor) in used for tensor in tensors_within(entry.changed)):
                 raise CannotReplay(
                     recorded("{operation} changes a tensor in place that was there before", operation=entry.name)
                 )
@@ -172,9 +176,11 @@ class TapedPass:
             args, kwargs = swapped(entry.args, value), swapped(entry.kwargs, value)
             if on_call is not None:
                 on_call(entry, args, kwargs)
-            if _changes_outside(entry):  # it has been changed: gradients set to zero, weights copied from others
-                made.append([entry.args[0]])
+            if entry.outside:  # it has been changed: gradients set to zero, weights copied from others, averaged
+                made.append(list(tensors_within(changed_by(entry.call, args, kwargs))))
                 continue
+            if entry.name in KEEP_STATISTICS:
+                args, kwargs = _with_own_statistics(args, kwargs)
             result = entry.again(args, kwargs)
             if silent and entry.is_model:
                 result = swapped(result, lambda each: torch.zeros_like(each) if each.is_floating_point() else each)
@@ -231,9 +237,14 @@ def _references(entry: Entry) -> list[Ref]:
     return found
 
 
-def _changes_outside(entry: Entry) -> bool:
-    """Whether a call changes a tensor in place that was there before the pass."""
-    return changes_in_place(entry.call) and isinstance(entry.args[0], Tensor)
+def _with_own_statistics(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a normalisation with copies of the running statistics that it would go on with."""
+
+    def copied(each: Any) -> Any:
+        return each.clone() if isinstance(each, Tensor) else each
+
+    running = {name: copied(each) for name, each in kwargs.items() if name.startswith("running_")}
+    return (*args[:1], *map(copied, args[1:3]), *args[3:]), {**kwargs, **running}
 
 
 def _given(entry: Entry) -> list[Tensor]:
