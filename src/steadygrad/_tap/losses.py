@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
@@ -35,8 +35,10 @@ class LossTap:
         self.on_enter: Callable[[Any], None] | None = None
         self.on_left: Callable[[FrameType | None, dict[int, Tensor] | None], None] | None = None
         """Are told that a backward pass begins at a tensor, before anybody else, and that it is over."""
-        self.follows_grad: Callable[[], bool] = lambda: False
-        """Whether a loss that `torch.autograd.grad` differentiates is one of a training."""
+        self.adds = True
+        """Whether what is being differentiated adds to the gradients that lie there, as `backward` does."""
+        self.follows_grad: Callable[[Sequence[Tensor]], bool] = lambda leaves: False
+        """Whether a loss that `torch.autograd.grad` differentiates by these leaves is one of a training."""
         self.scaled: tuple[Any, Tensor | None, Tensor] | None = None
         """What a gradient scaler has multiplied last: its result, the loss itself, and the factor."""
 
@@ -93,12 +95,15 @@ class LossTap:
                 looks and plain and bool(several) and all(isinstance(each, Tensor) and each.is_leaf for each in several)
             )
             if looks:
+                self.adds = False
                 try:
                     self._tell(outputs)
-                    if self.follows_grad():
+                    if self.follows_grad(several):
                         self._pending.append(outputs.detach().reshape(()))
                 except Exception as error:
                     self._on_error(error)
+                finally:
+                    self.adds = True
             result = original(outputs, inputs, *args, **kwargs)
             if looks and self.on_left is not None:
                 given = zip(several, result, strict=False)

@@ -163,7 +163,7 @@ class PassTap:
         self._random = torch.get_rng_state()
 
     def _enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if is_quiet() or torch.compiler.is_compiling():
+        if is_quiet() or torch.compiler.is_compiling() or _in_backward():
             return
         self._depth += 1
         if self._depth > 1 or not torch.is_grad_enabled():
@@ -185,7 +185,7 @@ class PassTap:
             self._on_error(error)
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
-        if is_quiet() or torch.compiler.is_compiling():
+        if is_quiet() or torch.compiler.is_compiling() or _in_backward():
             return
         self._depth = max(0, self._depth - 1)
         if self._depth or self._given is None:
@@ -216,6 +216,11 @@ class PassTap:
             return True
         allowed = SHARE * (time.perf_counter() - self._began) + CHEAP * self._seen
         return self._spent < max(FREE, allowed)
+
+
+def _in_backward() -> bool:
+    """Whether a backward pass is running: a model that is called there is computed again, or solves an equation."""
+    return torch._C._current_graph_task_id() != -1
 
 
 def _may_push() -> bool:

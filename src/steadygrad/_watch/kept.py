@@ -41,7 +41,7 @@ class Kept:
 
     def __init__(self, largest: list[Tensor]) -> None:
         self._largest = largest
-        self._entries: list[Tensor | None] = []
+        self._entries: list[tuple[Tensor | None, dict[int, int]]] = []
         self._width = 0
         self._places: list[int] = []
         self._are_leaves: bool | None = None
@@ -109,7 +109,8 @@ class Kept:
         wanted = wanted and bool(self._are_leaves)
         # At every one of a step's: where two trainings alternate, another's pass goes by before gradients are cleared.
         if wanted and self.step:
-            self._entries.append(symptoms.grads_lying_there(self._largest))
+            there = {id(param.grad): param.grad._version for param in self._largest if param.grad is not None}
+            self._entries.append((symptoms.grads_lying_there(self._largest), there))
         if self._fresh:
             self.backwards, self._fresh = 1, False
 
@@ -120,13 +121,22 @@ class Kept:
             self._places = [place for place, param in enumerate(params) if id(param) in wanted]
         own = [norm for place in self._places if (norm := reading.norms[place]) >= 0]
         if self._entries and self._norm_before:
-            lay = min(0.0 if each is None else read_tensor_scalar(each) or 0.0 for each in self._entries)
+            lay = min(self._added_to(norm, there) for norm, there in self._entries)
             self.carried = [*self.carried, lay / self._norm_before][-CARRIED:]
             self.piled = self.piled + 1 if abs(self.carried[-1] - 1.0) < WHOLE else 0
         self._norm_before = coefficient * math.sqrt(sum(float(norm) ** 2 for norm in own)) or None
         self._entries = []
         self._fresh = True
         self.step += 1
+
+    def _added_to(self, norm: Tensor | None, there: dict[int, int]) -> float:
+        """The norm of gradients that lay there, if the backward pass has added to those very tensors.
+
+        A script that puts others in their place has nothing to clear.
+        """
+        now = {id(param.grad): param.grad._version for param in self._largest if param.grad is not None}
+        added = all(now.get(each, -1) > version for each, version in there.items())
+        return (read_tensor_scalar(norm) or 0.0) if norm is not None and added else 0.0
 
 
 @contextmanager

@@ -115,12 +115,12 @@ class Watcher:
             self.fail,
             (lambda *kept: self._journal.batch(*kept)) if keep_batch else None,
         )
-        self.losses.on_loss = self._examiner.backward
+        self.losses.on_loss = lambda loss: self._examiner.backward(loss, adds=self.losses.adds)
         self._hand: HandTap | None = None
         if optimizers is None:
             self._hand = HandTap(self, self._owners.are_owned, self._by_hand, self._examiner.passes, self.fail)
             self.losses.on_enter, self.losses.on_left = self._hand.entered, self._hand.left
-            self.losses.follows_grad = lambda: self._hand is not None and self._hand.follows
+            self.losses.follows_grad = self._follows_grad
         self._lock = threading.RLock()
         self.dead = False
         self._forget()
@@ -243,6 +243,10 @@ class Watcher:
         if not self.acts or isinstance(optimizer, ByHand):
             return
         self._owners.keep(optimizer, roots)
+
+    def _follows_grad(self, leaves: Sequence[Tensor]) -> bool:
+        """Whether `torch.autograd.grad` by these leaves is a training's: of an optimizer, or of the script's own."""
+        return (self._hand is not None and self._hand.follows) or self._owners.are_owned(leaves)
 
     def _by_hand(self, stand_in: ByHand) -> None:
         """The script updates its weights itself."""
