@@ -3,7 +3,7 @@
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -34,8 +34,11 @@ FREE = 0.3
 FIRST = 8
 """Passes that are always taped: most that goes wrong does so at once."""
 
-UNSEEN = 2
-"""Losses from elsewhere for which their models are looked for."""
+UNSEEN = 4
+"""Losses from elsewhere for which their models are looked for, one level further inside each time."""
+
+CONTAINERS = (nn.ModuleList, nn.ModuleDict)
+"""Modules that nobody calls."""
 
 KEPT = 4
 """Passes of one step that are kept, where several are accumulated."""
@@ -56,6 +59,8 @@ class PassTap:
         self._on_error = on_error
         self._handles: dict[int, list[RemovableHandle]] = {}
         self._followed: list[nn.Module] = []
+        self._entered: set[int] = set()
+        self._unsure: dict[int, tuple[nn.Module, list[nn.Module]]] = {}
         self._depth = 0
         self._tape = Tape(MOST)
         self._ended = self._tape
@@ -75,15 +80,42 @@ class PassTap:
         self._updated: frozenset[int] = frozenset()
         self.why_not = recorded("no pass was seen")
 
-    def follow(self, roots: Sequence[nn.Module]) -> None:
-        """Lie on these modules too."""
+    def follow(self, roots: Iterable[nn.Module]) -> None:
+        """Lie on these modules too; and on their parts, until it is seen whether a script calls the modules or those.
+
+        Nobody calls a LightningModule, or a flow whose method is the loss: it is their parts that are called.
+        """
         for root in roots:
-            if id(root) not in self._handles and not _is_compiled(root):
-                self._followed.append(root)
-                self._handles[id(root)] = [
-                    root.register_forward_pre_hook(InertHook(self._enter), with_kwargs=True),
-                    root.register_forward_hook(InertHook(self._leave), always_call=True),
-                ]
+            if self._lie_on(root):
+                self._unsure[id(root)] = root, [part for part in _parts_of(root) if self._lie_on(part)]
+
+    def follow_parts(self) -> None:
+        """Lie on the parts of those that nobody has called."""
+        for module in list(self._followed):
+            if id(module) not in self._entered:
+                for part in _parts_of(module):
+                    self._lie_on(part)
+
+    def _lie_on(self, module: nn.Module) -> bool:
+        if id(module) in self._handles or _is_compiled(module):
+            return False
+        self._followed.append(module)
+        self._handles[id(module)] = [
+            module.register_forward_pre_hook(InertHook(self._enter), with_kwargs=True),
+            module.register_forward_hook(InertHook(self._leave), always_call=True),
+        ]
+        return True
+
+    def _settle(self) -> None:
+        """Let go of the parts of modules that a script calls as a whole."""
+        for key, (root, parts) in list(self._unsure.items()):
+            if id(root) in self._entered:
+                del self._unsure[key]
+                for part in parts:
+                    if id(part) not in self._entered:
+                        for handle in self._handles.pop(id(part)):
+                            handle.remove()
+                        self._followed = [each for each in self._followed if each is not part]
 
     def follow_functions(self) -> None:
         """There are parameters that no module owns: the functions that use them are looked at from step to step."""
@@ -109,6 +141,7 @@ class PassTap:
                 handle.remove()
         self._handles.clear()
         self._followed.clear()
+        self._unsure.clear()
         self._leave_modes()
         self._tape = self._ended = Tape(MOST)
         self._given = None
@@ -119,6 +152,8 @@ class PassTap:
         """A backward pass begins at this loss: what led to it is complete."""
         began = time.perf_counter()
         self._leave_modes()
+        if self._unsure:
+            self._settle()
         tape, random = self._tape, self._random
         if tape.entries or tape.broken:
             self._tape, self._random = Tape(MOST), None
@@ -166,6 +201,8 @@ class PassTap:
         if is_quiet() or torch.compiler.is_compiling() or _in_backward():
             return
         self._depth += 1
+        if self._depth == 1:
+            self._entered.add(id(module))
         if self._depth > 1 or not torch.is_grad_enabled():
             return
         try:
@@ -216,6 +253,15 @@ class PassTap:
             return True
         allowed = SHARE * (time.perf_counter() - self._began) + CHEAP * self._seen
         return self._spent < max(FREE, allowed)
+
+
+def _parts_of(module: nn.Module) -> Iterator[nn.Module]:
+    """The modules directly inside of one that train something; of containers theirs."""
+    for part in module.children():
+        if isinstance(part, CONTAINERS):
+            yield from _parts_of(part)
+        elif next(part.parameters(), None) is not None:
+            yield part
 
 
 def _in_backward() -> bool:

@@ -73,8 +73,12 @@ class Examiner:
         self._made_at: WeakKeyDictionary[Optimizer, tuple[str, int] | None] = WeakKeyDictionary()
 
     def unseen(self, loss: Tensor) -> None:
-        """A loss came from no model that is followed: a copy in half precision, say. Those that it came from are."""
+        """A loss came from no model that is followed: a copy in half precision, say. Those that it came from are.
+
+        Or from one that nobody calls as such: a LightningModule's `training_step`, a flow's `forward_kld`.
+        """
         self.passes.follow(self._find_roots(leaves_of(loss)))
+        self.passes.follow_parts()
 
     def built(self, optimizer: Optimizer, params: Sequence[Tensor], roots: Sequence[nn.Module]) -> None:
         """An optimizer was made: lie in wait for the first pass."""

@@ -411,7 +411,7 @@ class Watcher:
                 self._journal.optimizer(session.info)
             return session
         rank, world_size = _dist.world()
-        if not self._sessions:
+        if not self._count:
             self._journal.open(rank, self.end)
             if world_size > 1 and self._snapshot_memory is None:
                 self._room = Room(0)  # what is free differs from rank to rank, and they must go back alike

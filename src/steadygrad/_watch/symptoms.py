@@ -26,15 +26,16 @@ def moments(optimizer: Optimizer) -> dict[str, dict[str, float]]:
 
 
 def variances(roots: Sequence[nn.Module]) -> dict[str, float]:
-    """The largest value of each running variance that is zero or less everywhere and is used as it is."""
+    """The smallest value of each running variance that is used as it is and is none: below zero, or zero everywhere."""
     found = {}
     for root in roots:
         for path, module in root.named_modules():
             variance = getattr(module, "running_var", None)
             if isinstance(variance, Tensor) and variance.numel() and not module.training:
-                largest = read_step([], 0, 0.0, [variance.detach().max().double()])[1][0]
-                if largest <= 0.0:
-                    found[f"{path}.running_var".lstrip(".")] = largest
+                ends = variance.detach().aminmax()
+                least, largest = read_step([], 0, 0.0, [end.double() for end in ends])[1]
+                if largest <= 0.0 or least < -getattr(module, "eps", 0.0):
+                    found[f"{path}.running_var".lstrip(".")] = least
     return found
 
 

@@ -1,5 +1,6 @@
 """Attention that looks at one place only, before it has learned where to look."""
 
+import math
 from collections.abc import Iterator
 
 from .._i18n import say
@@ -15,11 +16,12 @@ SPREAD = 15.0
 
 def attention(evidence: Evidence) -> Iterator[Finding | Measurement]:
     """`attention-logits` if the weights are nearly one-hot at the start because logits are large."""
-    seen = evidence.base.attentions
+    # What is NaN says that something was broken before: nothing of how sharp it is.
+    seen = [each for each in evidence.base.attentions if not math.isnan(each.relative_entropy)]
     if not seen:
         return
     worst = min(seen, key=lambda each: each.relative_entropy)
-    sharp = not worst.relative_entropy >= SHARP and not worst.spread <= SPREAD
+    sharp = worst.relative_entropy < SHARP and not worst.spread <= SPREAD
     yield Measurement(
         say("relative entropy of attention"),
         worst.layer,

@@ -72,16 +72,20 @@ def corrupt_state(case: Case) -> Iterator[Finding]:
             yield Finding(CAUSE, 0.93, name, words, dict(each), remedies, case.onset)
             return
     for name, least in seen.get("variances", {}).items():
+        if least < 0:
+            words = say("{name}, a running variance that is used, holds {least:.3g}", name=name, least=least)
+        else:
+            words = say(
+                "{name}, a running variance that is used, is {least:.3g} everywhere: what it divides is out of scale",
+                name=name,
+                least=least,
+            )
         yield Finding(
             CAUSE,
             0.93,
             name,
-            say(
-                "{name}, a running variance that is used, is {least:.3g} everywhere: what it divides is out of scale",
-                name=name,
-                least=least,
-            ),
-            {"largest_variance": least},
+            words,
+            {"smallest_variance": least},
             ("reset-running-stats", "reload-checkpoint"),
             case.onset,
         )
