@@ -33,3 +33,15 @@ def test_all_of_them_are_in_one_recording(mode, runner):
     assert len(list(folder.glob("*.db"))) == 1
     assert run.main.step_counts() == {0: 30, 1: 30, 2: 30}
     assert run.verdict == "healthy"
+
+
+@pytest.mark.parametrize(
+    "first", ["from steadygrad import clip", "from steadygrad.penalty import l2", "import steadygrad as sg; sg.init"]
+)
+def test_a_script_that_loads_torch_through_a_part_of_ours_is_watched_like_any_other(first, runner):
+    script = runner.write(f"{first}\n{SCRIPT}")
+    done = runner.bare(sys.executable, "-m", "steadygrad", "run", "--out", "out", str(script))
+    (folder,) = (runner.folder / "out").iterdir()
+    run = sg.open_run(folder)
+    assert run.verdict == "healthy", done.stderr
+    assert sum(run.main.step_counts().values()) == 90

@@ -111,8 +111,9 @@ class Examiner:
     def backward(self, loss: Tensor, *, adds: bool = True) -> None:
         """A loss is about to be differentiated; its gradient `adds` to what lies there, or is given to the script."""
         self.passes.conclude(loss)
-        for training in self._kept.values():
-            training.look(loss, adds and self._is_looked_at(training.step))
+        if adds:
+            for training in self._kept.values():
+                training.look(loss, self._is_looked_at(training.step))
 
     def stepped(self, session: Session, reading: Reading, coefficient: float) -> None:
         """A step is over."""

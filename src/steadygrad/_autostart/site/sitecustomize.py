@@ -47,10 +47,41 @@ class TorchFinder:
             if TorchFinder in sys.meta_path:
                 sys.meta_path.remove(TorchFinder)
             load(module)
-            attach()
+            if importing():
+                attach_later()
+            else:
+                attach()
 
         loader.exec_module = exec_module
         return spec
+
+
+def importing():
+    """Whether a part of steadygrad that the user's code uses is being loaded right now, and is what has loaded torch."""
+    ours = [module for name, module in list(sys.modules.items()) if name.startswith("steadygrad.")]
+    return any(getattr(getattr(module, "__spec__", None), "_initializing", False) for module in ours)
+
+
+def attach_later():
+    """Attach when the first module or optimizer is made, or the first loss is differentiated: all is loaded by then."""
+    import torch
+
+    places = [(torch.nn.Module, "__init__"), (torch.optim.Optimizer, "__init__"), (torch.autograd, "backward")]
+    originals = [getattr(owner, name) for owner, name in places]
+
+    def waiting(owner, name, original):
+        def called(*args, **kwargs):
+            if importing():
+                return original(*args, **kwargs)
+            for (each, its), own in zip(places, originals):
+                setattr(each, its, own)
+            attach()
+            return getattr(owner, name)(*args, **kwargs)
+
+        return called
+
+    for (owner, name), original in zip(places, originals):
+        setattr(owner, name, waiting(owner, name, original))
 
 
 def attach():

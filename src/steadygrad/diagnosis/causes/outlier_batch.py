@@ -20,6 +20,7 @@ from ..._i18n import say
 from ...evidence import Evidence, TensorProfile
 from ...findings import Finding
 from ..case import Case, nats, usual
+from .weight_growth import bottomless
 
 CAUSE = "outlier-batch"
 
@@ -47,6 +48,7 @@ def outlier_batch(case: Case) -> Iterator[Finding]:
 
 def _by_the_batch_before(case: Case) -> Iterator[Finding]:
     """The same weights, another batch."""
+    falls_for_ever = next(bottomless(case), None) is not None  # then every batch has a larger gradient than the last
     history = usual(case.before("grad_norm"))
     for look in case.looks:
         if look.batch_before is None or not math.isfinite(look.batch_before[1]) or look.batch_before[1] <= 0:
@@ -60,7 +62,7 @@ def _by_the_batch_before(case: Case) -> Iterator[Finding]:
             where, words = named or ("batch", "")
             yield Finding(
                 CAUSE,
-                0.95 if named else 0.5 if case.rescaled else 0.85,
+                0.95 if named else 0.5 if case.rescaled or falls_for_ever else 0.85,
                 where,
                 say(
                     "the gradient of this batch is {times} that of the batch before it with the same weights{words}",
@@ -93,7 +95,9 @@ def _by_the_history(case: Case) -> Iterator[Finding]:
     if named is None and not math.isfinite(top):
         return  # what is not finite says nothing about size
     calm = len(after) >= 8 and float(np.median(after)) < 4 * level
-    if batch > 2 * APART and (calm or named is not None):
+    # Steps that are clipped one after the other leave the weights whole: it is their batches that are of another kind.
+    lasting = any(alarm.detector == "sustained-clipping" for alarm in case.alarms)
+    if batch > 2 * APART and (calm or (named is not None and not lasting)):
         where, words = named or ("batch", say(", and those before and after it are not"))
         yield Finding(
             CAUSE,
