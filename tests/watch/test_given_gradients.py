@@ -8,7 +8,6 @@ from torch import nn
 
 import steadygrad as sg
 
-
 SCRIPT = """
 import torch
 from torch import nn

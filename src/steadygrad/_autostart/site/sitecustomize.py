@@ -57,7 +57,7 @@ class TorchFinder:
 
 
 def importing():
-    """Whether a part of steadygrad that the user's code uses is being loaded right now, and is what has loaded torch."""
+    """Whether a part of steadygrad that the user's code uses is being loaded now: it is what has loaded torch then."""
     ours = [module for name, module in list(sys.modules.items()) if name.startswith("steadygrad.")]
     return any(getattr(getattr(module, "__spec__", None), "_initializing", False) for module in ours)
 
@@ -73,14 +73,14 @@ def attach_later():
         def called(*args, **kwargs):
             if importing():
                 return original(*args, **kwargs)
-            for (each, its), own in zip(places, originals):
+            for (each, its), own in zip(places, originals, strict=True):
                 setattr(each, its, own)
             attach()
             return getattr(owner, name)(*args, **kwargs)
 
         return called
 
-    for (owner, name), original in zip(places, originals):
+    for (owner, name), original in zip(places, originals, strict=True):
         setattr(owner, name, waiting(owner, name, original))
 
 
