@@ -341,6 +341,82 @@ def test_what_a_generator_of_its_own_has_drawn_is_kept_and_what_torchs_own_has_i
         tap.stepped()
 
 
+class Whole(nn.Module):
+    """Nobody calls it: its own methods call its parts, as a LightningModule's do."""
+
+    def __init__(self):
+        super().__init__()
+        self.parts = nn.ModuleList([nn.Linear(6, 8), nn.ModuleDict({"out": nn.Linear(8, 3)})])
+
+    def loss(self, x):
+        hidden = torch.relu(self.parts[0](x))
+        return self.parts[1]["out"](hidden).square().mean()
+
+
+def test_a_module_that_nobody_calls_is_seen_by_its_parts_from_the_first_pass_on(tap):
+    model = Whole()
+    tap.follow([model])
+    for _ in range(2):
+        loss = model.loss(X)
+        tap.conclude(loss)
+        (taped,) = tap.passes()
+        assert taped.roots == [model.parts[0], model.parts[1]["out"]]
+        assert torch.equal(taped.replay()[0], loss)
+        loss.backward()
+        tap.stepped()
+
+
+def test_one_whose_parts_are_deep_inside_is_found_level_by_level(tap):
+    model = nn.ModuleDict({"a": nn.Sequential(nn.Sequential(Whole()))})
+    tap.follow([model])
+    tap.on_unseen = lambda loss: tap.follow_parts()
+    seen = []
+    for _ in range(4):
+        loss = model["a"][0][0].loss(X)
+        tap.conclude(loss)
+        seen.append(len(tap.passes()))
+        loss.backward()
+        tap.stepped()
+    assert seen[-1] == 1
+
+
+def test_parts_of_a_module_that_is_called_are_let_go(tap):
+    model = Classifier()
+    tap.follow([model])
+    assert model.head._forward_hooks
+    loss = model(X).square().mean()
+    tap.conclude(loss)
+    assert tap.passes()[0].roots == [model]
+    assert not model.head._forward_hooks
+    assert not model.body._forward_pre_hooks
+    assert model._forward_hooks
+
+
+def test_a_model_that_is_called_within_a_backward_pass_is_no_pass(tap):
+    model = nn.Linear(6, 3)
+
+    class Adjoint(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, weight):
+            ctx.save_for_backward(x)
+            return model(x)
+
+        @staticmethod
+        def backward(ctx, grad):
+            (x,) = ctx.saved_tensors
+            with torch.enable_grad():
+                again = model(x)
+            return None, torch.autograd.grad(again, model.weight, grad)[0]
+
+    tap.follow([model])
+    for _ in range(3):
+        loss = Adjoint.apply(X, model.weight).square().mean()
+        tap.conclude(loss)
+        loss.backward()
+        assert not _get_current_function_mode_stack()
+        tap.stepped()
+
+
 def polyak(target, source):
     target.data.mul_(0.9)
     torch.add(target.data, source.data, alpha=0.1, out=target.data)
