@@ -1,0 +1,46 @@
+"""What lies there without computing anything, at an alarm."""
+
+import torch
+from torch import nn
+
+import steadygrad as sg
+from steadygrad._watch.symptoms import variances
+
+
+def normed(evaluates=True):
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 1))
+    if evaluates:
+        model[1].eval()
+    return model
+
+
+def test_variances_that_are_none():
+    model = normed()
+    assert variances([model]) == {}
+    model[1].running_var.zero_()
+    assert variances([model]) == {"1.running_var": 0.0}
+    model[1].running_var.fill_(1.0)[3] = -0.5
+    assert variances([model]) == {"1.running_var": -0.5}
+    model[1].running_var[3] = -1e-9  # rounding: epsilon holds it
+    assert variances([model]) == {}
+
+
+def test_those_that_are_estimated_anew_at_each_batch_do_not_matter():
+    model = normed(evaluates=False)
+    model[1].running_var.fill_(-1.0)
+    assert variances([model]) == {}
+
+
+def test_a_run_with_a_negative_variance_is_told_so(tmp_path):
+    torch.manual_seed(0)
+    model = normed()
+    model[1].running_var[2] = -0.3
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with sg.watch(model, optimizer, mode="observe", record=tmp_path) as watch:
+        for _ in range(10):
+            x = torch.randn(16, 4)
+            optimizer.zero_grad()
+            (model(x) - x[:, :1]).square().mean().backward()
+            optimizer.step()
+    found = sg.open_run(watch.run).findings()[0]
+    assert (found.cause, found.where) == ("corrupt-state", "1.running_var")
