@@ -711,10 +711,20 @@ def test_a_step_that_is_lost_enters_no_statistic(changes, action):
     for seed in range(5):
         guard, stream = trained(seed)
         before = kept(guard)
-        for _ in range(10):
+        for _ in range(8):
             ruling = guard.judge(of(stream.measured(200), **{"moved": None, **changes}))
             assert ruling.action == action
-        assert kept(guard) == before
+        assert {**kept(guard), "_loss_alone": 0} == before
+
+
+def test_a_loss_whose_number_alone_overflows_is_no_reason_to_make_no_step_at_all():
+    guard, stream = trained()
+    overflows = of(stream.measured(200), loss=math.inf, moved=None)
+    rulings = [guard.judge(overflows) for _ in range(12)]
+    assert [ruling.action for ruling in rulings] == ["skip"] * 8 + [""] * 4
+    assert guard.judge(of(stream.measured(201), moved=None)).action == ""
+    assert guard.judge(overflows).action == "skip"
+    assert guard.judge(of(overflows, grad_norm=math.nan)).action == "skip"
 
 
 @pytest.mark.parametrize("adapts", [False, True])

@@ -88,6 +88,10 @@ class Ruling:
         return self.action in {"skip", "hold", "undo"}
 
 
+LOSS_ALONE = 8
+"""Steps in a row that are left out for their loss alone, while gradients are finite; what follows is made."""
+
+
 class Guard(Stateful):
     """Judges the steps of one optimizer. A step that is rejected enters no statistic.
 
@@ -110,7 +114,7 @@ class Guard(Stateful):
 
     KEPT: ClassVar[tuple[str, ...]] = (
         *("level", "updates", "rates", "_norm_growth", "_weight_growth", "_weight_norm", "_first_norms"),
-        *("_sustained", "_diverging", "_elevated", "_highest_raise", "_told_divergence"),
+        *("_sustained", "_diverging", "_elevated", "_highest_raise", "_told_divergence", "_loss_alone"),
     )
 
     def __init__(self, clip: RobustClip | None = None, *, use_loss: bool = True) -> None:
@@ -127,6 +131,7 @@ class Guard(Stateful):
         self._suspect: Raised | None = None
         self._diverging = ""
         self._elevated = 0
+        self._loss_alone = 0
         self._highest_raise = 1.0
         self._told_divergence = False
 
@@ -152,9 +157,15 @@ class Guard(Stateful):
         loss = measured.loss if self.use_loss else None
         numbers = {"grad_norm": measured.grad_norm, "loss": measured.loss}
         thrown = self._thrown(measured, loss)
-        for detector, value in (("nonfinite-gradient", measured.grad_norm), ("nonfinite-loss", loss)):
-            if value is not None and not math.isfinite(value):
-                return Ruling("skip", 0.0, (*self.settle(), *thrown, Raised(detector, numbers)), numbers)
+        if not math.isfinite(measured.grad_norm):
+            return Ruling("skip", 0.0, (*self.settle(), *thrown, Raised("nonfinite-gradient", numbers)), numbers)
+        if loss is not None and not math.isfinite(loss):
+            self._loss_alone += 1
+            if self._loss_alone <= LOSS_ALONE:
+                return Ruling("skip", 0.0, (*self.settle(), *thrown, Raised("nonfinite-loss", numbers)), numbers)
+            loss = None  # the number overflows, its gradient does not: to leave such steps out ends nothing
+        elif loss is not None:
+            self._loss_alone = 0
         if thrown:
             return Ruling("undo", 0.0, (*self.settle(), *thrown), {**numbers, "update_ratio": measured.moved})
         decision = self.clip.decide(
