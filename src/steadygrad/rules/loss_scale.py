@@ -15,6 +15,8 @@ GROWTH = (1.8, 2.2)
 COUNTS = 300.0
 """Counts of this size are what they are: a likelihood of counts has no use for standardised ones."""
 
+DISTANCES = ("mse_loss", "l1_loss", "huber_loss")
+"""Losses that are a distance from the target, whatever it counts."""
 SAME = 0.3
 """By how much a loss may differ from the mean and be one: there are weights of classes and small terms beside it."""
 
@@ -77,7 +79,8 @@ def _targets(evidence: Evidence) -> Iterator[Finding | Measurement]:
             say("a network's first outputs are of about unit size"),
             size > LARGEST,
         )
-        if size <= LARGEST or evidence.standard_target is None or (each.counts and size < COUNTS):
+        counted = each.counts and size < COUNTS and not each.name.endswith(DISTANCES)
+        if size <= LARGEST or evidence.standard_target is None or counted:
             continue
         nats, words = effect(evidence.base, evidence.standard_target)
         reach = size / max(evidence.base.output_rms or 0.0, 1e-12)
