@@ -392,6 +392,16 @@ def test_parts_of_a_module_that_is_called_are_let_go(tap):
     assert model._forward_hooks
 
 
+def test_who_reads_a_weight_that_is_computed_has_not_called_the_model(tap):
+    model = nn.utils.parametrizations.orthogonal(nn.Linear(6, 6))
+    tap.follow([model])
+    assert model.weight.requires_grad
+    assert not _get_current_function_mode_stack()
+    loss = model(X).square().mean()
+    tap.conclude(loss)
+    assert tap.passes()[0].roots == [model]
+
+
 def test_a_model_that_is_called_within_a_backward_pass_is_no_pass(tap):
     model = nn.Linear(6, 3)
 

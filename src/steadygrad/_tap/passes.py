@@ -256,8 +256,13 @@ class PassTap:
 
 
 def _parts_of(module: nn.Module) -> Iterator[nn.Module]:
-    """The modules directly inside of one that train something; of containers theirs."""
-    for part in module.children():
+    """The modules directly inside of one that train something; of containers theirs.
+
+    What computes a weight is none: it is called by whoever reads the weight.
+    """
+    for name, part in module.named_children():
+        if name == "parametrizations":
+            continue
         if isinstance(part, CONTAINERS):
             yield from _parts_of(part)
         elif next(part.parameters(), None) is not None:
