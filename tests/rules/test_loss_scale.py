@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import steadygrad as sg
+from steadygrad.preflight.observed import reduction_of
 
 
 def found(loss_of, rate, folder):
@@ -29,3 +30,31 @@ def test_ages_and_prices_are_targets_of_a_regression(loss_of, tmp_path):
 
 def test_counts_of_a_likelihood_are_what_they_are(tmp_path):
     assert "loss-scale" not in found(lambda out, y: F.poisson_nll_loss(out, y), 0.05, tmp_path)
+
+
+LOGITS = torch.zeros(8, 3, requires_grad=True)
+CLASSES = torch.zeros(8, dtype=torch.long)
+SPOKEN = {
+    "log_probs": F.log_softmax(torch.zeros(10, 4, 5, requires_grad=True), -1),
+    "targets": torch.ones(4, 3, dtype=torch.long),
+    "input_lengths": torch.full((4,), 10),
+    "target_lengths": torch.full((4,), 3),
+}
+
+
+@pytest.mark.parametrize(
+    ("loss", "reduction"),
+    [
+        (F.cross_entropy(LOGITS, CLASSES), "mean"),
+        (F.cross_entropy(LOGITS, CLASSES, reduction="sum"), "sum"),
+        (F.cross_entropy(LOGITS, CLASSES, reduction="none").sum(), "sum"),
+        (F.cross_entropy(LOGITS, CLASSES, reduction="none").sum().reshape(()), "sum"),
+        (F.cross_entropy(LOGITS, CLASSES, reduction="none").sum() / 8, ""),
+        (F.cross_entropy(LOGITS, CLASSES, reduction="none").mean(), ""),
+        (F.ctc_loss(**SPOKEN, reduction="sum"), "sum"),
+        (F.ctc_loss(**SPOKEN), ""),
+        ((LOGITS - 1).square().sum(), ""),
+    ],
+)
+def test_how_torchs_own_losses_put_a_batch_together(loss, reduction):
+    assert reduction_of(loss) == reduction

@@ -171,9 +171,22 @@ def _call(call: Any, values: list[float | None]) -> Call:
     )
 
 
+SHAPES = ("View", "Reshape", "Alias", "Clone", "UnsafeView", "Squeeze", "Unsqueeze")
+"""Nodes of a graph that change no number."""
+
+
 def reduction_of(loss: Tensor) -> str:
-    """How torch's own loss function has put the batch together, where it is at the end of the graph."""
-    node = loss.grad_fn
-    while node is not None and not hasattr(node, "_saved_reduction") and len(node.next_functions) == 1:
+    """How the batch was put together, by torch's own loss function at the end of the graph or by a sum over one."""
+    node, after = loss.grad_fn, []
+    while node is not None:
+        its_own = {1: "mean", 2: "sum"}.get(getattr(node, "_saved_reduction", 0), "")
+        if its_own:
+            return its_own
+        if "Loss" in node.name():  # one number a sample; CTC adds them up in steps of their own
+            return "sum" if after == ["SumBackward0"] else ""
+        if len(node.next_functions) != 1:
+            return ""
+        if not node.name().startswith(SHAPES):
+            after.append(node.name())
         node = node.next_functions[0][0]
-    return {1: "mean", 2: "sum"}.get(getattr(node, "_saved_reduction", 0), "")
+    return ""
