@@ -96,7 +96,8 @@ def _by_the_history(case: Case) -> Iterator[Finding]:
         return  # what is not finite says nothing about size
     calm = len(after) >= 8 and float(np.median(after)) < 4 * level
     # Steps that are clipped one after the other leave the weights whole: it is their batches that are of another kind.
-    lasting = any(alarm.detector == "sustained-clipping" for alarm in case.alarms)
+    clipped = steps.action.astype(str)[place + 1 : place + 20] == "clip"
+    lasting = len(clipped) >= 8 and float(clipped.mean()) > 0.5
     if batch > 2 * APART and (calm or (named is not None and not lasting)):
         where, words = named or ("batch", say(", and those before and after it are not"))
         yield Finding(
