@@ -1,10 +1,13 @@
 """Lists of tensors, grouped so that torch's `_foreach_*` functions take their fast path."""
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 
 import torch
 from torch import Tensor
 from torch.utils._foreach_utils import _group_tensors_by_device_and_dtype
+
+_IS_CPU, _LAYOUT, _DTYPE = attrgetter("is_cpu"), attrgetter("layout"), attrgetter("dtype")
 
 REDUCED = frozenset({torch.float16, torch.bfloat16})
 """Dtypes in which nothing is to be accumulated."""
@@ -27,6 +30,10 @@ def group(tensors: Sequence[Tensor]) -> dict[tuple[torch.device, torch.dtype, bo
     if not tensors:
         return groups
     # Far faster than a loop that asks each tensor: what one is, most are.
+    first = tensors[0]
+    plain = not torch.compiler.is_compiling() and all(map(_IS_CPU, tensors))
+    if plain and {*map(_LAYOUT, tensors)} == {torch.strided} and len({*map(_DTYPE, tensors)}) == 1:
+        return {(first.device, first.dtype, True): list(range(len(tensors)))}
     mixed = any(tensor.layout != torch.strided for tensor in tensors)
     for (device, dtype), (_, places) in _group_tensors_by_device_and_dtype([list(tensors)], with_indices=True).items():
         if not mixed:

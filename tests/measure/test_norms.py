@@ -12,6 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from steadygrad.measure import (
     each_norm,
+    norm_vector,
     overflow_safe_norm,
     second_moment_ratio,
     tensor_norms,
@@ -45,6 +46,29 @@ def test_norms_are_their_definition_in_any_dtype(shapes, dtype, seed, order):
         assert norm.item() == pytest.approx(exact(tensor, order), rel=1e-5)
         if tensor.numel():
             assert overflow_safe_norm(tensor, order).item() == pytest.approx(exact(tensor, order), rel=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("odd", [None, torch.zeros(0), torch.zeros(5000), torch.zeros(3, dtype=torch.complex64)])
+def test_many_small_tensors_are_measured_like_few(dtype, odd):
+    """Together, where all of them are small; with one that is not, each by itself."""
+    tensors = [tensor.t() if tensor.ndim == 2 else tensor for tensor in drawn([(7, 5), (3,), ()] * 60, dtype, 0)]
+    tensors[100] *= 1e4 if dtype == torch.float16 else 1e18
+    if odd is not None:
+        tensors.insert(17, odd if odd.is_complex() else odd.to(dtype))
+    expected = [exact(tensor) for tensor in tensors]
+    assert [norm.item() for norm in each_norm(tensors)] == pytest.approx(expected, rel=1e-5)
+    assert norm_vector(tensors).tolist() == pytest.approx(expected, rel=1e-5)
+    places = [place for own, _ in tensor_norms(tensors) for place in own]
+    assert sorted(places) == list(range(len(tensors)))
+
+
+def test_what_is_not_finite_shows_among_many_small_tensors():
+    tensors = drawn([(4,)] * 100, torch.float32, 0)
+    tensors[7][2], tensors[9][0] = math.nan, math.inf
+    norms = norm_vector(tensors)
+    assert norms.isfinite().logical_not().nonzero().flatten().tolist() == [7, 9]
+    assert norms[9].item() == math.inf
 
 
 def test_kinds_may_be_mixed():

@@ -44,10 +44,13 @@ class Gradients:
         self.every = every
         self.names = names
         self.optimizer = optimizer
-        self.places = [place for place, param in enumerate(every) if param.grad is not None]
-        self.params = [every[place] for place in self.places]
+        self.places, self.params = list(range(len(every))), every
         self.inverse_scale = inverse_scale
-        self._whole: list[Tensor] = [param.grad for param in self.params]  # type: ignore[misc]
+        self._whole: list[Tensor] = [param.grad for param in every]  # type: ignore[misc]
+        if type(None) in {*map(type, self._whole)}:  # far faster than to ask each of them
+            self.places = [place for place, grad in enumerate(self._whole) if grad is not None]
+            self.params = [every[place] for place in self.places]
+            self._whole = [self._whole[place] for place in self.places]
         self.sharded = _dist.any_sharded(self._whole)
         if self.sharded:
             self._whole = [_settled_gradient(param) for param in self.params]
@@ -80,9 +83,9 @@ class Gradients:
         if things and type(things[0]) is tuple:
             names = [name for name, _ in things]
             things = [param for _, param in things]
-        for param in things:
-            if not isinstance(param, Tensor):
-                raise TypeError(f"a parameter is a {type(param).__name__}, expected a torch.Tensor")
+        for kind in {*map(type, things)}:
+            if not issubclass(kind, Tensor):
+                raise TypeError(f"a parameter is a {kind.__name__}, expected a torch.Tensor")
         return cls(things, names, **options)
 
     @property

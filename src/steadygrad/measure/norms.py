@@ -2,13 +2,19 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch._utils import _flatten_dense_tensors
 
 from .. import _dist
 from .._foreach import REDUCED, dense_values, group
 
-_NOTHING = torch.empty(0)
+SMALL = 1_024
+"""Elements up to which a tensor on the CPU is copied beside others, and all of them measured by one call."""
+
+MANY = 64
+"""So many tensors must there be for that, all of them small."""
 
 
 def each_norm(tensors: Sequence[Tensor], norm_type: float = 2.0) -> list[Tensor]:
@@ -28,11 +34,10 @@ def each_norm(tensors: Sequence[Tensor], norm_type: float = 2.0) -> list[Tensor]
         >>> [norm.item() for norm in each_norm([torch.tensor([3.0, 4.0]), torch.tensor(-2.0)])]
         [5.0, 2.0]
     """
-    norms: list[Tensor] = [_NOTHING] * len(tensors)
+    norms = {}
     for places, found in _by_kind(tensors, norm_type):
-        for place, norm in zip(places, found, strict=True):
-            norms[place] = norm
-    return norms
+        norms.update(zip(places, found.unbind(), strict=True))
+    return [norms[place] for place in range(len(tensors))]
 
 
 def tensor_norms(tensors: Sequence[Tensor]) -> list[tuple[list[int], Tensor]]:
@@ -48,7 +53,7 @@ def tensor_norms(tensors: Sequence[Tensor]) -> list[tuple[list[int], Tensor]]:
         >>> [(places, norms.tolist()) for places, norms in tensor_norms([torch.tensor([3.0, 4.0])])]
         [([0], [5.0])]
     """
-    return [(places, torch.stack(norms)) for places, norms in _by_kind(tensors, 2.0)]
+    return _by_kind(tensors, 2.0)
 
 
 def norm_vector(tensors: Sequence[Tensor], norm_type: float = 2.0) -> Tensor:
@@ -67,8 +72,13 @@ def norm_vector(tensors: Sequence[Tensor], norm_type: float = 2.0) -> Tensor:
     """
     kinds = _by_kind(tensors, norm_type)
     if len(kinds) == 1:
-        return torch.stack(kinds[0][1]).to(widest(tensors[0].device))
-    return stacked(each_norm(tensors, norm_type))
+        return kinds[0][1].to(widest(tensors[0].device))
+    if not all(norms.is_cpu for _, norms in kinds):  # places as an index would wait for the device
+        return stacked(each_norm(tensors, norm_type))
+    vector = torch.empty(len(tensors), dtype=torch.float64)
+    for places, norms in kinds:
+        vector[places] = norms.to(torch.float64)
+    return vector
 
 
 def total_norm(norms: Sequence[Tensor], norm_type: float = 2.0) -> Tensor:
@@ -152,16 +162,35 @@ def widest(device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "mps" else torch.float64
 
 
-def _by_kind(tensors: Sequence[Tensor], norm_type: float) -> list[tuple[list[int], list[Tensor]]]:
-    """Norms by device, dtype and layout, with the tensors' places."""
+def _by_kind(tensors: Sequence[Tensor], norm_type: float) -> list[tuple[list[int], Tensor]]:
+    """Norms by device, dtype and layout, a vector each, with the tensors' places."""
     results = []
     for (device, dtype, dense), places in group(tensors).items():
         whole = dense and len(places) == len(tensors)
         values = list(tensors) if whole else [dense_values(tensors[place]) for place in places]
         wide = _accumulator(device, dtype)
-        found = torch._foreach_norm(values, norm_type, **({} if wide is None else {"dtype": wide}))
-        results.append((places, list(found)))
+        plain = norm_type == 2.0 and device.type == "cpu" and dtype.is_floating_point
+        sizes = _sizes_of_small(values) if plain else None
+        if sizes is not None:
+            results.append((places, _norms_together(values, sizes).to(wide or dtype)))
+        else:
+            norms = torch._foreach_norm(values, norm_type, **({} if wide is None else {"dtype": wide}))
+            results.append((places, torch.stack(norms)))
     return results
+
+
+def _sizes_of_small(values: Sequence[Tensor]) -> np.ndarray | None:
+    """How many elements each has, if they are so many and so small that a call for each costs more than a copy."""
+    if len(values) < MANY or torch.compiler.is_compiling() or not {*map(type, values)} <= {Tensor, nn.Parameter}:
+        return None
+    sizes = np.array([value.numel() for value in values])
+    return sizes if sizes.min() > 0 and sizes.max() <= SMALL else None
+
+
+def _norms_together(values: Sequence[Tensor], sizes: np.ndarray) -> Tensor:
+    """The L2 norms of many small tensors, in float64: one copy and three calls, whatever their number."""
+    squares = _flatten_dense_tensors(values).to(torch.float64).square()
+    return torch.segment_reduce(squares, "sum", lengths=torch.from_numpy(sizes), unsafe=True).sqrt()
 
 
 def _accumulator(device: torch.device, dtype: torch.dtype) -> torch.dtype | None:
