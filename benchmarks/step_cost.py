@@ -153,7 +153,8 @@ def quiet(kind: str, count: int) -> list[Cost]:
     for name, make in QUIET.items():
         calls[name] = _call(make(), params)
     optimizer = Idle(params, {})
-    with tempfile.TemporaryDirectory(prefix="steadygrad-bench-") as folder, sg.watch(None, optimizer, record=folder):
+    owner = nn.ParameterList(params)  # or whatever is called between steps would be taken for the model
+    with tempfile.TemporaryDirectory(prefix="steadygrad-bench-") as folder, sg.watch(owner, optimizer, record=folder):
         optimizer.step()
         calls[WATCH] = optimizer.step
         measured = rounds(calls, "torch", count)

@@ -191,6 +191,8 @@ class Journal:
             self._sink.facts({"stopped": reason})
 
     def _where(self, pending: Pending) -> dict[str, Any]:
+        if math.isfinite(pending.reading.norm):
+            return {}
         names = pending.session.nonfinite_names(pending.reading.norms)
         pending.session.last_where = ", ".join(names[:2]) or pending.session.last_where
         return {"tensors": names} if names else {}

@@ -74,13 +74,10 @@ class UpdateProbe:
         ratios = []
         for kind in self._kinds:
             if kind.seen is not None:
-                # Wide: the squares of weights that are far out overflow long before the weights do.
-                wide = widest(kind.seen.device)
-                old = kind.seen.to(wide).view(-1, COORDINATES)
-                moved = kind.look().to(wide).view(-1, COORDINATES).sub_(old)
-                kind.moved = None if kind.grads is None else moved.clone()
-                size = old.square().mean(1).clamp_(min=kind.natural)
-                ratios.append(moved.square_().mean(1).div_(size).max().sqrt_())
+                old = kind.seen.view(-1, COORDINATES)
+                moved = kind.look().view(-1, COORDINATES).sub_(old)
+                kind.moved = None if kind.grads is None else moved.to(widest(old.device))
+                ratios.append(_norms(moved).div_(_norms(old).clamp_(min=kind.natural)).max())
                 kind.seen = None
         return ratios
 
@@ -122,8 +119,9 @@ class _Kind:
         self.seen: Tensor | None = None
         self.grads: Tensor | None = None
         self.moved: Tensor | None = None
-        mean_squares = [natural_norm(param) ** 2 / param.numel() for param in params]
-        self.natural = torch.tensor(mean_squares, dtype=torch.float32, device=params[0].device)
+        device = params[0].device
+        natural = [natural_norm(param) * math.sqrt(COORDINATES / param.numel()) for param in params]
+        self.natural = torch.tensor(natural, dtype=widest(device), device=device)
         self._aim()
 
     def look(self) -> Tensor:
@@ -148,6 +146,11 @@ class _Kind:
     def _aim(self) -> None:
         self._places = [param.data_ptr() for param in self._params]
         self._views = [_coordinates(param) for param in self._params]
+
+
+def _norms(rows: Tensor) -> Tensor:
+    """Of each row. Wide: the squares of weights that are far out overflow long before the weights do."""
+    return torch.linalg.vector_norm(rows, dim=1, dtype=widest(rows.device))
 
 
 def _lies_alike(param: Tensor, grad: Tensor) -> bool:
