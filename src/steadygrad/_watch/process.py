@@ -266,6 +266,7 @@ class Watcher:
     def before(self, optimizer: Optimizer, closure_loss: Any, frame: FrameType | None, *, may_clip: bool) -> Plan:
         """Gradients are there, the step is not made yet."""
         began = time.perf_counter()
+        self._examiner.passes.pause()  # what is measured is no part of the next pass
         if os.getpid() != self._pid:
             self._forget()
         if self._hand is not None and not isinstance(optimizer, ByHand):
@@ -281,7 +282,7 @@ class Watcher:
         loss = self._loss(session, reading.losses, reading.norm)
         session.look_along()
         self._begin_sample(session)
-        measured = session.measured(optimizer, reading.norms, reading.norm, loss, lr)
+        measured = session.measured(optimizer, reading, loss, lr)
         if reading.left_out:
             ruling = Ruling(
                 "scaler-skip", 1.0, unsound(loss), {"reason": recorded("the gradient scaler found an overflow")}
@@ -297,8 +298,10 @@ class Watcher:
         if ruling.action in {"clip", "hold"}:
             self._examiner.suspect(session)
         ruling = as_carried_out(ruling, acts=acts, may_clip=may_clip, guard_scales=session.guard_scales)
-        if ruling.action == "clip":
+        if ruling.action in {"", "clip"} and ruling.coefficient < 1.0:
             scale_(reading.grads, ruling.coefficient)
+        if (turned := session.noise_turned()) and acts and may_clip and session.guard_scales:
+            self._journal.action(session, turned, {"tail_index": session.guard.clip.tails.tail_index})
         elif ruling.action == "" and acts and may_clip and session.policy is not None:
             ruling = replace(ruling, coefficient=session.clip_by_policy(optimizer, reading.norm))
         found: tuple[Raised, ...] = ()

@@ -23,9 +23,11 @@ def as_carried_out(ruling: Ruling, *, acts: bool, may_clip: bool, guard_scales: 
         may_clip: whether its gradients may be scaled.
         guard_scales: whether that is the guard's affair, and no policy's of the user.
     """
-    if ruling.action in {"", "scaler-skip"}:
+    if ruling.action == "scaler-skip":
         return ruling
     nothing = replace(ruling, action="", coefficient=1.0)
+    if ruling.action == "":
+        return ruling if acts and may_clip and guard_scales else nothing
     if not acts:
         return nothing
     if ruling.action == "clip" and not may_clip:

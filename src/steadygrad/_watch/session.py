@@ -1,5 +1,6 @@
 """One watched optimizer: its parameters and their names, its guard, and what it needs to lose a step cleanly."""
 
+import functools
 import math
 import operator
 import weakref
@@ -19,7 +20,7 @@ from .._names import name_parameters
 from .._readback import Mailbox, global_norm, read_step, read_tensor_scalar
 from .._snapshot import BufferSnapshot, Room, TrainingParts
 from .._tap import ByHand, CarriedState, LoadTap
-from ..clip import Policy, RobustClip, settle_scale, step_gradients
+from ..clip import Policy, RobustClip, direction_of, settle_scale, step_gradients
 from ..guard import Guard, Measured, Raised, RunningStats, Stall
 from ..measure import UpdateProbe, natural_norm, overflow_safe_norm, tensor_norms
 from ..records import NO_GRADIENT, OptimizerInfo, TensorInfo
@@ -101,6 +102,7 @@ class Session:
         self.lost_in_a_row = 0
         self.left_out_in_a_row = 0
         self._agreeing = 0
+        self._noise = False
         self._find_roots = find_roots
         self.by_hand = isinstance(optimizer, ByHand)
         self._name_everything(optimizer, frame)
@@ -128,6 +130,7 @@ class Session:
         self.recovery.load_state_dict(state["recovery"])
         self.sampler.load_state_dict(state["sampler"])
         self._agreeing = int(state["agreeing"])
+        self._noise = self.guard.clip.tails.noise
         self.stall.load_state_dict(state["stall"])
         if self.policy is not None and state["policy"] is not None:
             self.policy.load_state_dict(state["policy"])
@@ -164,11 +167,10 @@ class Session:
             norms = np.where(norms < 0, norms, norms / factor)
         return Reading(grads, norms, loss_values, left_out)
 
-    def measured(
-        self, optimizer: Optimizer, norms: np.ndarray, norm: float, loss: float | None, lr: float | None
-    ) -> Measured:
+    def measured(self, optimizer: Optimizer, reading: "Reading", loss: float | None, lr: float | None) -> Measured:
         """What the guard is told of a step."""
-        reach = self._reach(optimizer, norms) if math.isfinite(norm) else 0.0
+        norm = reading.norm
+        reach = self._reach(optimizer, reading.norms) if math.isfinite(norm) else 0.0
         self.rate_rises = lr is not None and self._rate is not None and lr > self._rate
         self._rate = lr
         return Measured(
@@ -180,7 +182,13 @@ class Session:
             lr,
             not self._proportional(optimizer),
             reach * carried_on(optimizer) if reach else 0.0,
+            functools.partial(direction_of, reading.grads),
         )
+
+    def noise_turned(self) -> str:
+        """The name of the action, if with this step noise begins to be clipped or ceases to be."""
+        before, self._noise = self._noise, self.guard.clip.tails.noise
+        return "" if before == self._noise else "clip-noise" if self._noise else "end-clip-noise"
 
     def parts(
         self, optimizer: Optimizer, averages: Sequence[nn.Module], scaler: Any, stateful: Sequence[Any]

@@ -9,6 +9,7 @@ from .._i18n import later, say
 from .._recorded import again
 
 OTHERS = {
+    "end-clip-noise": later("the noise of the gradients has a variance again: it is no longer clipped"),
     "return-lr": later("learning rate returned to the script's"),
     "restore-buffers": later("buffers restored"),
     "clear-carried-state": later("carried state cleared"),
@@ -36,6 +37,12 @@ def told(action: str, detail: Mapping[str, Any]) -> str:
             "gradient clipped from norm {norm:.3g} by {coefficient:.3g}",
             norm=detail["grad_norm"],
             coefficient=detail["coefficient"],
+        )
+    if action == "clip-noise":
+        return say(
+            "the noise of the gradients has no variance (tail index {index:.2g}): "
+            "they are clipped to their median norm",
+            index=detail["tail_index"],
         )
     if action == "lower-lr":
         return say(

@@ -9,6 +9,7 @@ from .by_value import ClipByValue
 from .chain import Chain, Snapshot, chain, snapshot
 from .fold import settle_scale, step_gradients
 from .gradients import Gradients
+from .heavy_tails import HeavyTails, direction_of
 from .policy import Clipped, Policy
 from .qk import QKClip, QueryKey
 from .robust import PLAUSIBLE, ClipDecision, RobustClip
@@ -50,6 +51,7 @@ __all__ = [
     "ClipDecision",
     "Clipped",
     "Gradients",
+    "HeavyTails",
     "Policy",
     "QKClip",
     "QueryKey",
@@ -60,6 +62,7 @@ __all__ = [
     "chain",
     "clip_grad_norm_",
     "clip_grad_value_",
+    "direction_of",
     "get_total_norm",
     "settle_scale",
     "snapshot",

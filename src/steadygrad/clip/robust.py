@@ -1,5 +1,6 @@
 """The default policy: a global-norm clip whose threshold follows the run, from step 0, and survives what it clips."""
 
+import functools
 import math
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from .._readback import Mailbox, peek
 from .._robust import MAD_TO_SIGMA, RobustWindow
 from .arguments import count, one_of, positive
 from .gradients import Gradients
+from .heavy_tails import Direction, HeavyTails, direction_of
 from .policy import Policy
 
 NEW_SCALE_STEPS = 4
@@ -67,7 +69,8 @@ class ClipDecision:
     `coefficient` multiplies the gradients (1: leave them alone); `limit` is the norm above which the policy acts;
     `excess` says by how many nats the norm lies above its median, in units of the spread (`None` without a history);
     `hold` asks for one step without an update: there is no history yet and the step would throw the weights away;
-    `new_scale` says that what was rejected so far has been accepted as a change of scale.
+    `new_scale` says that what was rejected so far has been accepted as a change of scale; `everyday` that the gradient
+    is shortened for the noise that all of them have, and no outlier.
     """
 
     coefficient: float
@@ -75,6 +78,7 @@ class ClipDecision:
     excess: float | None
     hold: bool = False
     new_scale: bool = False
+    everyday: bool = False
 
     @property
     def fires(self) -> bool:
@@ -107,13 +111,15 @@ class RobustClip(Policy):
 
     Where the update grows with the gradient there is a second yardstick, the `reach` of a step: how far it would move
     any weight matrix, relative to that matrix. A step of small reach does no harm and is not touched, unless momentum
-    carries it far; one that
-    reaches far and stands out is shortened; one of a reach beyond 3 throws the weights away and is always shortened,
-    to a trust region that doubles while the norm does not grow. Without any history, a first gradient of such a reach
-    is held back for one step.
+    carries it far; one that reaches far and stands out is shortened; one of a reach beyond 3 throws the weights away
+    and is always shortened, to a trust region that doubles while the norm does not grow. Without any history, a first
+    gradient of such a reach is held back for one step.
+
+    Where norms have the tail of a noise without a variance, and large gradients do not agree with each other, every
+    gradient above the median is scaled to it, see `HeavyTails`; `tails.noise` says whether that is so.
 
     In a loop of your own, history decides alone; the reach is known to `steadygrad.watch`. On an accelerator nothing is
-    read: the limits come from the norms that have arrived by then, a step or two late.
+    read: the limits come from the norms that have arrived by then, a step or two late, and noise is left in.
 
     Args:
         window: how many accepted norms are remembered.
@@ -143,6 +149,7 @@ class RobustClip(Policy):
         Pascanu et al., "On the difficulty of training recurrent neural networks", 2013 (the global-norm clip).
         Seetharaman et al., "AutoClip: Adaptive gradient clipping for source separation networks", 2020
         (a threshold from the run's own history).
+        Zhang et al., "Why are adaptive methods good for attention models?", 2020 (clipping noise without a variance).
         Kumar et al., "ZClip: Adaptive spike mitigation for LLM pre-training", 2025 (the z-score form).
     """
 
@@ -173,6 +180,7 @@ class RobustClip(Policy):
         self._quick, self._quick_left = 0.0, 0
         self._late = Mailbox()
         self._plausible: Tensor | None = None
+        self.tails = HeavyTails()
 
     def rescale_(self, gradients: Gradients) -> None:
         """Decide from the norm where it can be read for nothing, else from what has arrived of the steps before."""
@@ -182,7 +190,10 @@ class RobustClip(Policy):
         values = peek(norm)
         if values is not None:
             if math.isfinite(values[0]):
-                gradients.scale_(self.decide(values[0], plausible=self._plausible_norm()).coefficient)
+                # Of what is sharded each rank has other elements, and all ranks must decide alike.
+                direction = None if gradients.sharded else functools.partial(direction_of, gradients.grads)
+                decision = self.decide(values[0], plausible=self._plausible_norm(), direction=direction)
+                gradients.scale_(decision.coefficient)
             return
         for arrived in self._late.collect():
             if math.isfinite(arrived[0]):
@@ -218,6 +229,7 @@ class RobustClip(Policy):
         lasting: float = 0.0,
         plausible: float = math.inf,
         worse: Callable[[], bool] = _never,
+        direction: Direction | None = None,
     ) -> ClipDecision:
         """Judge one finite global norm.
 
@@ -229,6 +241,8 @@ class RobustClip(Policy):
             plausible: the norm beyond which a very first gradient is scaled down. Where the update does not grow with
                 the gradient this changes little if the norm is genuine, and keeps it out of the moments if it is not.
             worse: asks whether the loss says that training is getting worse; then no new scale is accepted.
+            direction: gives a sample of the gradient's elements, see `HeavyTails`; it is seldom asked. Without it noise
+                is never told from what rare batches have to teach, and left in.
 
         Returns:
             The decision. Its coefficient is 1 exactly when the gradient is to be left alone.
@@ -242,6 +256,7 @@ class RobustClip(Policy):
         if norm == 0.0:
             return QUIET  # nothing was learned from this batch: that is no scale
         x = math.log(norm)
+        self.tails.push(x, direction)
         if not len(self._accepted):
             return self._first(x, reach, plausible)
         if self._quick_left > 0 and x <= self._quick and reach <= FAR:
@@ -258,6 +273,8 @@ class RobustClip(Policy):
             # Statistics of many steps move slowly: a norm not above the median needs no new ones for a while.
             self._quick, self._quick_left = middle, min(8, len(self._accepted) // 8)
             self._accept(x)
+            if self.tails.noise and x > middle:
+                return ClipDecision(math.exp(middle - x), math.exp(middle), excess, everyday=True)
             return ClipDecision(1.0, shown, excess)
         if rare and reach == 0.0 and self._recurs(x, middle):
             self._accept(x)
@@ -286,6 +303,7 @@ class RobustClip(Policy):
             "trust": self._trust,
             "clock": self._clock,
             "outliers": list(self._outliers),
+            "tails": self.tails.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -298,6 +316,7 @@ class RobustClip(Policy):
         self._clock = int(state["clock"])
         self._outliers = deque((int(step), float(x)) for step, x in state["outliers"])
         self._quick_left = 0
+        self.tails.load_state_dict(state["tails"])
 
     def _level(self) -> tuple[float, float]:
         """The median of the accepted log-norms and their spread; few samples make it wide."""

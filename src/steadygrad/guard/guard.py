@@ -1,7 +1,7 @@
 """The guard of one optimizer: judges a step from plain numbers, on the host, in microseconds."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -48,7 +48,8 @@ class Measured:
     |dw| / |w| that the step would make to any weight matrix, 0 where the update does not grow with the gradient (Adam),
     `lasting` the same of all steps in which momentum carries the gradient on;
     `moved` is what the step before it has really moved any, NaN if weights are no longer finite, None if not known;
-    `lr` is the largest learning rate; `adapts` says that the optimizer divides by what it remembers of gradients.
+    `lr` is the largest learning rate; `adapts` says that the optimizer divides by what it remembers of gradients;
+    `direction` gives a sample of the gradient's elements, and is seldom asked.
     """
 
     grad_norm: float
@@ -59,6 +60,7 @@ class Measured:
     lr: float | None = None
     adapts: bool = False
     lasting: float = 0.0
+    direction: Callable[[], Sequence[float]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Raised:
 class Ruling:
     """What to do with a step. `action` is "", "clip", "skip", "hold" (a skip for want of a second opinion) or "undo".
 
+    With "" gradients may be scaled all the same: for noise that every step has, see `HeavyTails`.
     "undo" says that the step before this one has thrown the weights away: this one is not made, that one taken back.
     """
 
@@ -174,12 +177,13 @@ class Guard(Stateful):
             lasting=measured.lasting,
             plausible=PLAUSIBLE * max(measured.weight_norm, 1.0),
             worse=self.level.worse,
+            direction=measured.direction,
         )
         first = self._first_was_out_of_scale(measured)
         if first:
             return Ruling("undo", 0.0, first, {**numbers, "first_norm": first[0].detail["grad_norm"]})
-        if not decision.fires:
-            return Ruling("", 1.0, self._accepted(loss, measured, decision, numbers))
+        if decision.everyday or not decision.fires:
+            return Ruling("", decision.coefficient, self._accepted(loss, measured, decision, numbers))
         numbers["limit"] = decision.limit
         if measured.reach:
             numbers["update_ratio"] = measured.reach
