@@ -191,11 +191,12 @@ def firing(kind: str, count: int) -> list[Cost]:
 def folded(kind: str, count: int) -> list[Cost]:
     """What a clip adds to a step of a fused AdamW when it fires: before the step, and folded into it.
 
-    The cost of the clip is the step with it less the step without; `clip_grad_norm_` before the step is the base.
+    The cost of the clip is the step with it less the step without; `clip_grad_norm_` before the step is the base. The
+    floor is what no clip that is folded can do without: a norm of every gradient, and a kernel that scales.
     """
     shapes = SHAPES[kind]
-    bare, before, fold = (parameters(shapes) for _ in range(3))
-    optimizers = [torch.optim.AdamW(params, lr=1e-6, fused=True) for params in (bare, before, fold)]
+    bare, before, fold, least = (parameters(shapes) for _ in range(4))
+    optimizers = [torch.optim.AdamW(params, lr=1e-6, fused=True) for params in (bare, before, fold, least)]
     grads = [param.grad.clone() for param in bare if param.grad is not None]
     attached = attach(ClipByGlobalNorm(1e-3), optimizers[2])
     assert attached.folded
@@ -207,23 +208,35 @@ def folded(kind: str, count: int) -> list[Cost]:
         torch.nn.utils.clip_grad_norm_(before, 1e-3)
         optimizers[1].step()
 
-    steps = {"bare": optimizers[0].step, "before": clip_then_step, "folded": optimizers[2].step}
-    owners = {"bare": bare, "before": before, "folded": fold}
+    optimizers[3].grad_scale = torch.tensor(1.5)  # type: ignore[attr-defined]
+
+    def norms_and_scaled_step() -> None:
+        torch._foreach_norm([param.grad for param in least])
+        optimizers[3].step()
+
+    steps = {
+        "bare": optimizers[0].step,
+        "before": clip_then_step,
+        "folded": optimizers[2].step,
+        "floor": norms_and_scaled_step,
+    }
+    owners = {"bare": bare, "before": before, "folded": fold, "floor": least}
     ratios, added = [], []
     for number in range(count + 3):
         times = {}
-        for name in random.sample(list(steps), 3):
+        for name in random.sample(list(steps), len(steps)):
             renew(owners[name])
             began = time.perf_counter()
             steps[name]()
             times[name] = time.perf_counter() - began
         if number >= 3:
-            added.append((times["folded"] - times["bare"], times["before"] - times["bare"]))
+            added.append({name: times[name] - times["bare"] for name in times})
             ratios.append(times["folded"] / times["before"])
-    base = median(each[1] for each in added)
-    shares = [each[0] / base for each in added]
+    base = median(each["before"] for each in added)
+    shares, floor = ([each[name] / base for each in added] for name in ("folded", "floor"))
     return [
         Cost("fires, fused AdamW", kind, "folded: what the clip adds", median(shares), interval(shares), FOLDED_BOUND),
+        Cost("fires, fused AdamW", kind, "floor: what it cannot do without", median(floor), interval(floor), None),
         Cost("fires, fused AdamW", kind, "folded: the whole step", median(ratios), interval(ratios), None),
     ]
 

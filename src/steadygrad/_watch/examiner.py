@@ -222,12 +222,15 @@ class Examiner:
         """The same, of a training whose passes can be examined: whole, and the only one of its kind."""
         return None if session.sharded or not session.alone else self.kept(session)
 
-    def examine_start(self, session: Session, optimizer: Optimizer, kept: Kept) -> Examination | None:
-        """The first pass, with the first weights; None if they are not kept."""
+    def examine_start(
+        self, session: Session, optimizer: Optimizer, kept: Kept, *, steps: bool = True
+    ) -> Examination | None:
+        """The first pass, with the first weights; None if they are not kept. Without `steps` none is tried."""
         if not kept.first or not kept.fits(session):
             return None
         with with_weights(session.params, kept.weights or ()), with_fresh_state(optimizer, kept.rates):
-            return examine(self.subject(session, optimizer, kept.first, (), as_then=kept.own_first))
+            stepping = optimizer if steps else None
+            return examine(self.subject(session, stepping, kept.first, (), as_then=kept.own_first))
 
     def seen(
         self, session: Session, kept: Kept, now: Examination, start: Examination | None, **detail: Any

@@ -1,8 +1,9 @@
 """What is kept of one training for the day on which it goes wrong, and how to look at weights of before."""
 
 import math
+import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +17,9 @@ from .session import Reading, Session
 
 MOST = 4
 """Examinations of one training; the first step that is not finite is examined beside them."""
+
+LOOKED_AT_LEAST, LOOKED_SHARE = 10.0, 0.05
+"""Seconds, and the part of the training's time, that those without an alarm may have taken when one more begins."""
 
 APART = 64
 """Steps between two, but for a first alarm of what is not finite."""
@@ -58,6 +62,9 @@ class Kept:
         self.start_examined = self.start_asked = False
         self.missed = ARMED
         self.looks = 0
+        self.cleared: set[Callable[..., Any]] = set()
+        self._looked_for = 0.0
+        self._began = time.perf_counter()
         self.sound: list[TapedPass] = []
         self.candidate: list[TapedPass] = []
         self.candidate_step = 0
@@ -91,9 +98,21 @@ class Kept:
         return True
 
     def may_look(self) -> bool:
-        """Whether one more look may be taken at a training that raises no alarm."""
+        """Whether one more look may be taken at a training that raises no alarm: a few, and not too long ones."""
+        allowed = max(LOOKED_AT_LEAST, LOOKED_SHARE * (time.perf_counter() - self._began))
+        if self.looks == MOST or self._looked_for > allowed:
+            return False
         self.looks += 1
-        return self.looks <= MOST
+        return True
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Count the time of a look."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._looked_for += time.perf_counter() - began
 
     def looked_at(self, step: int, bad: bool) -> None:
         self._examined += 1

@@ -169,15 +169,16 @@ class Looks:
 
     def _idle_from_the_start(self, session: Session, optimizer: Optimizer, *, inside: bool) -> Seen:
         """The loss has not begun to fall: see whether the first pass was one that nothing can be learned from."""
-        kept = self._examiner.examinable(session)
+        kept, examiner = self._examiner.examinable(session), self._examiner
         if kept is None or kept.start_asked:
             return [], []
         kept.start_asked = True
-        with quiet(), in_english():
-            start = self._examiner.examine_start(session, optimizer, kept)
+        with quiet(), in_english(), kept.looking():
+            start = examiner.examine_start(session, optimizer, kept, steps=False)
             found = None if start is None else hopeless(start.evidence)
-        if start is None or found is None:
-            return [], []
+            if start is None or found is None:
+                return [], []
+            start = examiner.examine_start(session, optimizer, kept) or start
         kept.looked_at(session.step, False)
         detail = {"unreached": [found.where], "cause": found.cause, "why": found.summary}
         return self._examiner.seen_first(session, kept, start), [Raised("stalled", detail)]
@@ -209,16 +210,27 @@ class Looks:
         *,
         inside: bool,
     ) -> Seen:
-        """Examine the pass of now and the first one; an alarm only if a rule says why."""
+        """Examine the pass of now and the first one; an alarm only if a rule says why.
+
+        Curvature and steps, which take most of the time, are measured where the rules ask for them, or have found
+        something. A first pass that a rule has cleared stays so.
+        """
         examiner = self._examiner
         passes = examiner.passes.passes()
-        with quiet(), in_english():
-            now = examine(examiner.subject(session, None if inside else optimizer, passes, [], as_then=True))
-            start = examiner.examine_start(session, optimizer, kept)
-        with in_english():  # it is recorded with the alarm
+        stepping = None if inside else optimizer
+        steps = judge is destabilising
+        with quiet(), in_english(), kept.looking():  # it is recorded with the alarm, in English
+            now = examine(examiner.subject(session, stepping if steps else None, passes, [], as_then=True))
+            start = None
+            if judge not in kept.cleared:
+                start = examiner.examine_start(session, optimizer, kept, steps=steps)
             found = (None if start is None else judge(start.evidence)) or judge(now.evidence)
-        if found is None:
-            return [], []
+            if found is None:
+                kept.cleared.add(judge)
+                return [], []
+            if not steps:
+                now = examine(examiner.subject(session, stepping, passes, [], as_then=True))
+                start = examiner.examine_start(session, optimizer, kept)
         kept.looked_at(session.step, False)
         detail = {"unreached": [found.where], "cause": found.cause, "why": found.summary}
         known = [stable_factor(each.evidence) for each in (start, now) if each is not None]
