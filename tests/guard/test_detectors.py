@@ -131,6 +131,27 @@ def test_rates_that_are_not_known_raise_nothing():
     assert rates.raised(5.0) == 1.0
 
 
+def test_a_rate_is_good_only_while_the_loss_finds_new_best_levels():
+    """One that creeps up is followed by a sound loss for long after it has ceased to be good."""
+    rates = HarmlessRate()
+    for check, best in enumerate([3.0, 2.5, 2.0, 1.5, 1.2, 1.1]):
+        rates.check(0.1 * 1.5**check, sound=True, best=best)
+    for check in range(6, 12):
+        rates.check(0.1 * 1.5**check, sound=True, best=1.1)
+    now = 0.1 * 1.5**12
+    assert rates.beyond_good(now) == pytest.approx(1.5**8), "the rate eight steps before the last new best level"
+    assert rates.raised(now) < rates.beyond_good(now)
+
+
+def test_without_a_new_best_level_the_highest_harmless_rate_is_good():
+    rates = HarmlessRate()
+    assert rates.beyond_good(1.0) == 1.0
+    for _ in range(LAG + 1):
+        rates.check(0.1, sound=True)
+    assert rates.beyond_good(1.0) == rates.raised(1.0) == pytest.approx(10.0)
+    assert rates.beyond_good(None) == 0.0
+
+
 # Growth.
 
 

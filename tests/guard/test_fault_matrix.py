@@ -63,8 +63,6 @@ FAST = {
 KNOWN_MISSES = {
     # A loss multiplied by more and more: with SGD it does diverge, and no weights of before do better on it.
     *(("loss-grows", kind, "sgd") for kind in KINDS),
-    # Found when the rate is forty times too high: what a conv net has forgotten by then it does not learn again in time.
-    *(("lr-grows", "conv", optimizer) for optimizer in OPTIMIZERS),
     # Within the noise of the training loss: nothing is seen.
     ("lr-10x-for-20", "transformer", "adamw"),
     ("lr-10x-for-20", "transformer", "fused-adamw"),

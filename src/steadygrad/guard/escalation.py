@@ -259,7 +259,7 @@ class Escalation(Stateful):
             can_roll_back = can_roll_back and self._better_before
             if drift.detail.get("lr_raised", 1.0) > RAISED:
                 # By now the script may have taken the rate back itself.
-                raised = max(1.0, float(drift.detail["lr_raised_now"]))
+                raised = max(1.0, float(drift.detail.get("lr_beyond_good", drift.detail["lr_raised_now"])))
                 why = recorded("the learning rate drives the loss away")
                 return self._back(why, can_roll_back, 1.0 / raised, lower=raised > 2.0)
             better = drift.detail.get("weights_of")

@@ -299,6 +299,7 @@ class Guard(Stateful):
         self._diverging = name
         now = self.rates.raised(measured.lr)
         detail = {**numbers, "best": self.level.best, "lr_raised": self._highest_raise, "lr_raised_now": now}
+        detail["lr_beyond_good"] = self.rates.beyond_good(measured.lr)
         if grows:
             detail |= {"norm_grew": self._norm_growth.factor, "weights_grew": self._weight_growth.factor}
         return (Raised(name, detail, late=RECENT * self._elevated),)
@@ -306,7 +307,7 @@ class Guard(Stateful):
     def _check(self, lr: float | None) -> None:
         """Every eight accepted losses: is it above its best, and since when, and was the rate raised by then?"""
         elevated = self.level.elevated()
-        self.rates.check(lr, sound=not elevated)
+        self.rates.check(lr, sound=not elevated, best=self.level.best)
         self._elevated = self._elevated + 1 if elevated else 0
         self._highest_raise = max(self._highest_raise if elevated else 1.0, self.rates.raised())
         if not elevated:

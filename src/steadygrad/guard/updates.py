@@ -77,15 +77,19 @@ class HarmlessRate(Stateful):
         10.0
     """
 
-    KEPT: ClassVar[tuple[str, ...]] = ("_waiting", "_highest", "_now")
+    KEPT: ClassVar[tuple[str, ...]] = ("_waiting", "_highest", "_now", "_best", "_improving")
 
     def __init__(self) -> None:
         self._waiting: deque[float] = deque(maxlen=LAG + 1)
         self._highest = 0.0
         self._now = 0.0
+        self._best = math.inf
+        self._improving = 0.0
 
-    def check(self, lr: float | None, *, sound: bool) -> None:
-        """Tell of the rate at a check of the loss, and of what the loss said."""
+    def check(self, lr: float | None, *, sound: bool, best: float = math.inf) -> None:
+        """Tell of the rate at a check of the loss, of what the loss said, and of its best level so far."""
+        if best < self._best:
+            self._best, self._improving = best, max(self._improving, self._now)
         self._now = lr or 0.0
         if not sound:
             return
@@ -96,3 +100,11 @@ class HarmlessRate(Stateful):
     def raised(self, lr: float | None = None) -> float:
         """This rate, or that at the last check, over the highest harmless one; 1 where nothing is known."""
         return (self._now if lr is None else lr) / self._highest if self._highest > 0.0 else 1.0
+
+    def beyond_good(self, lr: float | None) -> float:
+        """This rate over the highest one, eight steps before, at which the loss came to a new best level.
+
+        A rate that rises slowly is harmless for longer than it is good: the loss no longer falls, but only later rises.
+        """
+        good = self._improving or self._highest
+        return (lr or 0.0) / good if good > 0.0 else 1.0
