@@ -2,6 +2,7 @@
 
     python benchmarks/clip_quality.py
     python benchmarks/clip_quality.py --quick --json clip_quality.json
+    python benchmarks/clip_quality.py --steps 2000 --seeds 3 --fault "heavy-tailed noise" --row RobustClip
 
 A transformer of two layers and an LSTM, both 64 wide, learn to write the language reference that comes with Python,
 letter by letter: AdamW, 500 steps, a learning rate that trains well without any clip, warmed up and brought down to
@@ -48,6 +49,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from pydoc_data.topics import topics
 from statistics import fmean, median
@@ -378,7 +380,9 @@ def spike_score(losses: Sequence[float], first: int, leave_out: int | None = Non
     return spikes / max(1, judged)
 
 
-def runs_of(kind: str, row: Row, seed: int, text: Text, steps: int, made: Callable[[int], None]) -> list[Run]:
+def runs_of(
+    kind: str, row: Row, seed: int, text: Text, steps: int, made: Callable[[int], None], only: str | None = None
+) -> list[Run]:
     """Train one row of one seed through all faults. What is the same up to a fault's first step is trained once.
 
     Args:
@@ -387,7 +391,8 @@ def runs_of(kind: str, row: Row, seed: int, text: Text, steps: int, made: Callab
         seed: of weights, batches and noise.
         text: to learn.
         steps: of each training.
-        made: is told how many steps of the whole are done.
+        made: is told how many trainings are done.
+        only: the fault that is made, beside none; None: all of them.
 
     Returns:
         A run for each fault.
@@ -396,7 +401,8 @@ def runs_of(kind: str, row: Row, seed: int, text: Text, steps: int, made: Callab
     sound, *others = faults(seed, steps)
     trunk = Training(kind, row, seed, text, steps)
     branches: list[tuple[Fault, Training]] = []
-    for fault in () if row is ROUNDING else sorted(others, key=lambda fault: fault.first):
+    chosen = [fault for fault in others if row is not ROUNDING and only in (None, fault.name)]
+    for fault in sorted(chosen, key=lambda fault: fault.first):
         trunk.train(sound.factors, fault.first)
         branches.append((fault, trunk.copy() or Training(kind, row, seed, text, steps)))
     for fault, training in (*branches, (sound, trunk)):
@@ -503,24 +509,33 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the numbers to this file too")
     parser.add_argument("--quick", action="store_true", help="two seeds and 200 steps: a look")
     parser.add_argument("--only", choices=[*MODELS], help="train this model alone")
+    parser.add_argument("--fault", choices=FAULTS[1:], help="make this fault alone")
+    named = {row.name: row for row in ROWS}
+    parser.add_argument("--row", choices=named, action="append", help="this row, beside `none`; may be given again")
+    parser.add_argument("--steps", type=int, help="steps of each training (default: 500)")
+    parser.add_argument("--seeds", type=int, help="trainings of each kind (default: 5)")
     args = parser.parse_args()
     torch.set_num_threads(1)
     seeds, steps = (2, 200) if args.quick else (5, 500)
+    seeds, steps = args.seeds or seeds, args.steps or steps
+    made = len(FAULTS) if args.fault is None else 2
+    rows = [NONE, *(named[name] for name in args.row if name != NONE.name)] if args.row else ROWS
     kinds = [kind for kind in MODELS if args.only in (None, kind)]
     text = Text()
     runs: list[Run] = []
     with Progress(console=Console(file=sys.stderr), redirect_stderr=False) as progress:
-        task = progress.add_task("", total=len(kinds) * seeds * (len(ROWS) * len(FAULTS) + 1))
+        task = progress.add_task("", total=len(kinds) * seeds * (len(rows) * made + 1))
         for kind in kinds:
             for seed in range(seeds):
-                for row in (ROUNDING, *ROWS):
+                for row in (ROUNDING, *rows):
                     progress.update(task, description=f"{kind}, seed {seed}, {row.name}")
-                    runs += runs_of(kind, row, seed, text, steps, lambda made: progress.advance(task, made))
+                    advance = partial(progress.advance, task)
+                    runs += runs_of(kind, row, seed, text, steps, advance, args.fault)
     machine = f"{platform.machine()}, torch {torch.__version__}, Python {platform.python_version()}"
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
     result: dict[str, object] = {"machine": machine, "seeds": seeds, "steps": steps, "models": {}}
     for kind in kinds:
-        cells = cells_of(runs, kind, ROWS)
+        cells = cells_of(runs, kind, rows)
         apart = cells_of(runs, kind, [ROUNDING])[0]
         rounding = max(abs(each) for each in apart.each)
         first = [run for run in runs if (run.model, run.row, run.fault) == (kind, NONE.name, NO_FAULT)]
