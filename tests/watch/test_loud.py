@@ -56,3 +56,21 @@ def test_targets_in_other_units_are_no_fault_of_the_model(tmp_path, units):
     """Nor is a loss of 1e8, where a model that says nothing has as much."""
     _, run = train(tmp_path, 0.1, units=units)
     assert run.main.alarms() == []
+
+
+def test_a_summed_loss_whose_steps_do_no_harm_is_none_either(tmp_path):
+    """It is looked at, being as large as that of no guess; steps that are tried beside the training say that it helps."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(36, 64), nn.ReLU(), nn.Linear(64, 36))
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
+    losses = []
+    with sg.watch(model, optimizer, record=tmp_path) as watch:
+        for _ in range(100):
+            x = (torch.rand(128, 36) < 0.3).float()
+            loss = nn.functional.binary_cross_entropy_with_logits(model(x), x, reduction="sum")
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    assert losses[0] > losses[-1] > 1000
+    assert sg.open_run(watch.run).main.alarms() == []

@@ -212,13 +212,13 @@ class Looks:
     ) -> Seen:
         """Examine the pass of now and the first one; an alarm only if a rule says why.
 
-        Curvature and steps, which take most of the time, are measured where the rules ask for them, or have found
-        something. A first pass that a rule has cleared stays so.
+        Curvature and steps, which take most of the time, are measured where the rules ask for them (those of scales and
+        rates do), or have found something. A first pass that a rule has cleared stays so.
         """
         examiner = self._examiner
         passes = examiner.passes.passes()
         stepping = None if inside else optimizer
-        steps = judge is destabilising
+        steps = judge is not vanishing
         with quiet(), in_english(), kept.looking():  # it is recorded with the alarm, in English
             now = examine(examiner.subject(session, stepping if steps else None, passes, [], as_then=True))
             start = None

@@ -47,7 +47,7 @@ AGREEING = 4
 """Judgements in a row."""
 
 LESS = 0.7
-"""Part of these bounds at which it is suspected, and below which it ends."""
+"""Part of these bounds at which it is suspected, and below which, as often in a row, it ends."""
 
 DIRECTIONS, ENOUGH_DIRECTIONS = 64, 32
 """Gradients whose directions are kept, and that must be there."""
@@ -93,7 +93,7 @@ class HeavyTails:
         self._recent: deque[float] = deque(maxlen=NEIGHBOURS)
         self._excesses = RobustWindow(WINDOW)
         self._clock = 0
-        self._agreeing = 0
+        self._agreeing = self._doubts = 0
         self._suspected = self._heavy = False
         self._directions: deque[tuple[float, np.ndarray]] = deque(maxlen=DIRECTIONS)
         self.noise = False
@@ -125,6 +125,7 @@ class HeavyTails:
             "excesses": self._excesses.state_dict(),
             "clock": self._clock,
             "agreeing": self._agreeing,
+            "doubts": self._doubts,
             "suspected": self._suspected,
             "heavy": self._heavy,
             "noise": self.noise,
@@ -135,7 +136,7 @@ class HeavyTails:
         """Go on from a `state_dict`."""
         self._recent = deque(state["recent"], maxlen=NEIGHBOURS)
         self._excesses.load_state_dict(state["excesses"])
-        self._clock, self._agreeing = int(state["clock"]), int(state["agreeing"])
+        self._clock, self._agreeing, self._doubts = (int(state[name]) for name in ("clock", "agreeing", "doubts"))
         self._suspected, self._heavy, self.noise = (bool(state[name]) for name in ("suspected", "heavy", "noise"))
         self._directions = deque(
             ((float(excess), np.array(values, dtype=np.float32)) for excess, values in state["directions"]),
@@ -149,7 +150,9 @@ class HeavyTails:
         low, *high = (self._excesses.quantile(fraction) for fraction in QUANTILES)
         ways = [upper - lower for lower, upper in pairwise(high)]
         nats, skew = sum(ways), (high[2] - high[0]) / max(1e-9, high[0] - low)
-        self._suspected = nats > LESS * NATS_OF_INFINITE_VARIANCE and skew > 1 + LESS * (SKEWED - 1) / 2
+        light = nats <= LESS * NATS_OF_INFINITE_VARIANCE or skew <= 1 + LESS * (SKEWED - 1) / 2
+        self._doubts = self._doubts + 1 if light else 0
+        self._suspected = self._doubts < (AGREEING if self._heavy else 1)
         clear = (
             count >= JUDGED_FROM
             and NATS_OF_INFINITE_VARIANCE < nats < NATS_OF_NO_MEAN
