@@ -96,6 +96,19 @@ def test_a_moderate_burst_that_stays_is_a_new_scale_whatever_the_loss_says():
     assert not [each for each in raised if each.detector == "gradient-spike"]
 
 
+@pytest.mark.parametrize(("norm", "alarms"), [(0.8, 0), (300.0, 1)])
+def test_a_gradient_of_a_size_that_the_run_has_borne_is_clipped_and_no_alarm(norm, alarms):
+    """A policy that has learned its game has next to no gradient, but for the rare game that it loses."""
+    guard, raised = Guard(), []
+    for number in range(300):
+        raised += guard.judge(Measured(1.0 if number < 20 else 1e-5 * (1.1 + math.sin(number)), None, 5.0)).alarms
+    ruling = guard.judge(Measured(norm, None, 5.0))
+    assert ruling.action == "clip"
+    for number in range(8):
+        raised += guard.judge(Measured(1e-5 * (1.1 + math.sin(number)), None, 5.0)).alarms
+    assert [each.detector for each in raised] == ["gradient-spike"] * alarms
+
+
 # Rates that did no harm.
 
 

@@ -543,3 +543,18 @@ def test_what_is_compiled_is_not_followed_and_not_compiled_again():
     ran = subprocess.run([sys.executable, "-W", "ignore", "-c", COMPILED], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.split() == ["1", "0", "0", "2", "0", "0"]
+
+
+def test_what_meets_weights_and_what_meets_results_are_replaced_apart(tap):
+    """Both come out of an indexing of a whole table, and would have one name."""
+    torch.manual_seed(0)
+    weights = torch.randn(3, 1, requires_grad=True)
+    table, targets, chosen = 1e4 * torch.randn(50, 3), torch.randn(50, 1), torch.arange(0, 50, 5)
+    tap.follow_functions()
+    loss = (table[chosen] @ weights - targets[chosen]).square().mean()
+    tap.conclude(loss)
+    (taped,) = tap.passes()
+    assert not set(taped.inputs) & set(taped.others)
+    name = next(name for name, each in taped.inputs.items() if each.shape == table.shape)
+    calm = taped.replay({name: table / 1e4})[0]
+    assert torch.allclose(calm, (table[chosen] / 1e4 @ weights - targets[chosen]).square().mean())

@@ -216,7 +216,8 @@ class TapedPass:
             for name, tensor in waiting:
                 if id(tensor) not in seen:
                     seen.add(id(tensor))
-                    part[_free(f"{name}.{len(part)}" if entry.is_model else name, part)] = tensor
+                    taken = {**self._parts[0], **self._parts[1]}  # one name for both: they are replaced by it
+                    part[_free(f"{name}.{len(part)}" if entry.is_model else name, taken)] = tensor
         return self._parts
 
 

@@ -41,6 +41,9 @@ ALONG_KEPT = 16
 OUT_OF_SCALE = 1e3
 """Ratio of gradient to weights from which it is worth asking whether the first pass was sound."""
 
+TOLD = 0.5
+"""The part of a gradient's norm that weight matrices must have, or how far they go says little about it."""
+
 PROPORTIONAL_SAMPLES = 3
 """Samples in which |dw| = lr |g| before an optimizer that torch does not ship counts as one of them."""
 
@@ -181,7 +184,7 @@ class Session:
             self._last_moved(),
             lr,
             not self._proportional(optimizer),
-            reach * carried_on(optimizer) if reach else 0.0,
+            self._lasting(optimizer, reading) * reach if reach else 0.0,
             functools.partial(direction_of, reading.grads),
         )
 
@@ -301,6 +304,15 @@ class Session:
             return 0.0
         reach = by_tensor * norms / np.maximum(self.sampler.param_norms, self._natural)
         return max(0.0, float(reach.max(initial=0.0)))
+
+    def _lasting(self, optimizer: Optimizer, reading: "Reading") -> float:
+        """How many times as far momentum carries a gradient; infinite where its reach does not tell how far it goes.
+
+        It does not where most of the gradient is that of other tensors: the last layer of a forecast has one row.
+        """
+        told = np.isfinite(self._natural) & (reading.norms >= 0)
+        known = global_norm(reading.norms[told])
+        return carried_on(optimizer) if known >= TOLD * reading.norm else math.inf
 
     def nonfinite_names(self, norms: np.ndarray, most: int = 5) -> list[str]:
         """The names of tensors whose gradient norm is not finite."""

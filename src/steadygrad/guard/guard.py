@@ -33,6 +33,9 @@ ELEVATED_CHECKS = 2
 LOST_CHECKS = 4
 """The same for a closer look at a loss that has come up and stays there."""
 
+KNOWN_SIZES = 3
+"""So many accepted norms as large as that show that a run has borne such gradients."""
+
 FIRST_STEPS = 2
 """Norms that must both be far smaller before the very first one is seen to have been out of scale."""
 
@@ -46,7 +49,8 @@ class Measured:
 
     `grad_norm` is unscaled; `weight_norm` is that of all parameters as last measured; `reach` is the largest
     |dw| / |w| that the step would make to any weight matrix, 0 where the update does not grow with the gradient (Adam),
-    `lasting` the same of all steps in which momentum carries the gradient on;
+    `lasting` the same of all steps in which momentum carries the gradient on, infinite where most of the gradient lies
+    in tensors of which that is not known;
     `moved` is what the step before it has really moved any, NaN if weights are no longer finite, None if not known;
     `lr` is the largest learning rate; `adapts` says that the optimizer divides by what it remembers of gradients;
     `direction` gives a sample of the gradient's elements, and is seldom asked.
@@ -117,7 +121,7 @@ class Guard(Stateful):
 
     KEPT: ClassVar[tuple[str, ...]] = (
         *("level", "updates", "rates", "_norm_growth", "_weight_growth", "_weight_norm", "_first_norms"),
-        *("_sustained", "_diverging", "_elevated", "_highest_raise", "_told_divergence", "_loss_alone"),
+        *("_largest", "_sustained", "_diverging", "_elevated", "_highest_raise", "_told_divergence", "_loss_alone"),
     )
 
     def __init__(self, clip: RobustClip | None = None, *, use_loss: bool = True) -> None:
@@ -130,6 +134,7 @@ class Guard(Stateful):
         self._weight_growth = Growth(least=1.02, total=2.0, every=1)
         self._weight_norm = 0.0
         self._first_norms: list[float] | None = []
+        self._largest: list[float] = []
         self._sustained = False
         self._suspect: Raised | None = None
         self._diverging = ""
@@ -272,6 +277,7 @@ class Guard(Stateful):
     ) -> tuple[Raised, ...]:
         if loss is not None:
             self.level.push(loss)
+        self._largest = sorted((*self._largest, measured.grad_norm))[-KNOWN_SIZES:]
         self._sustained = self._sustained and self.clip.num_hits >= SUSTAINED_HITS // 2
         still_up = self._suspect is not None and measured.grad_norm > self._suspect.detail["grad_norm"] / SAME_SCALE
         if decision.new_scale or still_up:
@@ -325,7 +331,10 @@ class Guard(Stateful):
             self._sustained = True
             return (*self.settle(), Raised("sustained-clipping", numbers))
         far = measured.grad_norm > decision.limit * SPIKE_RATIO / self.clip.ratio
+        # Where updates do not grow with the gradient, one of a size that the run has had and borne is no explosion: a
+        # policy that has learned its game has next to no gradient, but for the rare game that it loses.
+        borne = not measured.reach and len(self._largest) == KNOWN_SIZES and measured.grad_norm <= self._largest[0]
         seen_in_loss = loss is not None and not self.level.known and self.level.far_above(loss)
-        if self._suspect is None and (decision.excess > SPIKE_WIDTH or seen_in_loss) and far:
+        if self._suspect is None and (decision.excess > SPIKE_WIDTH or seen_in_loss) and far and not borne:
             self._suspect = Raised("gradient-spike", numbers)
         return self.settle() if self._suspect is not None and self._suspect.late >= 4 else ()

@@ -50,8 +50,14 @@ def _by_the_batch_before(case: Case) -> Iterator[Finding]:
     """The same weights, another batch."""
     falls_for_ever = next(bottomless(case), None) is not None  # then every batch has a larger gradient than the last
     history = usual(case.before("grad_norm"))
+    idle = {alarm.step for alarm in case.alarms if alarm.detector == "stalled"}  # looked at for what does not happen
     for look in case.looks:
-        if look.batch_before is None or not math.isfinite(look.batch_before[1]) or look.batch_before[1] <= 0:
+        if (
+            look.step in idle
+            or look.batch_before is None
+            or not math.isfinite(look.batch_before[1])
+            or look.batch_before[1] <= 0
+        ):
             continue
         base = look.evidence.base
         norm = base.grad_norm if base.finite else math.inf
