@@ -74,3 +74,23 @@ def test_a_summed_loss_whose_steps_do_no_harm_is_none_either(tmp_path):
             losses.append(loss.item())
     assert losses[0] > losses[-1] > 1000
     assert sg.open_run(watch.run).main.alarms() == []
+
+
+def test_a_loss_out_of_all_scale_is_seen_although_the_script_clips_its_gradients(tmp_path):
+    """Clipped by a norm that overflows they are next to nothing, and the loss stays where it is."""
+    torch.manual_seed(0)
+    model = Tower(8.0)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    with sg.watch(model, optimizer, record=tmp_path) as watch:
+        for _ in range(100):
+            x = torch.randn(32, 8)
+            loss = (model(x) - x[:, :1]).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+    assert loss.item() > 1e6
+    run = sg.open_run(watch.run)
+    assert [(each.detector, each.step) for each in run.main.alarms()] == [("out-of-scale", 15)]
+    assert run.findings()[0].cause == "init-gain"
+    assert run.verdict == "unstable"

@@ -35,6 +35,9 @@ PILED = 12
 SLOWLY = 0.25
 """The part of a loss that a training has to have lost where its clips cut gradients of a scaled loss."""
 
+LARGE = 1e3
+"""A loss from which it is compared with that of a model that says nothing, however small the gradients are."""
+
 LOUD = 30.0
 """Times the loss of a model that says nothing, above which one says worse than nothing."""
 
@@ -144,7 +147,9 @@ class Looks:
         if session.loud() and self._classifies(session):
             return True
         kept, level, examiner = self._examiner.examinable(session), session.guard.level.level(), self._examiner
-        if kept is None or level is None or not session.stall.is_early_look() or not session.is_large(reading.norm):
+        if kept is None or level is None or not session.stall.is_early_look():
+            return False
+        if not session.is_large(reading.norm) and level < LARGE:  # a script that clips has small gradients always
             return False
         passes = examiner.passes.passes() or kept.first
         with quiet():

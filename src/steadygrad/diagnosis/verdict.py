@@ -164,6 +164,10 @@ def _not_back(run: Run, steps: Steps, alarms: list[Alarm], held: int, constraine
     scale = next((alarm for alarm in standing if alarm.detector == "out-of-scale"), None)
     if scale is not None and np.median(steps.grad_norm[made]) > 0.1 * steps.grad_norm[steps.step == scale.step].max():
         return say("gradients are still as far out of scale: {why}", why=_told(run, scale))
+    if scale is not None and (made & known).any():
+        then = steps.loss[(steps.step == scale.step) & known]
+        if len(then) and np.median(steps.loss[made & known]) > 0.5 * then.max() > 0:
+            return say("the loss is still as far out of scale: {why}", why=_told(run, scale))
     last_alarm = max(alarm.step for alarm in alarms)
     since = int((steps.step > last_alarm).sum())
     if since < min(3, len(steps) // 4):
