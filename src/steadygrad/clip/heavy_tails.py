@@ -129,7 +129,7 @@ class HeavyTails:
             "suspected": self._suspected,
             "heavy": self._heavy,
             "noise": self.noise,
-            "directions": [(excess, values.tolist()) for excess, values in self._directions],
+            "directions": [(excess, list(map(float, values))) for excess, values in self._directions],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -199,4 +199,4 @@ def direction_of(grads: Sequence[Tensor]) -> list[float]:
     for place in chosen:
         values = dense_values(grads[place]).detach().reshape(-1)
         parts.append(values[:: max(1, values.numel() // each)][:each].to(grads[0].device, torch.float32))
-    return read_array(torch.cat(parts)).tolist() if parts else []
+    return list(map(float, read_array(torch.cat(parts)))) if parts else []
