@@ -64,6 +64,16 @@ def test_large_gradients_that_agree_have_something_to_teach():
         assert not tails.noise
 
 
+@pytest.mark.parametrize("every", [20, 60])
+def test_bursts_that_are_rejected_make_no_noise_of_a_calm_run(every):
+    """They are norms like others here: however large they are, it is their number that counts."""
+    rng, clip = np.random.default_rng(0), RobustClip()
+    for step in range(STEPS):
+        burst = math.log(1e6) if step % every == every - 1 else 0.0
+        decision = clip.decide(math.exp(rng.normal(burst, 0.2)), direction=directionless(rng))
+        assert not decision.everyday
+
+
 def test_without_directions_nothing_is_noise():
     rng, clip = np.random.default_rng(0), RobustClip()
     decisions = [clip.decide(math.exp(x)) for x in rng.exponential(1 / 1.5, STEPS)]

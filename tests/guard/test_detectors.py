@@ -1,79 +1,20 @@
-"""What the guard sees: silent on everything that sound training does, loud on what throws a run away."""
+"""The guard as a whole: silent on everything that sound training does, loud on what throws a run away."""
 
 import json
 import math
 import random
-from statistics import median
 
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
 
 from steadygrad.clip import RobustClip
-from steadygrad.guard import Guard, LossLevel, Measured, RunningStats
-from steadygrad.guard.growth import CHECKS, Growth
-from steadygrad.guard.running_stats import AGREE, SETTLED
-from steadygrad.guard.updates import HISTORY, LAG, THROWN, THROWN_AT_FIRST, HarmlessRate, UpdateLevel
+from steadygrad.guard import Guard, LossLevel, Measured
+from steadygrad.guard.growth import Growth
+from steadygrad.guard.updates import HarmlessRate, UpdateLevel
+from tests.guard.parts import LOSSES, kept
 
 STEPS = 800
-
-
-def kept(part):
-    """Everything that a part knows, comparable (NaN too)."""
-    return json.dumps(part.state_dict(), sort_keys=True)
-
-
-# How far updates go.
-
-
-def history(ratio=0.001, count=40, spread=0.3, seed=0):
-    updates, generator = UpdateLevel(), random.Random(seed)
-    for _ in range(count):
-        updates.push(ratio * math.exp(generator.gauss(0, spread)))
-    return updates
-
-
-@pytest.mark.parametrize("usual", [1e-6, 1e-3, 0.02])
-def test_an_update_is_thrown_when_it_is_both_unusual_and_large(usual):
-    updates = history(usual)
-    assert not updates.thrown(usual)
-    assert not updates.thrown(0.9 * THROWN), "however unusual"
-    assert updates.thrown(2.0)
-    assert updates.thrown(math.inf)
-    assert updates.thrown(math.nan)
-
-
-def test_where_large_updates_are_usual_they_are_not_thrown():
-    updates = history(0.5)
-    assert not updates.thrown(1.0)
-    assert not updates.thrown(4.0)
-    assert updates.thrown(500.0)
-
-
-def test_without_a_history_only_what_goes_far_beyond_the_weights_is_thrown():
-    updates = history(count=HISTORY - 1)
-    assert not updates.thrown(0.9 * THROWN_AT_FIRST)
-    assert updates.thrown(1.1 * THROWN_AT_FIRST)
-    updates.push(0.001)
-    assert updates.thrown(0.9 * THROWN_AT_FIRST)
-
-
-def test_how_far_beyond_the_usual_is_known_and_never_above_one():
-    updates = history(0.001, spread=0.0)
-    assert updates.usual_over(1.0) == pytest.approx(0.001)
-    assert updates.usual_over(1e-6) == 1.0
-    assert UpdateLevel().usual_over(1.0) == 1.0
-    assert updates.usual_over(math.nan) == 1.0
-
-
-def test_steps_that_do_not_move_or_are_no_numbers_say_nothing_of_the_usual():
-    updates = history()
-    before = kept(updates)
-    for ratio in (0.0, math.nan, math.inf, -1.0):
-        updates.push(ratio)
-    assert kept(updates) == before
 
 
 # Bursts among the very first steps.
@@ -107,280 +48,6 @@ def test_a_gradient_of_a_size_that_the_run_has_borne_is_clipped_and_no_alarm(nor
     for number in range(8):
         raised += guard.judge(Measured(1e-5 * (1.1 + math.sin(number)), None, 5.0)).alarms
     assert [each.detector for each in raised] == ["gradient-spike"] * alarms
-
-
-# Rates that did no harm.
-
-
-def test_a_rate_is_harmless_only_when_the_loss_has_stayed_sound_for_a_while():
-    rates = HarmlessRate()
-    for check in range(LAG):
-        rates.check(0.1, sound=True)
-        assert rates.raised() == rates.raised(1.0) == 1.0, check
-    rates.check(0.1, sound=True)
-    rates.check(1.0, sound=True)
-    assert rates.raised() == pytest.approx(10.0)
-    for _ in range(LAG):
-        rates.check(1.0, sound=True)
-    assert rates.raised() == 1.0, "it was followed"
-
-
-def test_a_rate_with_an_unsound_loss_is_never_harmless():
-    rates = HarmlessRate()
-    for _ in range(LAG + 1):
-        rates.check(0.1, sound=True)
-    for _ in range(100):
-        rates.check(1.0, sound=False)
-    assert rates.raised() == pytest.approx(10.0)
-    assert rates.raised(0.1) == pytest.approx(1.0)
-    assert rates.raised(0.05) == pytest.approx(0.5)
-
-
-def test_rates_that_are_not_known_raise_nothing():
-    rates = HarmlessRate()
-    for _ in range(20):
-        rates.check(None, sound=True)
-    assert rates.raised() == 1.0
-    assert rates.raised(5.0) == 1.0
-
-
-def test_a_rate_is_good_only_while_the_loss_finds_new_best_levels():
-    """One that creeps up is followed by a sound loss for long after it has ceased to be good."""
-    rates = HarmlessRate()
-    for check, best in enumerate([3.0, 2.5, 2.0, 1.5, 1.2, 1.1]):
-        rates.check(0.1 * 1.5**check, sound=True, best=best)
-    for check in range(6, 12):
-        rates.check(0.1 * 1.5**check, sound=True, best=1.1)
-    now = 0.1 * 1.5**12
-    assert rates.beyond_good(now) == pytest.approx(1.5**8), "the rate eight steps before the last new best level"
-    assert rates.raised(now) < rates.beyond_good(now)
-
-
-def test_without_a_new_best_level_the_highest_harmless_rate_is_good():
-    rates = HarmlessRate()
-    assert rates.beyond_good(1.0) == 1.0
-    for _ in range(LAG + 1):
-        rates.check(0.1, sound=True)
-    assert rates.beyond_good(1.0) == rates.raised(1.0) == pytest.approx(10.0)
-    assert rates.beyond_good(None) == 0.0
-
-
-# Growth.
-
-
-@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
-def test_growth_at_every_check_is_found_at_any_scale(scale):
-    growth = Growth(least=1.1, total=8.0)
-    found = [step for step in range(200) if growth.push(scale * 1.05**step)]
-    assert found
-    assert found[0] >= 8 * (CHECKS + 1) - 1
-    assert growth.factor > 8.0
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        lambda step: 1.0,
-        lambda step: 1.005**step,  # too slow at each check
-        lambda step: 1.0 + (step % 40),  # comes down again and again
-        lambda step: 100.0 if step > 80 else 1.0,  # one jump
-        lambda step: 0.0,
-        lambda step: 0.9**step,
-    ],
-    ids=["constant", "slow", "saw", "jump", "nothing", "falling"],
-)
-def test_what_does_not_grow_on_and_on_is_no_growth(value):
-    growth = Growth(least=1.1, total=8.0)
-    assert not any(growth.push(value(step)) for step in range(400))
-
-
-def test_growth_that_falls_back_now_and_then_does_not_go_on_and_on():
-    growth = Growth(least=1.1, total=8.0, every=1)
-    assert not any(growth.push(2.0**step * 0.3 ** (step // 4)) for step in range(40))
-
-
-def test_growth_that_has_begun_at_zero_has_no_factor():
-    growth = Growth(least=1.1, total=8.0, every=1)
-    for step in range(30):
-        growth.push(float(step))
-    assert math.isnan(Growth(least=1.1, total=8.0).factor)
-
-
-# The level of the loss.
-
-
-def level_of(*losses):
-    level = LossLevel()
-    for loss in losses:
-        level.push(loss)
-    return level
-
-
-def falling(steps=100, start=3.0, end=1.0, noise=0.02, seed=0):
-    generator = random.Random(seed)
-    size = abs(start - end)
-    return [start + (end - start) * step / steps + size * noise * generator.gauss(0, 1) for step in range(steps)]
-
-
-KINDS = {
-    "positive": (3.0, 1.0),
-    "negative": (-1.0, -50.0),
-    "through zero": (2.0, -2.0),
-    "tiny": (3e-9, 1e-9),
-    "huge": (3e9, 1e9),
-}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_words_about_the_loss_are_the_same_at_any_sign_and_scale(kind):
-    start, end = KINDS[kind]
-    span = start - end
-    for up, elevated, worse in ((0.0, False, False), (0.35, True, False), (0.8, True, True), (5.0, True, True)):
-        level = level_of(*falling(start=start, end=end), *[end + up * span] * 8)
-        assert level.elevated() is elevated, (kind, up)
-        assert level.worse() is worse, (kind, up)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_single_loss_is_far_above_by_the_noise_and_the_progress(kind):
-    start, end = KINDS[kind]
-    level, span = level_of(*falling(start=start, end=end)), start - end
-    assert not level.far_above(end)
-    assert not level.far_above(end - 100 * span)
-    assert not level.far_above(end + 0.1 * span)
-    assert level.far_above(end + 2 * span)
-
-
-def test_with_few_losses_far_above_is_twice_the_first():
-    assert not LossLevel().far_above(1e9)
-    assert not level_of(2.0).far_above(3.9)
-    assert level_of(2.0).far_above(4.1)
-    assert level_of(-2.0).far_above(0.1)
-    assert not level_of(-2.0).far_above(-0.1)
-
-
-@pytest.mark.parametrize(("start", "up"), [(3.0, 1.0), (-5.0, 1.0), (3e-9, 1e-9)])
-def test_above_the_start_is_worse_than_no_training_at_all(start, up):
-    below = falling(start=start, end=start - 5 * up, noise=0.001)
-    assert not level_of(*below).above_start()
-    assert not level_of(*below, *[start] * 64).above_start()
-    assert level_of(*below, *[start + up] * 64).above_start()
-
-
-def test_with_fewer_than_eight_losses_nothing_is_said():
-    level = level_of(*[1.0] * 6, 1e9)
-    assert not level.worse()
-    assert not level.elevated()
-    assert not level.above_start()
-    assert level.level() is None
-    assert not level.known
-
-
-def test_the_level_is_the_median_of_the_last_eight_and_the_best_the_lowest_of_them():
-    generator = random.Random(1)
-    losses = [generator.uniform(-5, 5) for _ in range(200)]
-    level, best = LossLevel(), math.inf
-    for place, loss in enumerate(losses):
-        level.push(loss)
-        if place >= 7:
-            now = median(losses[place - 7 : place + 1])
-            best = min(best, now)
-            assert level.level() == now
-            assert level.best == best
-
-
-def test_noise_alone_never_makes_it_worse():
-    """As good as never: six times the noise of one loss, for a median of eight."""
-    for seed in range(30):
-        generator = random.Random(seed)
-        level = LossLevel()
-        for _ in range(500):
-            level.push(generator.gauss(0, 1))
-            assert not level.worse()
-
-
-def test_a_rebased_level_starts_anew_from_where_it_is():
-    level = level_of(*falling(), *[2.5] * 20)
-    assert level.worse()
-    level.rebase()
-    assert not level.worse()
-    assert not level.elevated()
-    assert level.best == 2.5
-    assert level_of(1.0).rebase() is None
-
-
-# Batch norm's statistics.
-
-
-def statistics(norm):
-    return RunningStats(
-        [nn.Sequential(norm)], lambda ts: ([t.norm().item() for t in ts], min(t.min().item() for t in ts))
-    )
-
-
-def settled(norm):
-    """After real batches, in training mode."""
-    stats = statistics(norm)
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(SETTLED + 5):
-        norm(torch.randn(16, norm.num_features, generator=generator))
-        assert not stats.broken()
-    return stats
-
-
-def test_statistics_of_sound_batches_are_never_broken_though_their_scale_changes():
-    norm = nn.BatchNorm1d(4)
-    stats = settled(norm)
-    for step in range(100):
-        norm(3.0 * (1 + step) * torch.randn(16, 4))
-        assert not stats.broken()
-
-
-@pytest.mark.parametrize("factor", [1e6, 1e-6])
-def test_a_variance_that_has_leapt_is_broken_until_it_is_put_back(factor):
-    norm = nn.BatchNorm1d(4)
-    stats = settled(norm)
-    sound = norm.running_var.clone()
-    norm.running_var.mul_(factor)
-    assert stats.broken()
-    norm.running_var.copy_(sound)
-    assert not stats.broken()
-
-
-def test_one_batch_of_another_scale_is_seen():
-    norm = nn.BatchNorm1d(4)
-    stats = settled(norm)
-    norm(1e6 * torch.randn(16, 4))
-    assert stats.broken()
-
-
-def test_batches_that_agree_are_a_change_of_the_data():
-    norm = nn.BatchNorm1d(4)
-    stats = settled(norm)
-    norm.running_var.mul_(1e6)
-    assert [stats.broken() for _ in range(AGREE + 3)] == [True] * AGREE + [False] * 3
-
-
-@pytest.mark.parametrize("batches", [0, SETTLED + 5])
-def test_a_negative_variance_is_none_at_any_time(batches):
-    norm = nn.BatchNorm1d(4)
-    stats = settled(norm) if batches else statistics(norm)
-    norm.running_var[2] = -1e-3
-    assert all(stats.broken() for _ in range(20))
-
-
-@pytest.mark.parametrize("batches", [0, SETTLED + 5])
-def test_a_variance_that_is_not_a_number_is_none_at_any_time(batches):
-    norm = nn.BatchNorm1d(4)
-    stats = settled(norm) if batches else statistics(norm)
-    norm.running_var[2] = math.nan
-    assert all(stats.broken() for _ in range(20))
-
-
-def test_modules_without_statistics_are_passed_over():
-    assert not statistics(nn.BatchNorm1d(4, track_running_stats=False))
-    assert not RunningStats([nn.Linear(2, 2)], lambda tensors: ([], 0.0))
-    assert statistics(nn.BatchNorm1d(4))
 
 
 # The guard as a whole.
@@ -539,11 +206,11 @@ class Fault(Stream):
         return Measured(**{**known, **self.change(step - self.at, sound)})
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LOSSES)
 @pytest.mark.parametrize("share", [0.3, 0.8])
 def test_ground_is_lost_when_more_than_half_of_the_progress_is_gone_for_long(kind, share):
     """Without any other sign; it is no alarm, it is worth a comparison."""
-    start, end = KINDS[kind]
+    start, end = LOSSES[kind]
     guard = Guard()
     came_up = share * (start - end)
     stream = Fault(lambda since, sound: {"loss": sound.loss + came_up}, start=start, end=end)
@@ -570,10 +237,10 @@ def first_alarm(rulings, detector):
     raise AssertionError(f"no {detector}, only {alarms(rulings)}")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LOSSES)
 @pytest.mark.parametrize("adapts", [False, True])
 def test_a_step_that_has_thrown_the_weights_away_is_undone_at_the_next(kind, adapts):
-    start, end = KINDS[kind]
+    start, end = LOSSES[kind]
 
     def thrown(since, sound):
         return {"moved": 2.0 if since == 0 else sound.moved, "loss": end + 5 * (start - end)}

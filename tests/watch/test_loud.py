@@ -77,7 +77,7 @@ def test_a_summed_loss_whose_steps_do_no_harm_is_none_either(tmp_path):
 
 
 def test_a_loss_out_of_all_scale_is_seen_although_the_script_clips_its_gradients(tmp_path):
-    """Clipped by a norm that overflows they are next to nothing, and the loss stays where it is."""
+    """A norm of 1 is nothing to be alarmed at; the loss stays where it is."""
     torch.manual_seed(0)
     model = Tower(8.0)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)

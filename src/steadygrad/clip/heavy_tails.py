@@ -46,8 +46,8 @@ UNEVEN = 2.5
 AGREEING = 4
 """Judgements in a row."""
 
-LESS = 0.7
-"""Part of these bounds at which it is suspected, and below which, as often in a row, it ends."""
+SUSPECTED_NATS, SUSPECTED_SKEW = 0.7, 1.175
+"""Beyond these it is suspected, and directions are kept; below them, as often in a row, it ends."""
 
 DIRECTIONS, ENOUGH_DIRECTIONS = 64, 32
 """Gradients whose directions are kept, and that must be there."""
@@ -72,6 +72,9 @@ class HeavyTails:
     A rare class and a rare reward have such norms too, and there the large gradients are what is to be learned. But
     those agree with each other, and noise has no direction: the mean cosine between large gradients tells the two
     apart.
+
+    Every finite norm counts, those that are rejected too: they are what a tail is made of. Quantiles are all that is
+    looked at, so that a burst counts as one norm however large it is.
 
     Example:
         >>> import random
@@ -150,7 +153,7 @@ class HeavyTails:
         low, *high = (self._excesses.quantile(fraction) for fraction in QUANTILES)
         ways = [upper - lower for lower, upper in pairwise(high)]
         nats, skew = sum(ways), (high[2] - high[0]) / max(1e-9, high[0] - low)
-        light = nats <= LESS * NATS_OF_INFINITE_VARIANCE or skew <= 1 + LESS * (SKEWED - 1) / 2
+        light = nats <= SUSPECTED_NATS or skew <= SUSPECTED_SKEW
         self._doubts = self._doubts + 1 if light else 0
         self._suspected = self._doubts < (AGREEING if self._heavy else 1)
         clear = (

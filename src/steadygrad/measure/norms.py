@@ -34,10 +34,7 @@ def each_norm(tensors: Sequence[Tensor], norm_type: float = 2.0) -> list[Tensor]
         >>> [norm.item() for norm in each_norm([torch.tensor([3.0, 4.0]), torch.tensor(-2.0)])]
         [5.0, 2.0]
     """
-    norms = {}
-    for places, found in _by_kind(tensors, norm_type):
-        norms.update(zip(places, found.unbind(), strict=True))
-    return [norms[place] for place in range(len(tensors))]
+    return _in_order(_by_kind(tensors, norm_type))
 
 
 def tensor_norms(tensors: Sequence[Tensor]) -> list[tuple[list[int], Tensor]]:
@@ -74,7 +71,7 @@ def norm_vector(tensors: Sequence[Tensor], norm_type: float = 2.0) -> Tensor:
     if len(kinds) == 1:
         return kinds[0][1].to(widest(tensors[0].device))
     if not all(norms.is_cpu for _, norms in kinds):  # places as an index would wait for the device
-        return stacked(each_norm(tensors, norm_type))
+        return stacked(_in_order(kinds))
     vector = torch.empty(len(tensors), dtype=torch.float64)
     for places, norms in kinds:
         vector[places] = norms.to(torch.float64)
@@ -177,6 +174,12 @@ def _by_kind(tensors: Sequence[Tensor], norm_type: float) -> list[tuple[list[int
             norms = torch._foreach_norm(values, norm_type, **({} if wide is None else {"dtype": wide}))
             results.append((places, torch.stack(norms)))
     return results
+
+
+def _in_order(kinds: Sequence[tuple[list[int], Tensor]]) -> list[Tensor]:
+    """The norms one by one, each at its tensor's place."""
+    norms = {place: norm for places, found in kinds for place, norm in zip(places, found.unbind(), strict=True)}
+    return [norms[place] for place in range(len(norms))]
 
 
 def _sizes_of_small(values: Sequence[Tensor]) -> np.ndarray | None:
