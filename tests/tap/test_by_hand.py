@@ -1,13 +1,16 @@
-"""Scripts without an optimizer: their updates are seen from backward pass to backward pass, and never changed."""
+"""Scripts without an optimizer: their updates are seen from backward pass to backward pass, and their gradients guarded."""
 
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 import torch
 
 import steadygrad as sg
 from steadygrad._tap.by_hand import leaves_of
+
+ZOO = Path(__file__).parents[2] / "zoo" / "failing"
 
 HEAD = """
 import torch, torch.nn.functional as F
@@ -56,7 +59,7 @@ def test_a_healthy_one_is_unchanged_and_called_healthy(update, runner):
     ran = runner.watched("train.py")
     assert ran.stdout == bare
     assert (ran.summary["verdict"], ran.summary["steps"], ran.summary["findings"]) == ("healthy", 60, [])
-    assert "watched, not protected" in ran.stderr
+    assert "their gradients are guarded" in ran.stderr
     steps = sg.open_run(ran.folder).main.steps()
     assert steps.step.tolist() == list(range(2, 60))  # the first two updates show that there is no optimizer
     printed = [float(line) for line in bare.split()]
@@ -65,14 +68,125 @@ def test_a_healthy_one_is_unchanged_and_called_healthy(update, runner):
 
 
 @pytest.mark.parametrize("update", UPDATES.values(), ids=UPDATES)
-def test_a_rate_that_is_too_large_is_named_and_nothing_is_changed(update, runner):
+def test_a_rate_that_is_too_large_is_named_and_nothing_is_changed_where_it_is_observed(update, runner):
     runner.write(script(update, lr=400.0))
     bare = runner.bare(sys.executable, "train.py").stdout
-    ran = runner.watched("train.py")
+    ran = runner.watched("--mode", "observe", "train.py")
     assert ran.stdout == bare
     assert ran.summary["actions"] == []
     assert ran.summary["verdict"] == "unstable"
     assert ran.summary["findings"][0]["cause"] == "learning-rate"
+
+
+SPOILED = {
+    "not a number": "x[7, 2] = float('nan') if step in (30, 31) else 0.5",
+    "a burst": "x[7, 2] = 1e7 if step in (30, 31) else 0.5",
+}
+
+
+@pytest.mark.parametrize("spoiled", SPOILED.values(), ids=SPOILED)
+@pytest.mark.parametrize("update", UPDATES.values(), ids=UPDATES)
+def test_a_spoiled_batch_does_no_harm(update, spoiled, runner):
+    text = script(update).replace("    loss = F", f"    {spoiled}\n    loss = F").replace(".tanh()", ".relu()")
+    runner.write(text)
+    bare = [float(line) for line in runner.bare(sys.executable, "train.py").stdout.split()]
+    ran = runner.watched("train.py")
+    losses = [float(line) for line in ran.stdout.split()]
+    assert losses[:30] == bare[:30]
+    assert not bare[-1] < losses[0]
+    assert losses[-1] < losses[29]
+    assert ran.summary["verdict"] == "recovered"
+    assert {each["action"] for each in ran.summary["actions"]} <= {"skip", "clip", "roll-back"}
+
+
+@pytest.mark.parametrize("update", UPDATES.values(), ids=UPDATES)
+def test_weights_that_are_lost_before_anybody_knew_are_put_back(update, runner):
+    """The first two updates are made before it is known that there is no optimizer."""
+    runner.write(
+        script(update).replace("    loss = F", "    x[7, 2] = float('nan') if step == 1 else 0.5\n    loss = F")
+    )
+    assert "nan" in runner.bare(sys.executable, "train.py").stdout.split()[-1]
+    ran = runner.watched("train.py")
+    losses = [float(line) for line in ran.stdout.split()]
+    assert losses[-1] < 0.9 * losses[0]
+    assert [each["detail"]["to"] for each in ran.summary["actions"] if each["action"] == "roll-back"] == [0]
+
+
+@pytest.mark.parametrize("update", UPDATES.values(), ids=UPDATES)
+def test_repair_finds_a_rate_that_is_harmless(update, runner):
+    runner.write(script(update, lr=400.0, steps=150))
+    bare = [float(line) for line in runner.bare(sys.executable, "train.py").stdout.split()]
+    ran = runner.watched("--mode", "repair", "train.py")
+    losses = [float(line) for line in ran.stdout.split()]
+    assert losses[-1] < 0.8 * losses[0] < bare[-1]
+    assert [each["detail"]["remedy"] for each in ran.summary["actions"] if each["action"] == "repair"] == ["lower-learning-rate"]
+
+
+def test_repair_clears_gradients_that_nobody_clears(runner):
+    runner.write((ZOO / "missing-zero-grad" / "softmax_by_hand.py").read_text())
+    bare = float(runner.bare(sys.executable, "train.py").stdout.split()[-1])
+    ran = runner.watched("--mode", "repair", "train.py")
+    repairs = [each["detail"]["remedy"] for each in ran.summary["actions"] if each["action"] == "repair"]
+    assert repairs == ["zero-grad-before-backward"]
+    assert float(ran.stdout.split()[-1]) < 0.2 * bare
+
+
+def test_gradients_of_several_passes_are_left_alone(runner):
+    """None of them is that of a step, and what a pass leaves there is wanted by the next."""
+    text = script("""
+        loss.backward()
+        if step % 4 == 3:
+            with torch.no_grad():
+                for p in params:
+                    p -= lr * p.grad / 4
+                    p.grad = None
+    """)
+    runner.write(text.replace("    loss = F", "    x[7, 2] = float('nan') if step > 100 else 0.5\n    loss = F"))
+    text = runner.folder / "train.py"
+    text.write_text(text.read_text().replace("range(60)", "range(120)"))
+    bare = runner.bare(sys.executable, "train.py").stdout
+    ran = runner.watched("train.py")
+    assert ran.stdout == bare
+    assert "watched, not protected" in ran.stderr
+    assert ran.summary["verdict"] == "unstable"
+    assert ran.summary["actions"] == []
+
+
+def test_what_nothing_mends_is_stopped_in_the_backward_pass(runner):
+    runner.write(
+        script(UPDATES["in place"], steps=200).replace(
+            "    loss = F", "    x[7, 2] = float('nan') if step > 20 else 0.5\n    loss = F"
+        )
+    )
+    ran = runner.watched("train.py")
+    assert ran.status == 1
+    assert "TrainingDiverged" in ran.stderr
+    assert ran.summary["verdict"] == "stopped"
+
+
+def test_running_statistics_forget_a_batch_that_is_lost(runner):
+    text = """
+    import torch
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(5, 8), torch.nn.BatchNorm1d(8), torch.nn.Linear(8, 1))
+    for step in range(60):
+        x = torch.randn(32, 5)
+        y = x[:, :1].clone()
+        if step == 30:
+            x[0, 0] = float("nan")
+        loss = (net(x) - y).square().mean()
+        net.zero_grad()
+        loss.backward()
+        with torch.no_grad():
+            for p in net.parameters():
+                p -= 0.05 * p.grad
+    print(loss.item(), net[1].running_mean.isfinite().all().item())
+    """
+    runner.write(textwrap.dedent(text))
+    assert runner.bare(sys.executable, "train.py").stdout.split() == ["nan", "False"]
+    loss, sound = runner.watched("train.py").stdout.split()
+    assert float(loss) < 1.0
+    assert sound == "True"
 
 
 def test_gradients_that_are_never_cleared_are_seen(runner):
@@ -99,7 +213,7 @@ def test_with_an_optimizer_nothing_is_taken_for_an_update_by_hand(runner):
     """
     runner.write(textwrap.dedent(text))
     ran = runner.watched("train.py")
-    assert "not protected" not in ran.stderr
+    assert "makes its updates itself" not in ran.stderr
     assert len(sg.open_run(ran.folder).main.optimizers()) == 1
     assert ran.summary["steps"] == 40
 

@@ -8,6 +8,7 @@ from .carried import CarriedState
 from .clips import LIMITS, ClipTap
 from .loads import LoadTap
 from .losses import LossTap
+from .own_updates import OwnUpdates, params_of
 from .passes import PassTap
 from .quiet import is_quiet, quiet
 from .rescale import RescaleInit
@@ -27,6 +28,7 @@ __all__ = [
     "HandTap",
     "LoadTap",
     "LossTap",
+    "OwnUpdates",
     "PassTap",
     "Plan",
     "RescaleInit",
@@ -37,5 +39,6 @@ __all__ = [
     "is_quiet",
     "leaves_of",
     "on_stack",
+    "params_of",
     "quiet",
 ]

@@ -1,14 +1,23 @@
-"""Updates that a script makes itself (`p -= lr * p.grad`): seen from one backward pass to the next, never changed."""
+"""Updates that a script makes itself (`p -= lr * p.grad`): seen from one backward pass to the next.
 
-from collections.abc import Callable, Sequence
+The update is the script's own line, which nobody can leave out. What can be changed is the gradient that it uses, at the
+end of the backward pass: of nothing it makes nothing, of a smaller one a smaller step. What is put back into the weights
+is put back there too, when no pass needs them as they were.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.optim import SGD
 
+from .._foreach import zero_
 from .._readback import read_tensor_scalar
+from ..errors import TrainingDiverged
+from .own_updates import OwnUpdates
 from .passes import PassTap
 from .quiet import quiet
 from .steps import StepObserver
@@ -26,27 +35,73 @@ COMPARED = 32
 """Numbers of each leaf by which an update is seen: a version is not counted for `p.data`."""
 
 
-class ByHand(SGD):
+class ByHand(OwnUpdates):
     """Stands for the code of a script that updates its parameters itself, and is never stepped.
 
     Its rate is that of the script where it was seen that updates are a multiple of gradients, else 0. `first` are the
     weights that the script began with. `given` are gradients that `torch.autograd.grad` has returned, by the
-    parameters' identities; None where they lie in the parameters.
+    parameters' identities; None where they lie in the parameters. `piles` says that several backward passes make one
+    update: then a gradient is not that of a step, and is left alone.
     """
 
-    def __init__(self, params: Sequence[Tensor], first: Sequence[Tensor], rate: float) -> None:
+    def __init__(self, params: Sequence[Tensor], first: Sequence[Tensor], rate: float, *, piles: bool = False) -> None:
         super().__init__(params, lr=rate)
         self.first = first
+        self.piles = piles
         self.given: dict[int, Tensor] | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing is known to be remembered from step to step but the weights."""
+        return self.param_groups[0]["lr"] > 0
+
+    def gradients(self) -> list[Tensor]:
+        """Those of this pass."""
+        params = self.param_groups[0]["params"]
+        every = [param.grad if self.given is None else self.given.get(id(param)) for param in params]
+        return [grad for grad in every if grad is not None]
+
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        """Within: the weights that the script began with. Nobody's version of them counts it."""
+        params = self.param_groups[0]["params"]
+        now = [param.detach().clone() for param in params]
+        try:
+            _write(params, self.first)
+            yield
+        finally:
+            _write(params, now)
+
+
+class OwnStepObserver(Protocol):
+    """Who is asked about such steps: as of an optimizer's, and what can be done later than there."""
+
+    acts: bool
+
+    def before(self, optimizer: ByHand, closure_loss: Any, frame: FrameType | None, *, may_clip: bool) -> Any:
+        """Gradients are there, the update is not made yet. Returns a plan that may say `lose`."""
+        ...
+
+    def after(self, optimizer: ByHand, *, lost: bool) -> None:
+        """The update is over, made or lost."""
+        ...
+
+    def settle(self, optimizer: ByHand) -> bool:
+        """No pass needs the weights now: carry out what was ordered. Returns whether they are others than before.
+
+        May raise `TrainingDiverged`.
+        """
+        ...
 
 
 class HandTap:
     """Sees steps where there is no optimizer: gradients after a backward pass, other weights before the next.
 
-    What comes of it is observed and not protected: a step that nobody can leave out cannot be skipped.
+    A step is lost by taking its gradients away. One that a script makes from what it remembers itself (momentum) is
+    lost but for that.
 
     Args:
-        observer: is asked as by an optimizer's step, and its answer is not carried out.
+        observer: is asked as by an optimizer's step.
         is_owned: whether an optimizer has any of these leaves.
         on_begin: is told the stand-in once it is known.
         passes: what tapes the passes; it does not look while we do.
@@ -55,7 +110,7 @@ class HandTap:
 
     def __init__(
         self,
-        observer: StepObserver,
+        observer: OwnStepObserver,
         is_owned: Callable[[Sequence[Tensor]], bool],
         on_begin: Callable[[ByHand], None],
         passes: PassTap,
@@ -72,6 +127,7 @@ class HandTap:
         self._grads: list[Tensor | None] = []
         self._rate = 0.0
         self._updates = 0
+        self._piles = False
         self._stand_in: ByHand | None = None
         self._pending = False
         self._ended = False
@@ -87,10 +143,10 @@ class HandTap:
                 return
             leaves = leaves_of(loss)
             if not leaves or self._is_owned(leaves):
-                self._leaves, self._updates = [], 0
+                self._leaves, self._updates, self._piles = [], 0, False
                 return
             if list(map(id, leaves)) != list(map(id, self._leaves)):
-                self._leaves, self._updates = leaves, 0
+                self._leaves, self._updates, self._piles = leaves, 0, False
                 self._weights = self._copies(None)
             elif self._values:
                 self._compare(self._copies(COMPARED))
@@ -103,18 +159,29 @@ class HandTap:
             return
         try:
             if self._stand_in is None and self._updates >= UPDATES:
-                self._stand_in = ByHand(self._leaves, self._weights, self._rate)
+                self._stand_in = ByHand(self._leaves, self._weights, self._rate, piles=self._piles)
                 self._on_begin(self._stand_in)
             if self._stand_in is None:
                 self._values = self._copies(COMPARED)
                 self._grads = [_first(leaf.grad if given is None else given.get(id(leaf))) for leaf in self._leaves]
                 return
-            self._pending = True
-            self._stand_in.given = given
-            self._observer.before(self._stand_in, None, frame, may_clip=False)
-            self._passes.updates_follow(self._leaves)
+            self._judge(self._stand_in, frame, given)
+        except TrainingDiverged:
+            raise
         except Exception as error:
             self._on_error(error)
+
+    def _judge(self, stand_in: ByHand, frame: FrameType | None, given: dict[int, Tensor] | None) -> None:
+        stand_in.given = given
+        if self._observer.settle(stand_in):
+            zero_(stand_in.gradients())  # of weights that are gone
+        elif self._observer.before(stand_in, None, frame, may_clip=True).lose:
+            zero_(stand_in.gradients())
+            self._observer.after(stand_in, lost=True)
+            self._observer.settle(stand_in)
+        else:
+            self._pending = True
+        self._passes.updates_follow(self._leaves)
 
     @property
     def follows(self) -> bool:
@@ -122,7 +189,7 @@ class HandTap:
         return bool(self._leaves) and not self._ended
 
     def finish(self) -> None:
-        """The step that was seen last is over."""
+        """The update that was seen last is over."""
         if self._pending and self._stand_in is not None:
             self._pending = False
             self._observer.after(self._stand_in, lost=False)
@@ -138,6 +205,7 @@ class HandTap:
     def _compare(self, now: list[Tensor]) -> None:
         """What a script has done between two backward passes: nothing, or an update, and at which rate."""
         if all(torch.equal(before, after) for before, after in zip(self._values, now, strict=True)):
+            self._piles |= self._updates > 0
             return
         self._updates += 1
         pairs = [
@@ -150,13 +218,20 @@ class HandTap:
         moved, grads = (torch.cat(each) for each in zip(*pairs, strict=True))
         rate = read_tensor_scalar(moved @ grads / (grads @ grads)) or 0.0
         rest = read_tensor_scalar((moved - rate * grads).norm() / moved.norm())
-        self._rate = rate if rest is not None and rest < PLAIN and rate > 0 else 0.0
+        if rest is not None and math.isfinite(rest):  # one that is not says nothing
+            self._rate = rate if rest < PLAIN and rate > 0 else 0.0
 
     def _copies(self, most: int | None) -> list[Tensor]:
         with quiet(), torch.no_grad(), torch._C.DisableTorchFunction():
             if most is None:
                 return [leaf.detach().clone() for leaf in self._leaves]
             return [leaf.detach().reshape(-1)[:most].clone() for leaf in self._leaves]
+
+
+def _write(params: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    with quiet(), torch.no_grad(), torch._C.DisableTorchFunction():
+        for param, value in zip(params, values, strict=True):
+            param.data.copy_(value)
 
 
 def _first(grad: Tensor | None) -> Tensor | None:

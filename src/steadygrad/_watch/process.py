@@ -250,10 +250,17 @@ class Watcher:
 
     def _by_hand(self, stand_in: ByHand) -> None:
         """The script updates its weights itself."""
-        if self.acts:
+        if not self.acts:
+            return
+        if stand_in.piles:
             self._home.say(
-                say("the script makes its updates itself, without an optimizer: they are watched, not protected")
+                say(
+                    "the script makes its updates itself, without an optimizer, of several backward passes: they are "
+                    "watched, not protected"
+                )
             )
+        else:
+            self._home.say(say("the script makes its updates itself, without an optimizer: their gradients are guarded"))
 
     # What `StepTap` asks.
 
@@ -300,6 +307,8 @@ class Watcher:
         ruling = as_carried_out(ruling, acts=acts, may_clip=may_clip, guard_scales=session.guard_scales)
         if ruling.action in {"", "clip"} and ruling.coefficient < 1.0:
             scale_(reading.grads, ruling.coefficient)
+        if session.by_hand and session.recovery.factor != 1.0:
+            scale_(reading.grads, session.recovery.factor)  # whose rate is in its own lines
         if (turned := session.noise_turned()) and acts and may_clip and session.guard_scales:
             self._journal.action(session, turned, {"tail_index": session.guard.clip.tails.tail_index})
         elif ruling.action == "" and acts and may_clip and session.policy is not None:
@@ -337,6 +346,8 @@ class Watcher:
             session.sampler.drop()
         elif not session.sharded:
             session.probe.before()
+        if session.by_hand and acts:  # the script's next pass begins before anybody is told that the step is over
+            self._keeper.put_right(session, lost=ruling.lost)
         self._pending[id(optimizer)] = Pending(session, reading, ruling, loss, lr)
         self._spent += time.perf_counter() - began
         return Plan(lose=ruling.lost)
@@ -376,18 +387,37 @@ class Watcher:
         session.left_out_in_a_row = 0
         self._journal.step(pending)
         self._examiner.stepped(session, pending.reading, 0.0 if lost else pending.ruling.coefficient)
-        left_out = pending.ruling.action == "scaler-skip"
-        if self.acts and not session.by_hand and (not left_out or pending.ruling.alarms):
-            self._keeper.put_right(session, lost=lost or left_out)
-        if self._acts_on(session):
-            self._carry_out(session, optimizer, lost=lost or left_out)
-            if self._repairer is not None and session.alone:
-                self._repairer.judge(session, optimizer, self._parts(session, optimizer), pending.ruling)
-        session.step += 1
+        if session.by_hand:  # its weights are in use: see `settle`
+            self._owed = (pending, lost)
+        else:
+            left_out = pending.ruling.action == "scaler-skip"
+            if self.acts and (not left_out or pending.ruling.alarms):
+                self._keeper.put_right(session, lost=lost or left_out)
+            self._keep(session, optimizer, pending.ruling, lost=lost or left_out)
+            session.step += 1
         self._made += 1
         self._spent += time.perf_counter() - began
         if self._made % FACTS_EVERY == 1:
             self._journal.overhead(self._spent)
+
+    def settle(self, optimizer: Optimizer) -> bool:
+        """No pass needs the weights: carry out what was ordered at a step by hand; returns whether they are others."""
+        owed, self._owed = self._owed, None
+        if owed is None:
+            return False
+        began = time.perf_counter()
+        pending, lost = owed
+        session, changed = pending.session, False
+        if self._acts_on(session):
+            before = [param._version for param in session.params]
+            self._examiner.passes.pause()
+            self._keep(session, optimizer, pending.ruling, lost=lost)
+            changed = before != [param._version for param in session.params]
+            if changed and not lost:
+                self.losses.take()  # of the weights of before
+        session.step += 1
+        self._spent += time.perf_counter() - began
+        return changed
 
     def raised(self, optimizer: Optimizer) -> None:
         """The optimizer's own code has raised: what schedulers find now must be their own rate."""
@@ -405,7 +435,7 @@ class Watcher:
 
     def _acts_on(self, session: Session) -> bool:
         """Whether a training is protected: not what is only observed."""
-        return self.acts and not session.sharded and not session.by_hand
+        return self.acts and not session.sharded and not session.observed
 
     def _session(self, optimizer: Optimizer, frame: FrameType | None) -> Session:
         session = self._sessions.get(id(optimizer))
@@ -454,11 +484,22 @@ class Watcher:
                 )
         if session.index < len(self._resumed):
             session.load_state_dict(self._resumed[session.index])
-        if self.acts and not session.by_hand:
+        if self.acts and not session.observed:
             session.carried.learn()
             if not session.sharded:
-                session.recovery.begin(session.step, self._parts(session, optimizer), session.names)
+                self._begin_recovery(session, optimizer)
         return session
+
+    def _begin_recovery(self, session: Session, optimizer: Optimizer) -> None:
+        """The state that a training begins with is the first to go back to."""
+        parts = self._parts(session, optimizer)
+        if not isinstance(optimizer, ByHand):
+            session.recovery.begin(session.step, parts, session.names)
+            return
+        # Some steps are made already. Where a script may remember more than its weights, they cannot be taken back.
+        with optimizer.begun() if optimizer.plain else nullcontext():
+            session.recovery.begin(0 if optimizer.plain else session.step, parts, session.names)
+        session.recovery.moved_on = session.recovery.trained = optimizer.plain
 
     def _parts(self, session: Session, optimizer: Optimizer) -> TrainingParts:
         return session.parts(optimizer, self.averages, self._scaler.scaler, self.stateful)
@@ -478,6 +519,14 @@ class Watcher:
                 self._on_incident(incident)
             except Exception as error:  # theirs, and no reason to end the training or the watching
                 self._home.say(say("on_incident has failed: {error}", error=first_line(error)))
+
+    def _keep(self, session: Session, optimizer: Optimizer, ruling: Ruling, *, lost: bool) -> None:
+        """After a step: what was ordered, and what the evidence says."""
+        if not self._acts_on(session):
+            return
+        self._carry_out(session, optimizer, lost=lost)
+        if self._repairer is not None and session.alone:
+            self._repairer.judge(session, optimizer, self._parts(session, optimizer), ruling)
 
     def _carry_out(self, session: Session, optimizer: Optimizer, *, lost: bool) -> None:
         try:
@@ -560,6 +609,7 @@ class Watcher:
         )
         self._sessions: dict[int, Session] = {}
         self._pending: dict[int, Pending] = {}
+        self._owed: tuple[Pending, bool] | None = None
         self._count = 0
         self._made = 0
         self._spent = 0.0

@@ -15,7 +15,7 @@ from .._foreach import zero_
 from .._rate import LoweredRate, can_lower
 from .._readback import any_nonfinite, read_tensor_scalar, read_vector
 from .._snapshot import PLAIN, QUARANTINE, Room, SnapshotRing, TrainingParts, TrainingSnapshot
-from ..guard import ENDS, Escalation, Guard, Incident, Order, Ruling
+from ..guard import ENDS, LEAST_MEASURED, Escalation, Guard, Incident, Order, Ruling
 from ..measure import tensor_norms
 
 LEARN_OPTIONS = 3
@@ -53,6 +53,8 @@ class Recovery:
         self.ring = SnapshotRing(room, every=every, by_clock=alone, on_off=say)
         self.escalation = Escalation(index, for_good=for_good)
         self.rate = LoweredRate()
+        self.factor = 1.0
+        """What the rate of the step is multiplied by."""
         self.orders: list[Order] = []
         self._own_options: frozenset[str] = frozenset()
         self._options: list[dict[str, Any]] | None = None
@@ -94,7 +96,7 @@ class Recovery:
         self.rate.restore()
         own = learning_rate(optimizer)
         self._lr = own if can_lower(optimizer) else None
-        factor = self.escalation.ladder.factor(self._lr)
+        factor = self.factor = self.escalation.ladder.factor(self._lr)
         self.rate.apply(optimizer, factor)
         if self._learned < LEARN_OPTIONS:  # anew at every step: what has changed since a lost one was the schedule
             self._options = _options(optimizer)
@@ -211,7 +213,7 @@ class Recovery:
 
     def lower_rate(self, reason: str, factor: float) -> bool:
         """Lower the rate to a share of the script's own, for good; returns whether that was possible."""
-        return self.escalation.ladder.down(reason, self._lr, factor, known=True) is not None
+        return self.escalation.ladder.down(reason, self._lr, factor, known=True, least=LEAST_MEASURED) is not None
 
     def give_rate_back(self, reason: str) -> None:
         """The script's own rate again."""

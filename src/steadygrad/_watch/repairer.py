@@ -69,8 +69,12 @@ REINITIALISES = frozenset(
 )
 """Remedies that overwrite weights: only where nothing has been learned yet."""
 
-SKIPPED = frozenset({"nonfinite-data", "outlier-batch", "corrupt-state"})
+SKIPPED = frozenset({"outlier-batch", "corrupt-state"})
 """Causes that are over with a step left out or a rollback, unless they come again and again."""
+
+UNTOUCHED = frozenset({"nonfinite-data"})
+"""Causes that the weights know nothing of: a step that is not finite was left out. What comes again is filled in: a
+loss that is NaN once in each pass through the data makes every mean of it NaN."""
 
 RESETS = frozenset({"reset-moments", "reset-running-stats"})
 """Remedies that begin anew beside the weights."""
@@ -86,6 +90,9 @@ ASKED_FOR = frozenset({"mean-reduction", "standardise-last-layer"})
 
 HELD = "constrain-weight-norms"
 """The remedy that holds weights where they are."""
+
+DRIVEN = frozenset({"attention-logits"})
+"""Causes that a rate brings about in a run that has learned nothing, where they were not there from the start."""
 
 ALSO_WHEN_HELD = frozenset({"update-spike", "gradient-spike", "bottomless-loss"})
 """What it does not let happen, or what was so before: a step that would have carried the weights too far; a loss that
@@ -302,6 +309,8 @@ class Repairer:
                 return  # leaving the step out, or going back, has been the remedy
             names = LIVE.get(finding.cause, ())
             named = [name for name in names if name in finding.remedies]
+            if finding.cause in DRIVEN and not _seen_first(finding) and session.stall.never_fell(session.guard.level):
+                named = ["lower-learning-rate"]
             for name in dict.fromkeys([*named, *names]):
                 if name == "divide-loss-by-accumulation-steps" and not finding.evidence.get("passes"):
                     continue
@@ -326,7 +335,7 @@ class Repairer:
         The fault was there in the very first pass, no moments came with the optimizer, and the run is young or has
         never learned.
         """
-        if session.resumed or (finding.evidence.get("seen_in") != FIRST and session.step > ALIKE):
+        if session.resumed or (not _seen_first(finding) and session.step > ALIKE):
             return False
         return session.step <= EARLY or session.stall.never_fell(session.guard.level)
 
@@ -351,7 +360,9 @@ class Repairer:
                 applied.remove()
                 return False
         learned = not idle or not session.stall.never_fell(session.guard.level)
-        if session.step <= EARLY or name in REINITIALISES or (name in TOO_FAR and not learned):
+        if finding.cause in UNTOUCHED:
+            pass
+        elif session.step <= EARLY or name in REINITIALISES or (name in TOO_FAR and not learned):
             back = session.recovery.restart(parts)
         elif name in TOO_FAR:
             back = session.recovery.restore_better(parts)
@@ -428,6 +439,11 @@ class Repairer:
         self._home.say(
             say("step {step}: {remedy} has not helped and is taken back", step=session.step, remedy=current.remedy)
         )
+
+
+def _seen_first(finding: Finding) -> bool:
+    """Whether a fault was there in the very first pass."""
+    return finding.evidence.get("seen_in") == FIRST
 
 
 def _insists(session: Session) -> bool:

@@ -108,6 +108,8 @@ class Session:
         self._noise = False
         self._find_roots = find_roots
         self.by_hand = isinstance(optimizer, ByHand)
+        self.observed = isinstance(optimizer, ByHand) and optimizer.piles
+        """Whether nothing can be done to it: several backward passes make a step, and none is the last."""
         self._name_everything(optimizer, frame)
         self.buffers = BufferSnapshot(self.roots) if early is None else early[0]
         self.loads = LoadTap(self.roots, self.buffers.save, on_error) if early is None else early[1]

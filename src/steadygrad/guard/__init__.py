@@ -7,7 +7,7 @@ happen, `running_stats` knows batch norm's statistics. `state` makes plain data 
 
 from .escalation import ENDS, Escalation, Incident, Order
 from .guard import Guard, Measured, Raised, Ruling
-from .ladder import Ladder, Rung
+from .ladder import LEAST_MEASURED, Ladder, Rung
 from .loss import LossLevel
 from .running_stats import RunningStats
 from .skip import HiddenGradients, hollow
@@ -15,6 +15,7 @@ from .stall import Stall
 
 __all__ = [
     "ENDS",
+    "LEAST_MEASURED",
     "Escalation",
     "Guard",
     "HiddenGradients",

@@ -15,6 +15,9 @@ MOST_RUNGS = 6
 LEAST = 2.0**-12
 """The lowest share of the script's rate, however far beyond the usual its steps are."""
 
+LEAST_MEASURED = 1e-7
+"""The same where trial steps, or the curvature, have shown what the model bears: raw features of thousands ask for it."""
+
 PATIENCE = 64
 """Steps that a rung is given before the next one."""
 
@@ -121,7 +124,15 @@ class Ladder(Stateful):
         ramp = WARM_UP_START + (1.0 - WARM_UP_START) * self._since_rung / WARM_UP
         return level * min(1.0, ramp)
 
-    def down(self, reason: str, lr: float | None, factor: float = HALVING, *, known: bool = False) -> Rung | None:
+    def down(
+        self,
+        reason: str,
+        lr: float | None,
+        factor: float = HALVING,
+        *,
+        known: bool = False,
+        least: float = LEAST,
+    ) -> Rung | None:
         """Lower the rate now: to half, or further where it is known by how much steps have become too long.
 
         Args:
@@ -129,6 +140,7 @@ class Ladder(Stateful):
             lr: the script's own rate; None where it cannot be lowered.
             factor: by what the rate is multiplied, a half or less.
             known: the factor is what steps have become too long by. Then the rate is not given back.
+            least: no lower share of the script's rate than this.
 
         Returns:
             The change; None if the budget is spent.
@@ -141,7 +153,7 @@ class Ladder(Stateful):
             self._level = HALVING**self._rungs
         # What is known is known of the step that was made, at the rate as it was then.
         own = self.factor(lr) if known else self._level
-        self._level = max(LEAST, own * min(HALVING, factor))
+        self._level = max(least, own * min(HALVING, factor))
         self._broke_at = lr
         self._rungs += 1
         self._since_rung, self._returning = 0, 0

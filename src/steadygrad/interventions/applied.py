@@ -13,10 +13,9 @@ from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from .._tap import LIMITS, ClipTap, is_quiet, leaves_of, on_stack
+from .._tap import LIMITS, ClipTap, OwnUpdates, is_quiet, leaves_of, on_stack, params_of
 from ..guard import HiddenGradients
 from .intervention import Intervention
-from .own_updates import OwnUpdates, params_of
 from .replaced import Replaced
 
 
@@ -101,7 +100,11 @@ class Applied:
 
     def adopt(self, optimizer: Optimizer) -> None:
         """An optimizer that was made before."""
-        self._optimizers += 1
+        if isinstance(optimizer, OwnUpdates):
+            leaves = params_of(optimizer)
+            self._stand_in = self._stand_ins[tuple(leaf.shape for leaf in leaves)] = optimizer
+        else:
+            self._optimizers += 1
         self._tell_of(optimizer)
 
     def _tell_of(self, optimizer: Optimizer) -> None:

@@ -7,11 +7,11 @@ from torch import nn
 from torch.optim import Optimizer
 
 from .._readback import read_tensor_scalar
+from .._tap import OwnUpdates
 from ..clip import ClipByGlobalNorm, ClipByUpdateRMS, Policy, QKClip
 from ..clip.fold import settle_scale, step_gradients
 from ..clip.qk import query_key
 from .intervention import Intervention
-from .own_updates import OwnUpdates
 
 
 class _Clip(Intervention):

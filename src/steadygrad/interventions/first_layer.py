@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from .._tap import OwnUpdates, params_of
 from .functions import holds_anywhere
 from .inputs import is_data, parts_of
 from .intervention import Intervention
-from .own_updates import OwnUpdates, params_of
 
 OUT_OF_SCALE = 10.0
 """Mean or deviation of a feature that is out of scale."""

@@ -7,9 +7,8 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
-from .._tap import leaves_of
+from .._tap import OwnUpdates, leaves_of, params_of
 from .intervention import Intervention
-from .own_updates import OwnUpdates, params_of
 
 
 class ZeroGradBeforeBackward(Intervention):

@@ -12,14 +12,13 @@ from torch.optim import Optimizer
 from .._foreach import zero_
 from .._readback import read_tensor_scalar
 from .._snapshot import TrainingParts, TrainingSnapshot
-from .._tap import quiet
+from .._tap import params_of, quiet
 from ..findings import Finding
 from ..remedies import REMEDIES, remedy
 from ..trials import Candidate, Proof, Series, Trial, everything, mends, plan, prove
 from ..trials.words import head as headline
 from .applied import Applied
 from .family import intervention_for
-from .own_updates import params_of
 
 if TYPE_CHECKING:
     from .._watch import Watch

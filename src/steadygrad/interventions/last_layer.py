@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from .._tap import OwnUpdates, params_of
 from .functions import Functions, holds_anywhere
 from .inputs import is_data
-from .own_updates import OwnUpdates, params_of
 
 POWERS = {"mse_loss": 2, "l1_loss": 1, "smooth_l1_loss": 1, "huber_loss": 1}
 """torch's regression losses, by the power with which they grow far from zero."""

@@ -6,9 +6,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from .._rate import LoweredRate, can_lower
+from .._tap import OwnUpdates
 from ..schedule.shapes import Decay
 from .intervention import Intervention
-from .own_updates import OwnUpdates
 
 
 class _Rate(Intervention):

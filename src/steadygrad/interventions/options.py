@@ -5,8 +5,8 @@ from typing import Any
 
 from torch.optim import Optimizer
 
+from .._tap import OwnUpdates
 from .intervention import Intervention
-from .own_updates import OwnUpdates
 
 _Changes = dict[str, tuple[Any, Any]]
 """Of one group, by the option's name: the script's value and ours."""

@@ -7,9 +7,9 @@ from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from .._readback import any_nonfinite
+from .._tap import OwnUpdates, params_of
 from .functions import holds_anywhere
 from .intervention import Intervention
-from .own_updates import OwnUpdates, params_of
 
 
 class ResetMoments(Intervention):

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from .._readback import read_tensor_scalar
+from .._tap import OwnUpdates, params_of
 from .intervention import Intervention
-from .own_updates import OwnUpdates, params_of
 
 
 class ConstrainWeightNorms(Intervention):

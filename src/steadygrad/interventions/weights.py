@@ -12,10 +12,9 @@ from torch.optim import Optimizer
 from .._names import find_roots
 from .._random_state import random_state, restore_random_state
 from .._readback import read_tensor_scalar
-from .._tap import RescaleInit
+from .._tap import RescaleInit, params_of
 from ..init import auto_, chrono_, lsuv_, orthogonal_recurrent_
 from .intervention import Intervention
-from .own_updates import params_of
 from .pinned import unpin_
 
 NEXT = 0

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from .._i18n import say
 from ..evidence import Evidence, Pass, TensorProfile
 from ..findings import Finding, Measurement
+from .learning_rate import bearable
 
 LARGEST = 10.0
 """Root mean square of an input beyond which its scale is looked at: raw pixels, prices, pressures are far beyond."""
@@ -70,6 +71,7 @@ def data(evidence: Evidence) -> Iterator[Finding | Measurement]:
             "grad_norm_standardised": evidence.standard_inputs.grad_norm,
             "loss": evidence.base.loss,
             "loss_standardised": evidence.standard_inputs.loss,
+            **bearable(evidence),
         },
         ("standardise-inputs", "input-batchnorm"),
     )
@@ -93,7 +95,12 @@ def _by_the_first_layer(evidence: Evidence, worst: TensorProfile) -> Iterator[Fi
             layer=loud.name,
             out=loud.output_rms,
         ),
-        {"rms": worst.rms, "feature_ratio": worst.feature_ratio, "first_output_rms": loud.output_rms},
+        {
+            "rms": worst.rms,
+            "feature_ratio": worst.feature_ratio,
+            "first_output_rms": loud.output_rms,
+            **bearable(evidence),
+        },
         ("standardise-inputs", "input-batchnorm"),
     )
 

@@ -80,6 +80,13 @@ def learning_rate(evidence: Evidence) -> Iterator[Finding | Measurement]:
         )
 
 
+def bearable(evidence: Evidence) -> dict[str, float]:
+    """What is known of the rate that a model bears as it is, for whoever cannot change what asks for it."""
+    good, edge = best(evidence.rehearsals[1:]), evidence.edge
+    known = {"stable_factor": None if good is None else good.factor, "sharpness_ratio": edge and edge.ratio}
+    return {name: value for name, value in known.items() if value is not None}
+
+
 def remedies_for(optimizer: str) -> tuple[str, ...]:
     """What brings an optimizer's steps back to where its model of the loss holds.
 
