@@ -13,7 +13,6 @@ import argparse
 import json
 import math
 import random
-import re
 import sys
 import time
 from dataclasses import asdict, dataclass, field
@@ -38,9 +37,6 @@ OTHER_UNITS = frozenset({"loss-scale"})
 
 FROM_OUTSIDE = {cause for each in REMEDIES if each.outside for cause in each.removes}
 """Causes that some remedy takes away from outside."""
-
-STEPS = re.compile(r"\boptim\b|Optimizer\(|optimizers?\.step\(")
-"""What a script that has an optimizer says somewhere."""
 
 IN_PLACE = set(LIVE)
 """Causes that mode repair puts right while a training goes on."""
@@ -67,14 +63,8 @@ class Rescued:
 
 
 def can_be_rescued(script: Script, way: str) -> bool:
-    """Whether a script's cause can be repaired from outside.
-
-    In a training that goes on, only where there is an optimizer: nobody can leave out, or change, a step that is made
-    of the script's own lines.
-    """
-    if way != "repair":
-        return bool(FROM_OUTSIDE & set(script.causes))
-    return bool(IN_PLACE & set(script.causes)) and bool(STEPS.search(script.path.read_text(encoding="utf-8")))
+    """Whether a script's cause can be repaired from outside."""
+    return bool((IN_PLACE if way == "repair" else FROM_OUTSIDE) & set(script.causes))
 
 
 def rescue(script: Script, ways: tuple[str, ...], jobs: int, seed: int = 0) -> Rescued:

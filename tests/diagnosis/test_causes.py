@@ -5,6 +5,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -70,3 +71,12 @@ def test_a_recording_is_diagnosed_without_torch_and_from_what_is_left_of_it(runn
         connection.execute("DROP TABLE observations")  # as a recording of an earlier version
     connection.close()
     assert sg.open_run(ran.folder).summary()["first_nonfinite"]["step"] == 40
+
+
+def test_a_larger_batch_that_leaves_the_range_of_float16_is_no_outlier(runner):
+    """Some tens of times larger than the first: float32 would not notice it."""
+    path = Path(__file__).parent / "fourth_holdout" / "failing" / "half-overflow" / "factor_machine.py"
+    runner.write(path.read_text().replace("range(900)", "range(80)"))
+    ran = runner.watched("train.py")
+    causes = [each["cause"] for each in ran.summary["findings"]]
+    assert causes[:2] == ["half-overflow", "outlier-batch"]

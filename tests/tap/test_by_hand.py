@@ -119,7 +119,9 @@ def test_repair_finds_a_rate_that_is_harmless(update, runner):
     ran = runner.watched("--mode", "repair", "train.py")
     losses = [float(line) for line in ran.stdout.split()]
     assert losses[-1] < 0.8 * losses[0] < bare[-1]
-    assert [each["detail"]["remedy"] for each in ran.summary["actions"] if each["action"] == "repair"] == ["lower-learning-rate"]
+    assert [each["detail"]["remedy"] for each in ran.summary["actions"] if each["action"] == "repair"] == [
+        "lower-learning-rate"
+    ]
 
 
 def test_repair_clears_gradients_that_nobody_clears(runner):
@@ -129,6 +131,17 @@ def test_repair_clears_gradients_that_nobody_clears(runner):
     repairs = [each["detail"]["remedy"] for each in ran.summary["actions"] if each["action"] == "repair"]
     assert repairs == ["zero-grad-before-backward"]
     assert float(ran.stdout.split()[-1]) < 0.2 * bare
+
+
+def test_what_is_written_down_after_an_update_is_no_part_of_the_next_pass(runner):
+    """`loss.detach()` behind the update: the loss that it is taken of was made before."""
+    runner.write(
+        script(UPDATES["given gradients"], lr=400.0).replace("print(loss.item())", "print(float(loss.detach()))")
+    )
+    ran = runner.watched("--mode", "observe", "train.py")
+    assert ran.summary["findings"][0]["cause"] == "learning-rate"
+    looks = [each.detail for each in sg.open_run(ran.folder).main.observations() if each.kind == "examination"]
+    assert any(each["evidence"] is not None for each in looks)
 
 
 def test_gradients_of_several_passes_are_left_alone(runner):

@@ -415,3 +415,51 @@ def test_what_went_wrong_later_overwrites_no_weights(tmp_path):
             loss.backward()
             optimizer.step()
     assert not {"auto-initialisation", "zero-bias", "rescale-initialisation"} & set(repairs(watch))
+
+
+def test_data_that_is_not_finite_is_filled_in_from_the_first_time_on(tmp_path):
+    """A step left out keeps the weights; but a loss that is NaN once an epoch makes every mean of it NaN."""
+    model = net()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    losses = []
+    with sg.watch(model, optimizer, mode="repair", record=tmp_path) as watch:
+        for step in range(160):
+            x, y = data(step % 20)
+            if step % 20 == 11:
+                x[5, 2] = float("nan")
+            loss = nn.functional.mse_loss(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    assert [step for step, loss in enumerate(losses) if loss != loss] == [11]
+    (repair,) = (each for each in actions(watch) if each[1] == "repair")
+    assert (repair[0], repair[2]["cause"]) == (11, "nonfinite-data")
+    assert "to" not in repair[2]  # the run goes on from where it is
+    assert losses[-1] < 0.1 * losses[0]
+
+
+def test_logits_that_a_rate_has_driven_apart_before_anything_was_learned_ask_for_a_lower_rate(runner):
+    path = Path(__file__).parents[1] / "diagnosis" / "second_holdout" / "failing" / "learning-rate"
+    runner.write((path / "translate_postln.py").read_text())
+    ran = runner.watched("--mode", "repair", "train.py")
+    repairs = [each["detail"]["remedy"] for each in ran.summary["actions"] if each["action"] == "repair"]
+    assert repairs == ["lower-learning-rate"]
+    assert float(ran.stdout.split()[-1]) < 0.4
+
+
+def test_raw_columns_get_the_rate_that_their_curvature_bears(runner):
+    """Five orders of magnitude below the script's, where there is no layer that could train as one of standardised."""
+    path = Path(__file__).parents[2] / "zoo" / "failing" / "input-scale" / "houses_by_hand.py"
+    text = path.read_text().replace("    losses = []", "    losses = []; opt = torch.optim.SGD([weight, bias], lr=0.1)")
+    text = text.replace("        with torch.no_grad():\n", "        opt.step(); opt.zero_grad()\n")
+    lines = [
+        line
+        for line in text.splitlines()
+        if "for p in (weight" not in line and "p -= " not in line and "p.grad" not in line
+    ]
+    runner.write("\n".join(lines))
+    ran = runner.watched("--mode", "repair", "train.py")
+    assert float(ran.stdout.split()[-1]) < 0.7
+    repairs = [each["detail"] for each in ran.summary["actions"] if each["action"] == "repair"]
+    assert 1e-7 < repairs[-1]["factor"] < 1e-4

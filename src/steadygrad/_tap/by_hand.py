@@ -1,8 +1,8 @@
 """Updates that a script makes itself (`p -= lr * p.grad`): seen from one backward pass to the next.
 
-The update is the script's own line, which nobody can leave out. What can be changed is the gradient that it uses, at the
-end of the backward pass: of nothing it makes nothing, of a smaller one a smaller step. What is put back into the weights
-is put back there too, when no pass needs them as they were.
+The update is the script's own line, which nobody can leave out. What can be changed is the gradient that it uses, at
+the end of the backward pass: of none it makes no step, of a smaller one a smaller step. What is put back into the
+weights is put back there too, when no pass needs them as they were.
 """
 
 import math
@@ -20,7 +20,6 @@ from ..errors import TrainingDiverged
 from .own_updates import OwnUpdates
 from .passes import PassTap
 from .quiet import quiet
-from .steps import StepObserver
 
 NODES = 50_000
 """Nodes of a graph that are looked through for its leaves."""

@@ -123,18 +123,34 @@ class TapedPass:
         if any(tensor._version != version for entry in self.entries for tensor, version in entry.versions):
             raise CannotReplay(recorded("the batch was changed in place after the model had seen it"))
         used = {id(tensor) for entry in self.entries if not entry.outside for tensor in _given(entry)}
-        for entry in self.entries:
+        for place, entry in enumerate(self.entries):
             if entry.outside and any(id(tensor) in used for tensor in tensors_within(entry.changed)):
                 raise CannotReplay(
                     recorded("{operation} changes a tensor in place that was there before", operation=entry.name)
                 )
-            if not entry.is_model and any(tensor.grad_fn is not None for tensor in _given(entry)):
+            unknown = not entry.is_model and any(tensor.grad_fn is not None for tensor in _given(entry))
+            if unknown and place in self._needed():
                 raise CannotReplay(
                     recorded(
                         "{operation} was given something that torch does not show how it was computed",
                         operation=entry.name,
                     )
                 )
+
+    def _needed(self) -> set[int]:
+        """The places of calls that the loss is made of: not of what a script writes down of the step before.
+
+        What is written in place may reach it through a view.
+        """
+        assert self._place is not None
+        waiting = [self._place.entry, *(at for at, entry in enumerate(self.entries) if changes_in_place(entry.call))]
+        needed: set[int] = set()
+        while waiting:
+            place = waiting.pop()
+            if place not in needed:
+                needed.add(place)
+                waiting += [each.entry for each in _references(self.entries[place])]
+        return needed
 
     def replay(
         self,

@@ -260,7 +260,9 @@ class Watcher:
                 )
             )
         else:
-            self._home.say(say("the script makes its updates itself, without an optimizer: their gradients are guarded"))
+            self._home.say(
+                say("the script makes its updates itself, without an optimizer: their gradients are guarded")
+            )
 
     # What `StepTap` asks.
 

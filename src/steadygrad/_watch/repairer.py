@@ -73,8 +73,8 @@ SKIPPED = frozenset({"outlier-batch", "corrupt-state"})
 """Causes that are over with a step left out or a rollback, unless they come again and again."""
 
 UNTOUCHED = frozenset({"nonfinite-data"})
-"""Causes that the weights know nothing of: a step that is not finite was left out. What comes again is filled in: a
-loss that is NaN once in each pass through the data makes every mean of it NaN."""
+"""Causes that the weights know nothing of: such a step was left out. What comes again is filled in all the same: a loss
+that is NaN once in each pass through the data makes every mean of it NaN."""
 
 RESETS = frozenset({"reset-moments", "reset-running-stats"})
 """Remedies that begin anew beside the weights."""

@@ -16,7 +16,7 @@ LEAST = 2.0**-12
 """The lowest share of the script's rate, however far beyond the usual its steps are."""
 
 LEAST_MEASURED = 1e-7
-"""The same where trial steps, or the curvature, have shown what the model bears: raw features of thousands ask for it."""
+"""The same where trial steps, or the curvature, have shown what a model bears: raw features of thousands ask for it."""
 
 PATIENCE = 64
 """Steps that a rung is given before the next one."""

@@ -33,6 +33,10 @@ WEIGHTS = 0.5
 LARGER = 8.0
 """How many times larger than in the first batch an input or target must be to be named."""
 
+FAR = 100.0
+"""The same where the gradient is infinite because an operation has left the range of float16: a larger batch does that
+too, and float32 does not notice it."""
+
 LATE = 8
 """Steps by which an alarm about a batch may be late; the batch is kept for so long."""
 
@@ -65,10 +69,16 @@ def _by_the_batch_before(case: Case) -> Iterator[Finding]:
         drift = nats(look.batch_before[1] / history) if history else 0.0
         named = _named(case.start, look.evidence)
         if batch > APART and drift < WEIGHTS * batch and (named is not None or base.finite):
-            where, words = named or ("batch", "")
+            where, words, ratio = named or ("batch", "", math.inf)
             yield Finding(
                 CAUSE,
-                0.95 if named else 0.5 if case.rescaled or falls_for_ever else 0.85,
+                0.6
+                if not base.finite and base.overflows and ratio < FAR
+                else 0.95
+                if named
+                else 0.5
+                if case.rescaled or falls_for_ever
+                else 0.85,
                 where,
                 say(
                     "the gradient of this batch is {times} that of the batch before it with the same weights{words}",
@@ -105,7 +115,7 @@ def _by_the_history(case: Case) -> Iterator[Finding]:
     clipped = steps.action.astype(str)[place + 1 : place + 20] == "clip"
     lasting = len(clipped) >= 8 and float(clipped.mean()) > 0.5
     if batch > 2 * APART and (calm or (named is not None and not lasting)):
-        where, words = named or ("batch", say(", and those before and after it are not"))
+        where, words, _ = named or ("batch", say(", and those before and after it are not"), math.inf)
         yield Finding(
             CAUSE,
             0.92 if named else 0.7,
@@ -122,8 +132,8 @@ def _by_the_history(case: Case) -> Iterator[Finding]:
         )
 
 
-def _named(start: Evidence | None, now: Evidence) -> tuple[str, str] | None:
-    """The input or target that is out of scale against the first batch."""
+def _named(start: Evidence | None, now: Evidence) -> tuple[str, str, float] | None:
+    """The input or target that is out of scale against the first batch, and how many times larger it is."""
     if start is None:
         return None
     usual_ones = {each.name: each for each in (*start.inputs, *start.targets)}
@@ -144,7 +154,7 @@ def _named(start: Evidence | None, now: Evidence) -> tuple[str, str] | None:
         now=each.absmax,
         first=other.absmax,
     )
-    return each.name, words
+    return each.name, words, ratio
 
 
 def _times(ratio: float) -> str:
