@@ -132,6 +132,35 @@ def test_running_statistics_that_are_finite_at_the_step_of_the_finding():
     assert end(with_remedy(normalised(1e12), STATS, step=30)) < 0.2
 
 
+def frozen(value):
+    """Fine-tuning with frozen norms, whose statistics came damaged from a checkpoint."""
+
+    def training():
+        model = perceptron()
+        model.insert(0, nn.BatchNorm1d(model[0].in_features))
+        model[0].running_mean.fill_(50.0)
+        model[0].running_var.fill_(value)
+        model[0].eval()
+        return fitted(model, torch.optim.SGD(model.parameters(), lr=0.05), shifted, 100)
+
+    return training
+
+
+def shifted(number=0):
+    """Inputs that need their norm."""
+    x, y = rows(number)
+    return 50.0 + 7.0 * x, y
+
+
+def test_frozen_statistics_become_those_of_a_batch():
+    """Zero and one, which they begin with, are right for no layer."""
+    assert lost(bare(frozen(-0.1)))
+    losses = with_remedy(frozen(-0.1), STATS)
+    assert all(map(math.isfinite, losses))
+    assert losses[0] < 4.0
+    assert end(losses) < 0.2
+
+
 def test_sound_statistics_are_left_alone():
     losses, applied = under(normalised(None), intervention_for(STATS))
     assert not applied.times

@@ -99,6 +99,34 @@ def test_a_spoiled_batch_does_no_harm(update, spoiled, runner):
     assert {each["action"] for each in ran.summary["actions"]} <= {"skip", "clip", "roll-back"}
 
 
+def test_an_optimizer_of_nobodys_family_is_protected_too(runner):
+    """A class that torch knows nothing of: its moments are its own, and decay over a step that is lost."""
+    own = """
+    class Adam:
+        def __init__(self, params, lr):
+            self.params, self.lr, self.t = params, lr, 0
+            self.m, self.v = ([torch.zeros_like(p) for p in params] for _ in range(2))
+        def step(self):
+            self.t += 1
+            for p, m, v in zip(self.params, self.m, self.v):
+                m.mul_(0.9).add_(p.grad, alpha=0.1)
+                v.mul_(0.999).addcmul_(p.grad, p.grad, value=0.001)
+                p.data -= self.lr * (m / (1 - 0.9**self.t)) / ((v / (1 - 0.999**self.t)).sqrt() + 1e-8)
+                p.grad = None
+    """
+    head, loop = HEAD.format(lr=0.05, steps=120).split("for step")
+    text = f"{head}{textwrap.dedent(own)}\noptimizer = Adam(params, lr)\nfor step{loop}    loss.backward(); optimizer.step()\n    print(loss.item())\n"
+    runner.write(text)
+    bare = runner.bare(sys.executable, "train.py").stdout
+    ran = runner.watched("train.py")
+    assert ran.stdout == bare
+    assert ran.summary["verdict"] == "healthy"
+    runner.write(text.replace("    loss = F", "    x[7, 2] = float('nan') if step == 40 else 0.5\n    loss = F"))
+    losses = [float(line) for line in runner.watched("train.py").stdout.split()]
+    assert [step for step, loss in enumerate(losses) if loss != loss] == [40]
+    assert losses[-1] < 0.5 * losses[39]
+
+
 @pytest.mark.parametrize("update", UPDATES.values(), ids=UPDATES)
 def test_weights_that_are_lost_before_anybody_knew_are_put_back(update, runner):
     """The first two updates are made before it is known that there is no optimizer."""

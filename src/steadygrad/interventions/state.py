@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
@@ -60,7 +61,10 @@ class ResetMoments(Intervention):
 
 
 class ResetRunningStats(Intervention):
-    """Running statistics are begun anew at the step of the finding and whenever they are broken."""
+    """Running statistics are begun anew at the step of the finding and whenever they are broken.
+
+    Those that are used and not learned (a frozen norm) become those of the next batch: nothing else would fill them.
+    """
 
     remedy = "reset-running-stats"
 
@@ -68,6 +72,13 @@ class ResetRunningStats(Intervention):
         super().__init__(where, **options)
         self._step = step
         self._made = 0
+        self._handles: dict[int, Any] = {}
+
+    def end(self) -> None:
+        """A pass that has never come leaves nothing on the layers."""
+        for handle in self._handles.values():
+            handle.remove()
+        self._handles.clear()
 
     def forward(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -84,9 +95,23 @@ class ResetRunningStats(Intervention):
             if due or broken:
                 each.reset_running_stats()  # pyright: ignore
                 self.times += 1
+                if not each.training and id(each) not in self._handles:
+                    self._handles[id(each)] = each.register_forward_pre_hook(self._fill)
         if due:
             self._step = None
         return args, kwargs
+
+    @torch.no_grad()
+    def _fill(self, layer: nn.Module, args: tuple[Any, ...]) -> None:
+        """Once, and layer after layer: what the next one gets was made with the new numbers."""
+        given, mean, variance = args[0], layer.running_mean, layer.running_var
+        self._handles.pop(id(layer)).remove()
+        if not isinstance(mean, Tensor) or not isinstance(variance, Tensor) or given.numel() < 2 * mean.numel():
+            return
+        fresh = torch.var_mean(given.detach().float(), [0, *range(2, given.ndim)])
+        if not any_nonfinite(list(fresh)):
+            variance.copy_(fresh[0])
+            mean.copy_(fresh[1])
 
     def after_step(self, optimizer: Optimizer) -> None:
         """Count."""
