@@ -99,6 +99,7 @@ def test_a_spoiled_batch_does_no_harm(update, spoiled, runner):
     assert {each["action"] for each in ran.summary["actions"]} <= {"skip", "clip", "roll-back"}
 
 
+@pytest.mark.slow
 def test_an_optimizer_of_nobodys_family_is_protected_too(runner):
     """A class that torch knows nothing of: its moments are its own, and decay over a step that is lost."""
     own = """
@@ -127,6 +128,7 @@ def test_an_optimizer_of_nobodys_family_is_protected_too(runner):
     assert losses[-1] < 0.5 * losses[39]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("update", UPDATES.values(), ids=UPDATES)
 def test_weights_that_are_lost_before_anybody_knew_are_put_back(update, runner):
     """The first two updates are made before it is known that there is no optimizer."""
@@ -140,6 +142,7 @@ def test_weights_that_are_lost_before_anybody_knew_are_put_back(update, runner):
     assert [each["detail"]["to"] for each in ran.summary["actions"] if each["action"] == "roll-back"] == [0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("update", UPDATES.values(), ids=UPDATES)
 def test_repair_finds_a_rate_that_is_harmless(update, runner):
     runner.write(script(update, lr=400.0, steps=150))
@@ -152,6 +155,7 @@ def test_repair_finds_a_rate_that_is_harmless(update, runner):
     ]
 
 
+@pytest.mark.slow
 def test_repair_clears_gradients_that_nobody_clears(runner):
     runner.write((ZOO / "missing-zero-grad" / "softmax_by_hand.py").read_text())
     bare = float(runner.bare(sys.executable, "train.py").stdout.split()[-1])
@@ -193,6 +197,26 @@ def test_gradients_of_several_passes_are_left_alone(runner):
     assert ran.summary["actions"] == []
 
 
+def test_passes_of_another_model_beside_it_are_not_its_steps(runner):
+    """A second one that begins to train later, in the same loop, on losses of its own: here one that is not a number."""
+    second = """
+        for p in params: p.grad = None
+        loss.backward()
+        with torch.no_grad():
+            for p in params:
+                p -= lr * p.grad
+        if step >= 20:
+            (other * float("nan")).sum().backward()
+    """
+    text = script(second).replace("params = [W, V]", "params = [W, V]\nother = torch.ones(3, requires_grad=True)")
+    runner.write(text)
+    bare = runner.bare(sys.executable, "train.py").stdout
+    ran = runner.watched("train.py")
+    assert ran.stdout == bare
+    assert ran.summary["actions"] == []
+
+
+@pytest.mark.slow
 def test_what_nothing_mends_is_stopped_in_the_backward_pass(runner):
     runner.write(
         script(UPDATES["in place"], steps=200).replace(

@@ -439,6 +439,7 @@ def test_data_that_is_not_finite_is_filled_in_from_the_first_time_on(tmp_path):
     assert losses[-1] < 0.1 * losses[0]
 
 
+@pytest.mark.slow
 def test_logits_that_a_rate_has_driven_apart_before_anything_was_learned_ask_for_a_lower_rate(runner):
     path = Path(__file__).parents[1] / "diagnosis" / "second_holdout" / "failing" / "learning-rate"
     runner.write((path / "translate_postln.py").read_text())
@@ -448,6 +449,7 @@ def test_logits_that_a_rate_has_driven_apart_before_anything_was_learned_ask_for
     assert float(ran.stdout.split()[-1]) < 0.4
 
 
+@pytest.mark.slow
 def test_raw_columns_get_the_rate_that_their_curvature_bears(runner):
     """Five orders of magnitude below the script's, where there is no layer that could train as one of standardised."""
     path = Path(__file__).parents[2] / "zoo" / "failing" / "input-scale" / "houses_by_hand.py"
@@ -463,3 +465,15 @@ def test_raw_columns_get_the_rate_that_their_curvature_bears(runner):
     assert float(ran.stdout.split()[-1]) < 0.7
     repairs = [each["detail"] for each in ran.summary["actions"] if each["action"] == "repair"]
     assert 1e-7 < repairs[-1]["factor"] < 1e-4
+
+
+@pytest.mark.slow
+def test_a_stale_second_moment_is_known_by_the_step_that_raises_the_alarm(runner):
+    """No sample was taken of it: how far it went, over the least that any tensor is long, says enough."""
+    folder = Path(__file__).parents[1] / "diagnosis" / "fourth_holdout" / "failing" / "stale-second-moment"
+    text = (folder / "late_labels.py").read_text()
+    runner.write(text.replace("LABELS_FROM, STEPS = 2000, 3000", "LABELS_FROM, STEPS = 1000, 1600"))
+    ran = runner.watched("--mode", "repair", "train.py")
+    repairs = [each["detail"]["remedy"] for each in ran.summary["actions"] if each["action"] == "repair"]
+    assert repairs == ["lower-beta2"]
+    assert float(ran.stdout.split()[-1]) < 0.2

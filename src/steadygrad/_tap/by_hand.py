@@ -60,6 +60,11 @@ class ByHand(OwnUpdates):
         every = [param.grad if self.given is None else self.given.get(id(param)) for param in params]
         return [grad for grad in every if grad is not None]
 
+    def accumulated(self) -> list[tuple[int, int]]:
+        """What tells whether anything was added to the gradients that lie in the parameters."""
+        grads = [param.grad for param in self.param_groups[0]["params"]]
+        return [(id(grad), grad._version) for grad in grads if grad is not None]
+
     @contextmanager
     def begun(self) -> Iterator[None]:
         """Within: the weights that the script began with. Nobody's version of them counts it."""
@@ -127,6 +132,7 @@ class HandTap:
         self._rate = 0.0
         self._updates = 0
         self._piles = False
+        self._before: list[tuple[int, int]] = []
         self._stand_in: ByHand | None = None
         self._pending = False
         self._ended = False
@@ -139,6 +145,7 @@ class HandTap:
             if self._stand_in is not None:
                 self._passes.pause()
                 self.finish()
+                self._before = self._stand_in.accumulated()
                 return
             leaves = leaves_of(loss)
             if not leaves or self._is_owned(leaves):
@@ -172,6 +179,8 @@ class HandTap:
 
     def _judge(self, stand_in: ByHand, frame: FrameType | None, given: dict[int, Tensor] | None) -> None:
         stand_in.given = given
+        if (stand_in.accumulated() == self._before) if given is None else not stand_in.gradients():
+            return  # by others: of another model that trains beside this one
         if self._observer.settle(stand_in):
             zero_(stand_in.gradients())  # of weights that are gone
         elif self._observer.before(stand_in, None, frame, may_clip=True).lose:

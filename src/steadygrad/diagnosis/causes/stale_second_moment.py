@@ -18,6 +18,7 @@ import numpy as np
 
 from ..._i18n import say
 from ...findings import Finding
+from ...records import Alarm
 from ..case import Case, nats, usual
 
 CAUSE = "stale-second-moment"
@@ -97,4 +98,19 @@ def _longest_update(case: Case) -> float:
         known = matrices & (ratio >= 0) & (size > 0) & np.isfinite(ratio) & np.isfinite(size)
         if known.any():
             longest = max(longest, float((ratio[known] * size[known] / roots[known]).max()) / rate)
+    if len(norms) and len(norms[-1]) == len(roots):
+        # The step of the alarm itself is seldom sampled. How far it went is known, and not of which tensor: the least.
+        size = norms[-1]
+        known = matrices & (size > 0) & np.isfinite(size)
+        least = float((size[known] / roots[known]).min(initial=np.inf))
+        rate = rates.get(case.onset)
+        moved = max((_moved(alarm) for alarm in case.alarms if alarm.step == case.onset), default=0.0)
+        if rate and math.isfinite(rate) and math.isfinite(least):
+            longest = max(longest, moved * least / rate)
     return longest
+
+
+def _moved(alarm: Alarm) -> float:
+    """By how much of their size a step has moved weights, if an alarm says so."""
+    moved = alarm.detail.get("update_ratio")
+    return float(moved) if isinstance(moved, (int, float)) and math.isfinite(moved) else 0.0
