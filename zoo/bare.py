@@ -1,5 +1,7 @@
 """Runs a script as `python SCRIPT ARGS` would, and writes loss and gradient norm of each optimizer step.
 
+Of a script without an optimizer, the losses that it differentiates.
+
 python zoo/bare.py OUT.json SCRIPT [ARGS...]
 
 It shares no code with the tool that is measured.
@@ -14,7 +16,7 @@ from typing import Any
 
 
 def record(path: Path, script: str, args: list[str]) -> None:
-    """Run a script as `python script args` would, and write the loss and gradient norm of each optimizer step."""
+    """Run a script as `python script args` would, and write what it trains with."""
     import torch
     from torch.optim.optimizer import register_optimizer_step_pre_hook
 
@@ -41,12 +43,21 @@ def record(path: Path, script: str, args: list[str]) -> None:
         rows[-1]["grad_norm"] = repr(norm)
         pending.clear()
 
-    torch.autograd.backward = backward
+    of_leaves = torch.autograd.grad
+
+    def grad(outputs: Any, *rest: Any, **named: Any) -> Any:
+        if isinstance(outputs, torch.Tensor) and outputs.numel() == 1:
+            pending.append(outputs.detach().clone())
+        return of_leaves(outputs, *rest, **named)
+
+    torch.autograd.backward, torch.autograd.grad = backward, grad
     register_optimizer_step_pre_hook(before_step)
     sys.argv = [script, *args]
     try:
         runpy.run_path(script, run_name="__main__")
     finally:
+        if not rows:
+            rows += [{"optimizer": 0, "step": step, "loss": repr(float(loss))} for step, loss in enumerate(pending)]
         path.write_text(json.dumps(rows))
 
 
