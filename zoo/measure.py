@@ -96,9 +96,9 @@ def measure(case: Case) -> Result:
         observe = _watched(case, "observe", Path(scratch), bare.stdout)
         protect = _watched(case, "protect", Path(scratch), bare.stdout)
     main = [step for step in steps if step["optimizer"] == 0]
-    bad = [step["step"] for step in steps if not (_finite(step["loss"]) and _finite(step["grad_norm"]))]
+    bad = [step["step"] for step in steps if not (_finite(step["loss"]) and _finite(step.get("grad_norm", "0")))]
     losses = [float(step["loss"]) for step in main if step["loss"] is not None]
-    norms = [float(step["grad_norm"]) for step in steps if _finite(step["grad_norm"])]
+    norms = [float(step["grad_norm"]) for step in steps if "grad_norm" in step and _finite(step["grad_norm"])]
     start, final = (losses[0] if losses else None), final_loss(bare.stdout)
     lost = final is None or not math.isfinite(final)
     if not lost and start is not None and math.isfinite(start):
