@@ -111,7 +111,7 @@ def test_an_interpreter_that_lacks_us_is_unobserved(runner):
     assert "Traceback" not in ran.stderr
 
 
-def test_parameters_updated_without_an_optimizer_are_observed_from_the_third_update_on(runner):
+def test_parameters_updated_without_an_optimizer_are_guarded_from_the_third_update_on(runner):
     runner.write(
         textwrap.dedent(
             """
@@ -127,7 +127,7 @@ def test_parameters_updated_without_an_optimizer_are_observed_from_the_third_upd
     )
     ran = runner.watched("train.py", "5")
     assert (ran.status, ran.summary["verdict"], ran.summary["steps"]) == (0, "healthy", 5)
-    assert "watched, not protected" in ran.stderr
+    assert "their gradients are guarded" in ran.stderr
     ran = runner.watched("train.py", "2")
     assert (ran.status, ran.summary["verdict"], ran.summary["steps"]) == (0, "unobserved", 0)
     assert "p.data.add_" in ran.summary["reason"]
