@@ -24,12 +24,14 @@ def record(path: Path, script: str, args: list[str]) -> None:
     places: dict[int, int] = {}
     counts: dict[int, int] = {}
     rows: list[dict[str, Any]] = []
+    differentiated: list[torch.Tensor] = []
     original = torch.autograd.backward
 
     def backward(tensors: Any, *rest: Any, **named: Any) -> None:
         first = tensors if isinstance(tensors, torch.Tensor) else next(iter(tensors))
         if first.numel() == 1:
             pending.append(first.detach().clone())
+            differentiated.append(pending[-1])
         return original(tensors, *rest, **named)
 
     def before_step(optimizer: torch.optim.Optimizer, *_: Any) -> None:
@@ -47,7 +49,7 @@ def record(path: Path, script: str, args: list[str]) -> None:
 
     def grad(outputs: Any, *rest: Any, **named: Any) -> Any:
         if isinstance(outputs, torch.Tensor) and outputs.numel() == 1:
-            pending.append(outputs.detach().clone())
+            differentiated.append(outputs.detach().clone())
         return of_leaves(outputs, *rest, **named)
 
     torch.autograd.backward, torch.autograd.grad = backward, grad
@@ -57,7 +59,8 @@ def record(path: Path, script: str, args: list[str]) -> None:
         runpy.run_path(script, run_name="__main__")
     finally:
         if not rows:
-            rows += [{"optimizer": 0, "step": step, "loss": repr(float(loss))} for step, loss in enumerate(pending)]
+            losses = map(float, differentiated)
+            rows += [{"optimizer": 0, "step": step, "loss": repr(loss)} for step, loss in enumerate(losses)]
         path.write_text(json.dumps(rows))
 
 

@@ -178,17 +178,16 @@ def test_what_is_written_down_after_an_update_is_no_part_of_the_next_pass(runner
 
 def test_gradients_of_several_passes_are_left_alone(runner):
     """None of them is that of a step, and what a pass leaves there is wanted by the next."""
-    text = script("""
+    update = """
         loss.backward()
         if step % 4 == 3:
             with torch.no_grad():
                 for p in params:
                     p -= lr * p.grad / 4
                     p.grad = None
-    """)
+    """
+    text = script(update, steps=120)
     runner.write(text.replace("    loss = F", "    x[7, 2] = float('nan') if step > 100 else 0.5\n    loss = F"))
-    text = runner.folder / "train.py"
-    text.write_text(text.read_text().replace("range(60)", "range(120)"))
     bare = runner.bare(sys.executable, "train.py").stdout
     ran = runner.watched("train.py")
     assert ran.stdout == bare
@@ -214,6 +213,32 @@ def test_passes_of_another_model_beside_it_are_not_its_steps(runner):
     ran = runner.watched("train.py")
     assert ran.stdout == bare
     assert ran.summary["actions"] == []
+
+
+@pytest.mark.parametrize("update", UPDATES.values(), ids=UPDATES)
+def test_a_lost_step_leaves_the_weights_as_they_were_to_the_last_bit(update, runner):
+    spoil = "before = [p.detach().clone() for p in params]\n    x[7, 2] = float('nan') if step == 30 else 0.5"
+    text = script(update).replace("    loss = F", f"    {spoil}\n    loss = F")
+    told = "print(all(torch.equal(old, new.detach()) for old, new in zip(before, params)))"
+    runner.write(text.replace("print(loss.item())", told))
+    same = runner.watched("train.py").stdout.split()
+    assert [step for step, each in enumerate(same) if each == "True"] == [30]
+
+
+@pytest.mark.parametrize("name", ["settle", "before", "after"])
+def test_an_error_of_ours_lets_go_of_the_run(name, runner):
+    broken = f"""
+    from steadygrad._watch.process import Watcher
+    def fail(*args, **kwargs): raise RuntimeError("ours")
+    Watcher.{name} = fail
+    """
+    runner.write(script(UPDATES["in place"]))
+    bare = runner.bare(sys.executable, "train.py").stdout
+    runner.write(textwrap.dedent(broken) + script(UPDATES["in place"]))
+    ran = runner.watched("train.py")
+    assert (ran.status, ran.stdout) == (0, bare)
+    assert "it has let go of this run" in ran.stderr
+    assert ran.summary["verdict"] == "unobserved"
 
 
 @pytest.mark.slow

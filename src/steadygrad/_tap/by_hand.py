@@ -17,7 +17,7 @@ from torch import Tensor
 from .._foreach import zero_
 from .._readback import read_tensor_scalar
 from ..errors import TrainingDiverged
-from .own_updates import OwnUpdates
+from .own_updates import OwnUpdates, params_of
 from .passes import PassTap
 from .quiet import quiet
 
@@ -54,21 +54,19 @@ class ByHand(OwnUpdates):
         """Whether nothing is known to be remembered from step to step but the weights."""
         return self.param_groups[0]["lr"] > 0
 
-    def gradients(self) -> list[Tensor]:
-        """Those of this pass."""
-        params = self.param_groups[0]["params"]
-        every = [param.grad if self.given is None else self.given.get(id(param)) for param in params]
-        return [grad for grad in every if grad is not None]
+    def gradients(self) -> list[Tensor | None]:
+        """That of each parameter in this pass."""
+        return [param.grad if self.given is None else self.given.get(id(param)) for param in params_of(self)]
 
     def accumulated(self) -> list[tuple[int, int]]:
         """What tells whether anything was added to the gradients that lie in the parameters."""
-        grads = [param.grad for param in self.param_groups[0]["params"]]
+        grads = [param.grad for param in params_of(self)]
         return [(id(grad), grad._version) for grad in grads if grad is not None]
 
     @contextmanager
     def begun(self) -> Iterator[None]:
         """Within: the weights that the script began with. Nobody's version of them counts it."""
-        params = self.param_groups[0]["params"]
+        params = params_of(self)
         now = [param.detach().clone() for param in params]
         try:
             _write(params, self.first)
@@ -79,8 +77,6 @@ class ByHand(OwnUpdates):
 
 class OwnStepObserver(Protocol):
     """Who is asked about such steps: as of an optimizer's, and what can be done later than there."""
-
-    acts: bool
 
     def before(self, optimizer: ByHand, closure_loss: Any, frame: FrameType | None, *, may_clip: bool) -> Any:
         """Gradients are there, the update is not made yet. Returns a plan that may say `lose`."""
@@ -179,12 +175,13 @@ class HandTap:
 
     def _judge(self, stand_in: ByHand, frame: FrameType | None, given: dict[int, Tensor] | None) -> None:
         stand_in.given = given
-        if (stand_in.accumulated() == self._before) if given is None else not stand_in.gradients():
+        grads = [grad for grad in stand_in.gradients() if grad is not None]
+        if not grads or (given is None and stand_in.accumulated() == self._before):
             return  # by others: of another model that trains beside this one
         if self._observer.settle(stand_in):
-            zero_(stand_in.gradients())  # of weights that are gone
+            zero_(grads)  # of weights that are gone
         elif self._observer.before(stand_in, None, frame, may_clip=True).lose:
-            zero_(stand_in.gradients())
+            zero_(grads)
             self._observer.after(stand_in, lost=True)
             self._observer.settle(stand_in)
         else:

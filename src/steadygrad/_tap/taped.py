@@ -123,13 +123,16 @@ class TapedPass:
         if any(tensor._version != version for entry in self.entries for tensor, version in entry.versions):
             raise CannotReplay(recorded("the batch was changed in place after the model had seen it"))
         used = {id(tensor) for entry in self.entries if not entry.outside for tensor in _given(entry)}
+        needed: set[int] | None = None  # asked for only where something is unknown
         for place, entry in enumerate(self.entries):
             if entry.outside and any(id(tensor) in used for tensor in tensors_within(entry.changed)):
                 raise CannotReplay(
                     recorded("{operation} changes a tensor in place that was there before", operation=entry.name)
                 )
-            unknown = not entry.is_model and any(tensor.grad_fn is not None for tensor in _given(entry))
-            if unknown and place in self._needed():
+            if entry.is_model or all(tensor.grad_fn is None for tensor in _given(entry)):
+                continue
+            needed = self._needed() if needed is None else needed
+            if place in needed:
                 raise CannotReplay(
                     recorded(
                         "{operation} was given something that torch does not show how it was computed",

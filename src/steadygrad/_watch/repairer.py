@@ -360,12 +360,11 @@ class Repairer:
                 applied.remove()
                 return False
         learned = not idle or not session.stall.never_fell(session.guard.level)
-        if finding.cause in UNTOUCHED:
-            pass
-        elif session.step <= EARLY or name in REINITIALISES or (name in TOO_FAR and not learned):
-            back = session.recovery.restart(parts)
-        elif name in TOO_FAR:
-            back = session.recovery.restore_better(parts)
+        if finding.cause not in UNTOUCHED:
+            if session.step <= EARLY or name in REINITIALISES or (name in TOO_FAR and not learned):
+                back = session.recovery.restart(parts)
+            elif name in TOO_FAR:
+                back = session.recovery.restore_better(parts)
         if applied is None and factor is None:  # what it changes is the state that the run has gone back to
             applied = self._installed(name, candidate, session, optimizer, options)
         zero_([param.grad for param in parts.params if param.grad is not None])

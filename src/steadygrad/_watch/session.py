@@ -152,8 +152,8 @@ class Session:
     @torch.no_grad()
     def measure(self, optimizer: Optimizer, losses: Sequence[Tensor]) -> "Reading":
         """Read everything about the step's gradients and losses to the host, in one transfer a device."""
-        given = optimizer.given if isinstance(optimizer, ByHand) else None
-        every = [param.grad if given is None else given.get(id(param)) for param in self.params]
+        by_hand = isinstance(optimizer, ByHand)
+        every = optimizer.gradients() if by_hand else [param.grad for param in self.params]
         grads = [grad for grad in every if grad is not None]
         width = len(self.params)
         parts = [] if self.sharded else tensor_norms(grads)

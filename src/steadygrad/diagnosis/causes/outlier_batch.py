@@ -70,15 +70,12 @@ def _by_the_batch_before(case: Case) -> Iterator[Finding]:
         named = _named(case.start, look.evidence)
         if batch > APART and drift < WEIGHTS * batch and (named is not None or base.finite):
             where, words, ratio = named or ("batch", "", math.inf)
+            sure = 0.95 if named else 0.5 if case.rescaled or falls_for_ever else 0.85
+            if not base.finite and base.overflows and ratio < FAR:
+                sure = 0.6
             yield Finding(
                 CAUSE,
-                0.6
-                if not base.finite and base.overflows and ratio < FAR
-                else 0.95
-                if named
-                else 0.5
-                if case.rescaled or falls_for_ever
-                else 0.85,
+                sure,
                 where,
                 say(
                     "the gradient of this batch is {times} that of the batch before it with the same weights{words}",

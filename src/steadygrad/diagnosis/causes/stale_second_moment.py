@@ -98,16 +98,14 @@ def _longest_update(case: Case) -> float:
         known = matrices & (ratio >= 0) & (size > 0) & np.isfinite(ratio) & np.isfinite(size)
         if known.any():
             longest = max(longest, float((ratio[known] * size[known] / roots[known]).max()) / rate)
-    if len(norms) and len(norms[-1]) == len(roots):
-        # The step of the alarm itself is seldom sampled. How far it went is known, and not of which tensor: the least.
-        size = norms[-1]
-        known = matrices & (size > 0) & np.isfinite(size)
-        least = float((size[known] / roots[known]).min(initial=np.inf))
-        rate = rates.get(case.onset)
-        moved = max((_moved(alarm) for alarm in case.alarms if alarm.step == case.onset), default=0.0)
-        if rate and math.isfinite(rate) and math.isfinite(least):
-            longest = max(longest, moved * least / rate)
-    return longest
+    rate = rates.get(case.onset)
+    if not rate or not math.isfinite(rate) or not len(norms) or len(norms[-1]) != len(roots):
+        return longest
+    # The step of the alarm is seldom sampled. How far it went is known, and not of which tensor: at least so far.
+    known = matrices & (norms[-1] > 0) & np.isfinite(norms[-1])
+    least = float((norms[-1][known] / roots[known]).min()) if known.any() else 0.0
+    moved = max((_moved(alarm) for alarm in case.alarms if alarm.step == case.onset), default=0.0)
+    return max(longest, moved * least / rate)
 
 
 def _moved(alarm: Alarm) -> float:
