@@ -128,6 +128,13 @@ def test_a_mean_has_one_term(shape):
         assert summed_terms(loss) == 1
 
 
+def test_a_sum_of_sums_counts_what_is_summed_first():
+    """A negative evidence lower bound: both terms are summed over the numbers of a sample, then over the batch."""
+    x, z = torch.randn(8, 30, requires_grad=True), torch.randn(8, 4, requires_grad=True)
+    assert summed_terms((x.square().sum(1) + 0.1 * z.square().sum(1)).sum()) == 240
+    assert summed_terms((x.square().mean(1) + 0.1 * z.square().mean(1)).sum()) == 8
+
+
 def test_sums_inside_the_model_are_none_of_the_loss():
     layer = nn.Linear(4, 3)
     h = torch.ones(5, 4, requires_grad=True)

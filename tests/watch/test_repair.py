@@ -439,6 +439,24 @@ def test_data_that_is_not_finite_is_filled_in_from_the_first_time_on(tmp_path):
     assert losses[-1] < 0.1 * losses[0]
 
 
+@pytest.mark.parametrize(("every", "repaired"), [(30, ["winsorise-features"]), (1000, [])])
+def test_outliers_that_come_again_are_limited(every, repaired, tmp_path):
+    """The first is left to the guard. What is gone through again and again has it in every mean of the loss."""
+
+    def glitchy(number):
+        x, y = data(number)
+        if number % every == every - 10 or number == 20:
+            y[3] = 8e5
+        return x, y
+
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    losses, watch = train(model, optimizer, 200, tmp_path, batch=glitchy)
+    assert losses[20] > 1e3
+    assert repairs(watch) == repaired
+    assert max(losses[60:]) < 5
+
+
 @pytest.mark.slow
 def test_logits_that_a_rate_has_driven_apart_before_anything_was_learned_ask_for_a_lower_rate(runner):
     path = Path(__file__).parents[1] / "diagnosis" / "second_holdout" / "failing" / "learning-rate"

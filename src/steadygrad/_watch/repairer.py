@@ -72,9 +72,12 @@ REINITIALISES = frozenset(
 SKIPPED = frozenset({"outlier-batch", "corrupt-state"})
 """Causes that are over with a step left out or a rollback, unless they come again and again."""
 
-UNTOUCHED = frozenset({"nonfinite-data"})
-"""Causes that the weights know nothing of: such a step was left out. What comes again is filled in all the same: a loss
-that is NaN once in each pass through the data makes every mean of it NaN."""
+UNTOUCHED = frozenset({"nonfinite-data", "outlier-batch"})
+"""Causes that the weights know nothing of: such a step was left out, or clipped. What comes again is filled in, or
+limited, all the same: a loss that is NaN or huge once in each pass through the data is in every mean of it."""
+
+APART = 8
+"""Steps after which an outlier is another one."""
 
 RESETS = frozenset({"reset-moments", "reset-running-stats"})
 """Remedies that begin anew beside the weights."""
@@ -116,7 +119,7 @@ LIVE: dict[str, tuple[str, ...]] = {
     "clip-before-unscale": ("unscale-before-clip",),
     "unsafe-op": ("add-epsilon-inside-the-operation",),
     "nonfinite-data": ("drop-or-impute-nonfinite-samples",),
-    "outlier-batch": ("drop-outlier-samples",),
+    "outlier-batch": ("winsorise-features", "drop-outlier-samples"),
     "half-overflow": ("float32-for-this-layer",),
     "corrupt-state": ("reset-moments", "reset-running-stats"),
     "loss-scale": (
@@ -174,6 +177,8 @@ class Repairer:
         self._repairs: list[_Repair] = []
         self._idle: set[int] = set()
         """Trainings that were seen to learn nothing, and have not begun to since."""
+        self._outlier: dict[int, int] = {}
+        """The step of the first outlier of each training, which was left to the guard."""
 
     def _current(self, session: Session) -> _Repair | None:
         """The remedy that has still to show what it does."""
@@ -305,7 +310,7 @@ class Repairer:
         for finding in self._findings():
             if finding.confidence < SURE:
                 continue
-            if finding.cause in SKIPPED and not _insists(session):
+            if finding.cause in SKIPPED and not (self._recurs(session, finding) or _insists(session)):
                 return  # leaving the step out, or going back, has been the remedy
             names = LIVE.get(finding.cause, ())
             named = [name for name in names if name in finding.remedies]
@@ -317,6 +322,12 @@ class Repairer:
                 if name in ASKED_FOR and name not in finding.remedies:
                     continue
                 yield from ((finding, candidate) for candidate in candidates(name, finding))
+
+    def _recurs(self, session: Session, finding: Finding) -> bool:
+        """Whether this is not the first outlier: data that is gone through again has it each time."""
+        if finding.cause != "outlier-batch":
+            return False
+        return session.step - self._outlier.setdefault(session.index, session.step) > APART
 
     def _findings(self) -> Sequence[Finding]:
         folder = self._journal.folder

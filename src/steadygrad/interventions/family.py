@@ -17,6 +17,7 @@ from .logits import SoftCapLogits
 from .missing_values import DropOrImpute
 from .normalisation import Normalisation
 from .options import LowerBeta2, RaiseEpsilon, StrongWolfe
+from .outliers import WinsoriseFeatures
 from .precision import Float32
 from .reduction import MeanReduction
 from .state import ResetMoments, ResetRunningStats
@@ -55,6 +56,7 @@ INTERVENTIONS: tuple[type[Intervention], ...] = (
     MeanReduction,
     DivideByAccumulationSteps,
     DropOutlierSamples,
+    WinsoriseFeatures,
     DropOrImpute,
     AddEpsilon,
     Float32,

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from ..preflight.variants import feature_dim, mapped
+from .data import is_untrained
 from .intervention import Intervention
 
 LEARNED = 256
@@ -47,14 +48,7 @@ class StandardiseInputs(Intervention):
 
 def is_data(value: Any) -> bool:
     """Whether a tensor is floating data: finite, no result of anything that is trained, and more than a number."""
-    return (
-        isinstance(value, Tensor)
-        and value.is_floating_point()
-        and not value.requires_grad
-        and value.numel() > 1
-        and value.layout is torch.strided
-        and bool(value.isfinite().all())
-    )
+    return is_untrained(value) and value.numel() > 1 and bool(value.isfinite().all())
 
 
 class Moments:

@@ -13,6 +13,9 @@ NODES = 200
 MEAN, SUM = 1, 2
 """How torch's losses note that they were averaged, or summed."""
 
+LINEAR = ("SumBackward", "AddBackward", "SubBackward", "NegBackward", "MulBackward", "DivBackward")
+"""Operations through which a sum is still a sum of what is summed before them."""
+
 PARTS = 4
 """Means of which a loss may consist without being a sum over samples or time steps that a script adds up in a loop."""
 
@@ -74,8 +77,8 @@ def summed_terms(loss: Tensor) -> int | None:
         if name.startswith("SumBackward"):
             sizes = getattr(node, "_saved_self_sym_sizes", ())
             found.append(math.prod(map(int, sizes)))
-            # A sum of sums has as many terms as they have together.
-            waiting += [before for before, _ in node.next_functions if type(before).__name__.startswith("SumBackward")]
+            # A sum of sums has as many terms as they have together, and so has one of their weighted sums.
+            waiting += [before for before, _ in node.next_functions if type(before).__name__.startswith(LINEAR)]
         elif getattr(node, "_saved_reduction", None) == SUM:
             found.append(_terms(node))
         elif name.startswith("MeanBackward") or getattr(node, "_saved_reduction", None) == MEAN:

@@ -235,6 +235,8 @@ REMEDIES = (
         "winsorise-features",
         "Limit features to the range that nearly all samples lie in.",
         "x = x.clamp(low, high)  # low, high = train_x.quantile(torch.tensor([0.001, 0.999]), dim=0)",
+        removes=("outlier-batch",),
+        outside=True,
     ),
     Remedy(
         "drop-or-impute-nonfinite-samples",

@@ -7,6 +7,7 @@ from .._i18n import say
 from ..evidence import Evidence
 from ..findings import Finding, Measurement
 from .data import EFFECT, LARGEST, effect
+from .learning_rate import bearable
 
 GROWTH = (1.8, 2.2)
 """What twice the same samples make of a loss that is summed over them."""
@@ -57,7 +58,13 @@ def _summed(evidence: Evidence) -> Iterator[Finding | Measurement]:
         )
         if rows
         else say("the loss is summed over the batch, not averaged: gradients grow with the batch size"),
-        {"doubled_ratio": ratio, "samples": rows, "grad_norm": evidence.base.grad_norm, "reduction": "sum"},
+        {
+            "doubled_ratio": ratio,
+            "samples": rows,
+            "grad_norm": evidence.base.grad_norm,
+            "reduction": "sum",
+            **bearable(evidence),
+        },
         ("mean-reduction", "divide-learning-rate-by-batch-size"),
     )
 
@@ -104,6 +111,7 @@ def _targets(evidence: Evidence) -> Iterator[Finding | Measurement]:
                     "std": each.std,
                     "grad_norm": evidence.base.grad_norm,
                     "grad_norm_standardised": evidence.standard_target.grad_norm,
+                    **bearable(evidence),
                 },
                 ("standardise-targets", "standardise-last-layer"),
             )
