@@ -22,6 +22,7 @@ SENTENCES = (
     later("the loss has not come back"),
     later("the loss stays above where the run began"),
     later("it made no difference"),
+    later("the run begins anew"),
     later("no weights of before do better on the batches of now"),
     later("the script has lowered its rate itself"),
     later("the gradient scaler found an overflow"),

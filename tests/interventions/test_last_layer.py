@@ -134,7 +134,8 @@ def test_a_step_that_is_interrupted_leaves_the_model_as_the_script_has_it(remedy
     y = torch.randn(64, 1) if remedy != LAST else SPREAD * torch.randn(64, 1) + MEAN
     model = perceptron()
     optimizer = Stops(model.parameters(), lr=0.01)
-    with Applied([intervention_for(remedy)]):
+    with Applied([intervention_for(remedy)]) as applied:
+        applied.adopt(optimizer)
         fitted(model, optimizer, lambda step: (x, y), 5)
         before = model(x).detach()
         stops = True

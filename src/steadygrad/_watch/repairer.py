@@ -158,6 +158,7 @@ class _Repair:
     level: float | None = None
     held: bool = False
     settled: bool = False
+    undone: bool = False
 
 
 class Repairer:
@@ -378,6 +379,8 @@ class Repairer:
                 back = session.recovery.restore_better(parts)
         if applied is None and factor is None:  # what it changes is the state that the run has gone back to
             applied = self._installed(name, candidate, session, optimizer, options)
+        if name in REINITIALISES and not self._lowers_rate(session):
+            session.recovery.give_rate_back(recorded("the run begins anew"))
         zero_([param.grad for param in parts.params if param.grad is not None])
         session.forget_moves()
         session.buffers.save()
@@ -409,6 +412,11 @@ class Repairer:
         )
         return True
 
+    def _lowers_rate(self, session: Session) -> bool:
+        """Whether a lower rate is a remedy that lies on the training."""
+        lowered = [each for each in self._repairs if each.remedy == "lower-learning-rate" and not each.undone]
+        return any(each.of == session.index for each in lowered)
+
     def _installed(
         self, name: str, candidate: Candidate, session: Session, optimizer: Optimizer, options: dict[str, Any]
     ) -> Applied:
@@ -438,7 +446,7 @@ class Repairer:
         """It has not helped: take it away, with what it has done to the weights."""
         if current.applied is not None:
             current.applied.remove()
-        current.applied, current.held = None, True
+        current.applied, current.held, current.undone = None, True, True
         if current.remedy == "lower-learning-rate":
             session.recovery.give_rate_back(recorded("it made no difference"))
         to = None

@@ -133,12 +133,11 @@ class Stall(Stateful):
         return start != 0.0 and start - now <= max(2.0 * level.noise(), LEARNED * abs(start))
 
     def never_fell(self, level: LossLevel) -> bool:
-        """Whether the loss has not come down since the first ones by more than biases alone explain."""
+        """Whether the loss has never come down from the first ones by more than biases alone explain."""
         if not self._start or not level.known:
             return True
-        start, now = median(self._start), level.level()
-        now = level.best if now is None else now
-        return start - now <= IDLE_FELL * abs(start)
+        start = median(self._start)
+        return start - level.best <= IDLE_FELL * abs(start)
 
     def above_start(self, level: LossLevel) -> bool:
         """Whether, at one of a few steps, the loss lies far above where it began."""

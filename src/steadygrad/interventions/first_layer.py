@@ -1,16 +1,13 @@
 """Inputs standardised inside the first layer: it trains as if they were, and goes on taking them as they are."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
-from .._tap import OwnUpdates, params_of
 from .functions import holds_anywhere
 from .inputs import is_data, parts_of
-from .intervention import Intervention
+from .reparametrised import Layer, Reparametrisation
 
 OUT_OF_SCALE = 10.0
 """Mean or deviation of a feature that is out of scale."""
@@ -19,67 +16,70 @@ LAYERS = (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase)
 """Layers that can be a first one: of a recurrent one, its first."""
 
 
-@dataclass
-class _Layer:
-    r"""A layer that gets data: :math:`W = V / \sigma`, :math:`b = c - V \mu / \sigma`; V and c are what is trained."""
+class _Standardised(Layer):
+    r"""A layer that gets data: :math:`W = V / \sigma`, :math:`b = c - V \mu / \sigma`.
 
-    weight: Tensor
-    bias: Tensor | None
-    mean: Tensor
-    spread: Tensor
-    _raw: list[Tensor] = field(default_factory=list)
-    _standard: list[Tensor] = field(default_factory=list)
+    Args:
+        weight: W, whose axis `inputs` is that of the features.
+        bias: b, if it has one.
+        mean: :math:`\mu`, in the shape of one output's weights.
+        spread: :math:`\sigma`.
+        inputs: the axis.
+    """
 
-    def begin(self) -> None:
-        """What was drawn for W and b is taken for V and c."""
-        self._to_raw()
+    def __init__(self, weight: Tensor, bias: Tensor | None, mean: Tensor, spread: Tensor, inputs: int) -> None:
+        super().__init__([weight] if bias is None else [weight, bias])
+        self.weight, self.bias = weight, bias
+        self._mean, self._spread, self._inputs = mean, spread, inputs
+        self.to_used()  # what was drawn for W and b is taken for V and c
 
-    def enter(self) -> None:
-        """Weights and gradients become those of V and c."""
-        tensors = [each for each in (self.weight, self.bias) if each is not None]
-        self._raw = [each.detach().clone() for each in tensors]
+    def to_trained(self) -> None:
+        """V and c."""
         if self.bias is not None:
-            self.bias += _by_row(self.weight * self.mean)
-        self.weight *= self.spread
-        self._standard = [each.detach().clone() for each in tensors]
-        grad = self.weight.grad
-        if grad is None:
-            return
-        if self.bias is not None and self.bias.grad is not None:
-            grad -= self.bias.grad.view(-1, *[1] * (grad.ndim - 1)) * self.mean
-        grad /= self.spread
+            self.bias += self._by_output(self.weight * self._mean)
+        self.weight *= self._spread
 
-    def leave(self) -> None:
-        """Back to W and b, which compute with the data as it is: to the last bit where no step was made."""
-        tensors = [each for each in (self.weight, self.bias) if each is not None]
-        if all(map(torch.equal, tensors, self._standard)):
-            for tensor, raw in zip(tensors, self._raw, strict=True):
-                tensor.copy_(raw)
-        else:
-            self._to_raw()
-        self._raw, self._standard = [], []
-        grad = self.weight.grad
-        if grad is None:
-            return
-        grad *= self.spread  # as the script has it: it may go on accumulating
-        if self.bias is not None and self.bias.grad is not None:
-            grad += self.bias.grad.view(-1, *[1] * (grad.ndim - 1)) * self.mean
-
-    def _to_raw(self) -> None:
-        self.weight /= self.spread
+    def to_used(self) -> None:
+        """W and b, which compute with the data as it is."""
+        self.weight /= self._spread
         if self.bias is not None:
-            self.bias -= _by_row(self.weight * self.mean)
+            self.bias -= self._by_output(self.weight * self._mean)
+
+    def grads_to_trained(self) -> None:
+        """By the chain rule."""
+        if self.weight.grad is not None:
+            self.weight.grad -= self._shift()
+            self.weight.grad /= self._spread
+
+    def grads_to_used(self) -> None:
+        """And back."""
+        if self.weight.grad is not None:
+            self.weight.grad *= self._spread
+            self.weight.grad += self._shift()
+
+    def grads_to_steps(self) -> None:
+        """What V and c change by, seen in W and b."""
+        if self.weight.grad is not None:
+            self.weight.grad /= self._spread
+            if self.bias is not None and self.bias.grad is not None:
+                self.bias.grad -= self._by_output(self.weight.grad * self._mean)
+
+    def _shift(self) -> Tensor | float:
+        if self.bias is None or self.bias.grad is None:
+            return 0.0
+        shape = [1] * self.weight.ndim
+        shape[1 - self._inputs] = -1
+        return self.bias.grad.view(shape) * self._mean
+
+    def _by_output(self, value: Tensor) -> Tensor:
+        return value.movedim(self._inputs, 1).flatten(1).sum(1)
 
 
 def _pads(layer: nn.modules.conv._ConvNd) -> bool:
     return layer.padding == "same" if isinstance(layer.padding, str) else any(layer.padding)
 
 
-def _by_row(value: Tensor) -> Tensor:
-    return value.flatten(1).sum(1)
-
-
-class StandardiseFirstLayer(Intervention):
+class StandardiseFirstLayer(Reparametrisation):
     r"""The first layer is trained as one of standardised inputs.
 
     With features of mean :math:`\mu` and deviation :math:`\sigma` on the first batch, :math:`W = V / \sigma` and
@@ -94,8 +94,6 @@ class StandardiseFirstLayer(Intervention):
 
     def __init__(self, where: str = "", **options: Any) -> None:
         super().__init__(where, **options)
-        self._layers: list[_Layer] = []
-        self._inside: list[_Layer] = []
         self._handles: list[Any] = []
 
     def first_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -109,37 +107,7 @@ class StandardiseFirstLayer(Intervention):
     def end(self) -> None:
         """Lie on them no more. What they compute stays."""
         self._found()
-        self.step_aside()
-        self._layers.clear()
-        self._inside = []
-
-    @torch.no_grad()
-    def before_step(self, optimizer: Optimizer) -> bool:
-        """The step is made on V and c."""
-        mine = {id(param) for param in params_of(optimizer)}
-        if isinstance(optimizer, (OwnUpdates, torch.optim.LBFGS)):
-            return False
-        self._inside = [each for each in self._layers if id(each.weight) in mine]
-        self.step_back()
-        self.times += len(self._inside)
-        return False
-
-    @torch.no_grad()
-    def step_aside(self) -> None:
-        """They hold W and b while others look."""
-        for each in self._inside:
-            each.leave()
-
-    @torch.no_grad()
-    def step_back(self) -> None:
-        """V and c again, for the step."""
-        for each in self._inside:
-            each.enter()
-
-    def after_step(self, optimizer: Optimizer) -> None:
-        """And W and b follow."""
-        self.step_aside()
-        self._inside = []
+        super().end()
 
     def _found(self) -> None:
         for handle in self._handles:
@@ -179,7 +147,5 @@ class StandardiseFirstLayer(Intervention):
         shape = [1, -1, *[1] * (weight.ndim - 2)]
         mean = torch.where(varies, mean, 0.0).to(weight.dtype).view(shape)
         spread = torch.where(varies, spread, 1.0).to(weight.dtype).view(shape)
-        found = _Layer(weight, bias if isinstance(bias, Tensor) else None, mean, spread)
-        found.begin()
-        self._layers.append(found)
+        self.layers.append(_Standardised(weight, bias if isinstance(bias, Tensor) else None, mean, spread, 1))
         self.times += 1

@@ -7,66 +7,60 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from .._tap import OwnUpdates, params_of
 from .functions import Functions, holds_anywhere
 from .inputs import is_data
+from .reparametrised import Layer, Reparametrisation
 
 POWERS = {"mse_loss": 2, "l1_loss": 1, "smooth_l1_loss": 1, "huber_loss": 1}
 """torch's regression losses, by the power with which they grow far from zero."""
 
 
-class _Layer:
-    r"""A layer whose outputs are predictions: :math:`W = \sigma V`, :math:`b = \sigma c + \mu`; V and c are trained."""
+class _Predicting(Layer):
+    r"""A layer whose outputs are predictions: :math:`W = \sigma V`, :math:`b = \sigma c + \mu`."""
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, mean: Tensor, spread: Tensor) -> None:
-        self.weight, self.bias = weight, bias
+    def __init__(self, weight: Tensor, bias: Tensor, mean: Tensor, spread: Tensor) -> None:
+        super().__init__([weight, bias])
+        self.bias = bias
         self.mean, self.spread = mean, spread
-        self.raw: list[Tensor] | None = None
-        self._standard: list[Tensor] = []
-
-    @property
-    def _tensors(self) -> list[Tensor]:
-        return [each for each in (self.weight, self.bias) if each is not None]
+        self.begun = False
 
     def begin(self) -> None:
         """What was drawn for W and b is taken for V and c; the gradients that are there are those of V and c too."""
-        self._to_raw()
-        self._scale_grads(1.0 / self.spread)
-        self.raw = []
+        self.to_used()
+        self.grads_to_used()
+        self.begun = True
 
-    def enter(self) -> None:
-        """Weights and gradients become those of V and c."""
-        self.raw = [each.detach().clone() for each in self._tensors]
-        if self.bias is not None:
-            self.bias -= self.mean
-        for each in self._tensors:
+    def to_trained(self) -> None:
+        """V and c."""
+        self.bias -= self.mean
+        for each in self.tensors:
             each /= self.spread
-        self._scale_grads(self.spread)
-        self._standard = [each.detach().clone() for each in self._tensors]
 
-    def leave(self) -> None:
-        """Back to W and b, which predict targets as they are: to the last bit where no step was made."""
-        if all(map(torch.equal, self._tensors, self._standard)):
-            for each, raw in zip(self._tensors, self.raw or (), strict=True):
-                each.copy_(raw)
-        else:
-            self._to_raw()
-        self._scale_grads(1.0 / self.spread)  # as the script has them: it may go on accumulating
-        self.raw, self._standard = [], []
-
-    def _to_raw(self) -> None:
-        for each in self._tensors:
+    def to_used(self) -> None:
+        """W and b, which predict targets as they are."""
+        for each in self.tensors:
             each *= self.spread
-        if self.bias is not None:
-            self.bias += self.mean
+        self.bias += self.mean
+
+    def grads_to_trained(self) -> None:
+        """Times the deviation."""
+        self._scale_grads(self.spread)
+
+    def grads_to_used(self) -> None:
+        """Divided by it."""
+        self._scale_grads(1.0 / self.spread)
+
+    def grads_to_steps(self) -> None:
+        """What V and c change by, seen in W and b."""
+        self._scale_grads(self.spread)
 
     def _scale_grads(self, factor: Tensor) -> None:
-        for each in self._tensors:
+        for each in self.tensors:
             if each.grad is not None:
                 each.grad *= factor
 
 
-class StandardiseLastLayer(Functions):
+class StandardiseLastLayer(Reparametrisation, Functions):
     r"""The last layer is trained as one that predicts standardised targets.
 
     With targets of mean :math:`\mu` and deviation :math:`\sigma` in the first batch, :math:`W = \sigma V` and
@@ -82,17 +76,16 @@ class StandardiseLastLayer(Functions):
     def __init__(self, where: str = "", **options: Any) -> None:
         super().__init__(where, **options)
         self._made: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
-        self._layer: _Layer | None = None
-        self._inside = False
+        self._layer: _Predicting | None = None
         self._power = 0
         self._handles: list[Any] = []
 
     def end(self) -> None:
         """Lie on nothing any more. What the layer computes stays."""
-        super().end()
+        Functions.end(self)
         self._let_go()
-        self.step_aside()
-        self._layer, self._inside = None, False
+        Reparametrisation.end(self)
+        self._layer = None
 
     def first_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Look at what each layer makes, until one has made a prediction."""
@@ -105,40 +98,16 @@ class StandardiseLastLayer(Functions):
         """In units of the deviation, or of its square."""
         return 1.0 if self._layer is None else float(self._layer.spread) ** -self._power
 
-    @torch.no_grad()
     def before_step(self, optimizer: Optimizer) -> bool:
         """The step is made on V and c."""
-        layer = self._layer
-        if layer is None or isinstance(optimizer, (OwnUpdates, torch.optim.LBFGS)):
-            return False
         self.settle()
-        self._inside = any(each is layer.weight for each in params_of(optimizer))
-        self.step_back()
-        self.times += self._inside
-        return False
+        return super().before_step(optimizer)
 
     @torch.no_grad()
     def settle(self) -> None:
         """From here on the layer holds W and b."""
-        if self._layer is not None and self._layer.raw is None:
+        if self._layer is not None and not self._layer.begun:
             self._layer.begin()
-
-    @torch.no_grad()
-    def step_aside(self) -> None:
-        """It holds them while others look."""
-        if self._inside and self._layer is not None:
-            self._layer.leave()
-
-    @torch.no_grad()
-    def step_back(self) -> None:
-        """V and c again, for the step."""
-        if self._inside and self._layer is not None:
-            self._layer.enter()
-
-    def after_step(self, optimizer: Optimizer) -> None:
-        """And W and b follow."""
-        self.step_aside()
-        self._inside = False
 
     def _keep(self, layer: nn.Linear, args: tuple[Any, ...], output: Tensor) -> None:
         self._made[output] = layer, output._version
@@ -149,7 +118,7 @@ class StandardiseLastLayer(Functions):
         if name in POWERS and len(args) > 1 and self._is_prediction(args[0], args[1]):
             if self._layer is None:
                 self._find(name, args[0], args[1])
-            if self._layer is not None and self._layer.raw is None:
+            if self._layer is not None and not self._layer.begun:
                 # The weights are V and c still; from the first step on they are W and b.
                 mean = self._layer.mean if args[0].shape[-1:] == self._layer.mean.shape else self._layer.mean.mean()
                 args = (args[0] * self._layer.spread + mean, *args[1:])
@@ -170,7 +139,8 @@ class StandardiseLastLayer(Functions):
         spread = (columns - columns.mean(0)).square().mean().sqrt()
         if not holds_anywhere(spread > 1e-6 * columns.abs().mean()):
             return
-        self._layer = _Layer(layer.weight, layer.bias, columns.mean(0), spread)
+        self._layer = _Predicting(layer.weight, layer.bias, columns.mean(0), spread)
+        self.layers.append(self._layer)
         self._power = POWERS[name]
         self._let_go()
 

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .._readback import read_tensor_scalar
 from ..measure.forward_trace import ActivationCall, ForwardTrace
@@ -24,9 +24,11 @@ UNKNOWN = 10.0
 """Root mean square that is taken where an operation in place has left nothing of what it was given, or an overflow."""
 
 
-def unpin_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], where: str) -> int:
-    r"""Scale what feeds a pinned sigmoid or tanh by :math:`r^{-1/n}`, r being the size of what arrives there and n how
-    many layers it is made of, until that is 1.
+def unpin_(
+    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], where: str
+) -> list[tuple[list[Tensor], float]]:
+    r"""By what to scale what feeds a pinned sigmoid or tanh: by :math:`r^{-1/n}`, r being the size of what arrives
+    there and n how many layers it is made of, until that is 1. The weights stay as they are.
 
     Exact in one pass where those layers multiply each other; where they add up it takes a few.
 
@@ -38,9 +40,9 @@ def unpin_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], whe
             weights.
 
     Returns:
-        How many layers were scaled.
+        The tensors of each layer that is to be scaled, and by how much.
     """
-    scaled: set[str] = set()
+    scaled: dict[str, float] = {}
     place: int | None = None
     before, factor = 0.0, 1.0
     for number in range(ROUNDS if where else 0):
@@ -58,22 +60,29 @@ def unpin_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], whe
         if not size > AT_WORK:
             break
         if number == 1 and size > HELPS * before:  # a norm in between takes no notice
-            _scale_(module, scaled, 1.0 / factor)
-            return 0
+            for layer in scaled:
+                _scale_(module, layer, 1.0 / factor)
+            return []
         layers = {trace.calls[source].layer for source in pinned.sources}
         factor, before = size ** (-1.0 / len(layers)), size
-        _scale_(module, layers, factor)
-        scaled |= layers
+        for layer in layers:
+            _scale_(module, layer, factor)
+            scaled[layer] = scaled.get(layer, 1.0) * factor
         if pinned.input_rms is None:
             break
-    return len(scaled)
+    for layer, factor in scaled.items():
+        _scale_(module, layer, 1.0 / factor)
+    return [(_tensors(module, layer), factor) for layer, factor in scaled.items()]
+
+
+def _tensors(module: nn.Module, layer: str) -> list[Tensor]:
+    return [param for name, param in module.named_parameters() if layer in (name, name.rpartition(".")[0])]
 
 
 @torch.no_grad()
-def _scale_(module: nn.Module, layers: set[str], factor: float) -> None:
-    for name, param in module.named_parameters():
-        if name in layers or name.rpartition(".")[0] in layers:
-            param.mul_(factor)
+def _scale_(module: nn.Module, layer: str, factor: float) -> None:
+    for param in _tensors(module, layer):
+        param.mul_(factor)
 
 
 def _is_pinned(call: ActivationCall, trace: ForwardTrace, where: str) -> bool:

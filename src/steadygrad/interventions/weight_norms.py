@@ -11,11 +11,15 @@ from .._readback import read_tensor_scalar
 from .._tap import OwnUpdates, params_of
 from .intervention import Intervention
 
+SHORT_OF = 0.999
+"""Part of its limit from which a tensor is as long as it may be."""
+
 
 class ConstrainWeightNorms(Intervention):
     """After each step a weight tensor is no longer than `factor` times what it was: what runs away stays at a norm.
 
-    Where the script's own lines are the step, the part of a gradient that would lengthen such a tensor is taken out.
+    Where the script's own lines are the step, it is shortened before the next one, and the part of a gradient that
+    would lengthen it is taken out.
 
     References:
         Srebro and Shraibman, "Rank, trace-norm and max-norm", 2005.
@@ -36,6 +40,7 @@ class ConstrainWeightNorms(Intervention):
             if (id(optimizer), place) not in self._limits:
                 self._limits[id(optimizer), place] = self._factor * _begins(param)
         if isinstance(optimizer, OwnUpdates):
+            self.after_step(optimizer)
             for param, limit in self._limited(optimizer):
                 self._turn(param, limit)
         return False
@@ -55,7 +60,7 @@ class ConstrainWeightNorms(Intervention):
 
     def _turn(self, param: Tensor, limit: float) -> None:
         """A gradient that only turns the tensor, and no longer lengthens it."""
-        if param.grad is None or _norm(param) < limit:
+        if param.grad is None or _norm(param) < SHORT_OF * limit:
             return
         outwards = read_tensor_scalar((param * param.grad).sum().float()) or 0.0
         if outwards < 0:

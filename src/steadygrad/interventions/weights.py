@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -14,8 +14,11 @@ from .._random_state import random_state, restore_random_state
 from .._readback import read_tensor_scalar
 from .._tap import RescaleInit, params_of
 from ..init import auto_, chrono_, lsuv_, orthogonal_recurrent_
+from .gates import open_gates_
 from .intervention import Intervention
 from .pinned import unpin_
+from .reparametrised import Reparametrisation, Scaled
+from .taming import tame_
 
 NEXT = 0
 """Added to the script's seed for the draws: other seeds draw other weights, and none the script's own numbers."""
@@ -39,13 +42,13 @@ class _Initial(Intervention):
         try:
             torch.manual_seed((torch.initial_seed() + NEXT) % 2**63)
             with torch.no_grad():
-                self.times += bool(self.change_(module, _batch(module, args, kwargs)))
+                self.times += bool(self.change_(module, args, kwargs))
         except (ValueError, RuntimeError, TypeError):
             return  # this module cannot be changed so; another may
         finally:
             restore_random_state(before)
 
-    def change_(self, module: nn.Module, batch: Any) -> Any:
+    def change_(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Change a module in place; returns whether anything was."""
         raise NotImplementedError
 
@@ -59,13 +62,13 @@ class AutoInitialisation(_Initial):
         """Of weights that no module has, only the size can be known to be wrong."""
         self.times += to_natural_size_(optimizer)
 
-    def change_(self, module: nn.Module, batch: Any) -> bool:
+    def change_(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """See `init.auto_`; thresholds that keep units off are nobody's design where this is a remedy."""
         for name, param in module.named_parameters():
             if _is_threshold(name, param) and (read_tensor_scalar(param.abs().mean()) or 0.0) > THRESHOLD:
                 param.zero_()
         try:
-            auto_(module, batch)
+            auto_(module, _batch(module, args, kwargs))
         except (ValueError, RuntimeError, TypeError):
             return reset_(module)
         return True
@@ -79,9 +82,9 @@ class Lsuv(_Initial):
 
     remedy = "lsuv"
 
-    def change_(self, module: nn.Module, batch: Any) -> bool:
+    def change_(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """See `init.lsuv_`."""
-        lsuv_(module, batch)
+        lsuv_(module, _batch(module, args, kwargs))
         return True
 
 
@@ -90,13 +93,17 @@ class RandomInitialisation(_Initial):
 
     remedy = "random-initialisation"
 
-    def change_(self, module: nn.Module, batch: Any) -> bool:
+    def change_(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Draw it."""
         return reset_(module)
 
 
-class RescaleInitialisation(Intervention):
-    """Layers that amplify are scaled down in the first pass, layer after layer; before it, what pins a nonlinearity."""
+class RescaleInitialisation(Reparametrisation):
+    """Layers that amplify are scaled down in the first pass, layer after layer.
+
+    Before it, what pins a nonlinearity, and what a state that is carried on runs away with. Weights of a natural size
+    do so because of a constant of the script: those go on training in the size that they had.
+    """
 
     remedy = "rescale-initialisation"
 
@@ -110,7 +117,11 @@ class RescaleInitialisation(Intervention):
 
     def first_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Lie on the layers for this pass."""
-        self.times += unpin_(module, args, kwargs, self.where)
+        for tensors, factor in unpin_(module, args, kwargs, self.where):
+            self._scale(tensors, factor)
+        found = tame_(module, args, kwargs, self.where)
+        if found is not None:
+            self._scale(*found)
         self._passes.append(RescaleInit([module], self._done, self._failed))
 
     def end(self) -> None:
@@ -118,6 +129,16 @@ class RescaleInitialisation(Intervention):
         for each in self._passes:
             each.remove()
         self._passes.clear()
+        super().end()
+
+    @torch.no_grad()
+    def _scale(self, tensors: Sequence[Tensor], factor: float) -> None:
+        self.times += 1
+        if is_natural(tensors):
+            self.layers.append(Scaled(tensors, factor))
+        else:
+            for each in tensors:
+                each *= factor
 
     def _done(self, factors: dict[str, float]) -> None:
         self.times += len(factors)
@@ -146,9 +167,9 @@ class OrthogonalRecurrentInit(_Initial):
                     orthogonal_recurrent_(param, nearest=True)
                     self.times += 1
 
-    def change_(self, module: nn.Module, batch: Any) -> bool:
+    def change_(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """By the module, by its graph, or by the name that the finding has."""
-        for seen in (None, batch):
+        for seen in (None, _batch(module, args, kwargs)):
             try:
                 orthogonal_recurrent_(module, batch=seen, nearest=True)
                 return True
@@ -168,15 +189,21 @@ class OrthogonalRecurrentInit(_Initial):
 class ChronoInit(_Initial):
     """Gates remember from one step to the whole sequence, and recurrent weights keep the gradient's size.
 
+    Those of cells that are written by hand are found by trying.
+
     Reference: Tallec and Ollivier, "Can recurrent neural networks warp time?", 2018.
     """
 
     remedy = "chrono-init"
 
-    def change_(self, module: nn.Module, batch: Any) -> bool:
-        """See `init.chrono_`."""
-        lengths = [each.shape[1] for each in _tensors(batch) if each.ndim > 1]
-        chrono_(module, max(3, *lengths, 3))
+    def change_(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """See `init.chrono_`, and `open_gates_`."""
+        lengths = [each.shape[1] for each in _tensors(_batch(module, args, kwargs)) if each.ndim > 1]
+        longest = max(3, *lengths, 3)
+        try:
+            chrono_(module, longest)
+        except ValueError:
+            return open_gates_(module, args, kwargs, longest) > 0
         return True
 
 
@@ -185,7 +212,7 @@ class ZeroBias(_Initial):
 
     remedy = "zero-bias"
 
-    def change_(self, module: nn.Module, batch: Any) -> bool:
+    def change_(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Those that were not."""
         changed = False
         for name, param in module.named_parameters():
@@ -201,7 +228,7 @@ class ScaleDownTheHead(_Initial):
 
     remedy = "scale-down-the-head"
 
-    def change_(self, module: nn.Module, batch: Any) -> bool:
+    def change_(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """The one that the finding names, else the last that has a weight."""
         layers = [
             (name, each)
@@ -212,6 +239,13 @@ class ScaleDownTheHead(_Initial):
         for layer in (chosen or [each for _, each in layers])[-1:]:
             layer.weight.mul_(0.1)  # pyright: ignore
         return bool(layers)
+
+
+def is_natural(tensors: Sequence[Tensor]) -> bool:
+    """Whether a layer's weights keep the size of a signal that is of unit size, or a vector is of that size itself."""
+    weight = max(tensors, key=lambda each: each.ndim)
+    size = read_tensor_scalar(weight.detach().float().square().mean().sqrt()) or 0.0
+    return size * (math.sqrt(weight[0].numel()) if weight.ndim > 1 else 1.0) <= AMPLIFIES
 
 
 @torch.no_grad()

@@ -1,0 +1,159 @@
+"""Layers that are trained as others: the optimizer makes its step on V and c, the model computes with W and b."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from .._tap import OwnUpdates, params_of
+from .intervention import Intervention
+
+
+class Layer:
+    """Tensors that are functions of what is trained.
+
+    Args:
+        tensors: W, and b if there is one.
+    """
+
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        self.tensors = list(tensors)
+        self._used: list[Tensor] = []
+        self._trained: list[Tensor] = []
+
+    def to_trained(self) -> None:
+        """W and b become V and c, in place."""
+        raise NotImplementedError
+
+    def to_used(self) -> None:
+        """V and c become W and b."""
+        raise NotImplementedError
+
+    def grads_to_trained(self) -> None:
+        """Gradients of W and b become those of V and c."""
+        raise NotImplementedError
+
+    def grads_to_used(self) -> None:
+        """Those of V and c become those of W and b."""
+        raise NotImplementedError
+
+    def grads_to_steps(self) -> None:
+        """Those of V and c become what has to be subtracted from W and b, for V and c to go against their own."""
+        raise NotImplementedError
+
+    def enter(self) -> None:
+        """V and c are there, with their gradients."""
+        self._used = [each.detach().clone() for each in self.tensors]
+        self.to_trained()
+        self._trained = [each.detach().clone() for each in self.tensors]
+        self.grads_to_trained()
+
+    def leave(self) -> None:
+        """W and b are there again: to the last bit where no step was made."""
+        if all(map(torch.equal, self.tensors, self._trained)):
+            for tensor, used in zip(self.tensors, self._used, strict=True):
+                tensor.copy_(used)
+        else:
+            self.to_used()
+        self._used, self._trained = [], []
+        self.grads_to_used()  # as the script has them: it may go on accumulating
+
+
+class Reparametrisation(Intervention):
+    """Before a step weights and gradients become those of V and c, after it those of W and b.
+
+    So any optimizer trains as if the model computed with V and c. Between steps the model holds W and b, and whoever
+    uses it need not know. A step that is lost changes nothing, to the last bit. Where a script makes its updates itself
+    the gradient is changed in its stead: for plain updates that is the same.
+    """
+
+    def __init__(self, where: str = "", **options: Any) -> None:
+        super().__init__(where, **options)
+        self.layers: list[Layer] = []
+        self._inside: list[Layer] = []
+
+    def end(self) -> None:
+        """Lie on them no more. What they compute stays."""
+        self.step_aside()
+        self.layers.clear()
+        self._inside = []
+
+    @torch.no_grad()
+    def before_step(self, optimizer: Optimizer) -> bool:
+        """The step is made on V and c."""
+        if isinstance(optimizer, torch.optim.LBFGS):
+            return False
+        mine = {id(param) for param in params_of(optimizer)}
+        layers = [each for each in self.layers if id(each.tensors[0]) in mine]
+        self.times += len(layers)
+        if isinstance(optimizer, OwnUpdates):
+            for each in layers:
+                each.grads_to_trained()
+                each.grads_to_steps()
+            return False
+        self._inside = layers
+        self.step_back()
+        return False
+
+    @torch.no_grad()
+    def step_aside(self) -> None:
+        """They hold W and b while others look."""
+        for each in self._inside:
+            each.leave()
+
+    @torch.no_grad()
+    def step_back(self) -> None:
+        """V and c again, for the step."""
+        for each in self._inside:
+            each.enter()
+
+    def after_step(self, optimizer: Optimizer) -> None:
+        """And W and b follow."""
+        self.step_aside()
+        self._inside = []
+
+
+class Scaled(Layer):
+    r"""Weights of a natural size before a constant that is too large: :math:`W = s V`.
+
+    Scaled down alone, W would be too small for the steps that an adaptive optimizer makes, and get a gradient that is
+    too large from whatever multiplies it.
+
+    Args:
+        tensors: V as it is now, which :math:`s V` takes the place of.
+        scale: :math:`s`.
+    """
+
+    def __init__(self, tensors: Sequence[Tensor], scale: float) -> None:
+        super().__init__(tensors)
+        self._scale = scale
+        self.to_used()
+
+    def to_trained(self) -> None:
+        """Divide by s."""
+        for each in self.tensors:
+            each /= self._scale
+
+    def to_used(self) -> None:
+        """Multiply by s."""
+        for each in self.tensors:
+            each *= self._scale
+
+    def grads_to_trained(self) -> None:
+        """Multiply by s."""
+        self._multiply(self._scale)
+
+    def grads_to_used(self) -> None:
+        """Divide by s."""
+        self._multiply(1.0 / self._scale)
+
+    def grads_to_steps(self) -> None:
+        """Multiply by s."""
+        self._multiply(self._scale)
+
+    def _multiply(self, factor: float) -> None:
+        for each in self.tensors:
+            if each.grad is not None:
+                each.grad *= factor

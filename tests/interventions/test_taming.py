@@ -1,0 +1,158 @@
+"""Steps that are made again and again, made smaller until nothing runs away."""
+
+import pytest
+import torch
+from torch import nn
+
+from steadygrad.interventions import Applied, intervention_for
+from steadygrad.interventions.taming import tame_
+
+from .runs import bare, end, lost, under
+
+RESCALE = "rescale-initialisation"
+
+
+class Step(nn.Module):
+    """A state and how it changes, for a script that goes on from what it gets."""
+
+    def __init__(self, dt):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(2, 32), nn.Tanh(), nn.Linear(32, 2))
+        self.dt = dt
+
+    def forward(self, s):
+        return s + self.dt * self.net(s)
+
+
+class Unrolled(nn.Module):
+    """The same within one call, with an input at each step."""
+
+    def __init__(self, gain, steps=30):
+        super().__init__()
+        self.enter, self.cell, self.read = nn.Linear(2, 16), nn.Linear(16, 16), nn.Linear(16, 3)
+        self.gain, self.steps = gain, steps
+
+    def forward(self, start):
+        h = self.enter(start)
+        for _ in range(self.steps):
+            h = h + self.gain * nn.functional.elu(self.cell(h))
+        return self.read(h)
+
+
+def test_of_a_map_the_last_layer_is_meant():
+    torch.manual_seed(0)
+    model, x = Step(dt=50.0), torch.randn(16, 2)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    tensors, scale = tame_(model, (x,), {}, "")
+    assert {id(each) for each in tensors} == {id(each) for each in model.net[2].parameters()}
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items()), "only asked"
+    with torch.no_grad():
+        for each in tensors:
+            each.mul_(scale)
+        state = x
+        for _ in range(30):
+            state = model(state)
+    assert (state - x).norm() < 2 * x.norm()
+    assert scale > 1e-4, "no smaller than it has to be"
+
+
+def test_of_a_model_that_unrolls_itself_what_it_uses_again_is_meant():
+    torch.manual_seed(0)
+    model, x = Unrolled(gain=2.0), torch.randn(16, 2)
+    tensors, scale = tame_(model, (x,), {}, "")
+    assert {id(each) for each in tensors} == {id(each) for each in model.cell.parameters()}
+    assert 0 < scale < 1
+
+
+@pytest.mark.parametrize(
+    ("model", "args"),
+    [
+        (Step(dt=0.01), (torch.randn(16, 2),)),
+        (Unrolled(gain=0.02), (torch.randn(16, 2),)),
+        (nn.Sequential(nn.Linear(2, 8), nn.Linear(8, 3)), (torch.randn(16, 2),)),
+        (nn.Linear(2, 2), (torch.full((4, 2), torch.nan),)),
+    ],
+    ids=["small-steps", "small-gain", "nothing-again", "nan"],
+)
+def test_what_does_not_run_away_is_left_alone(model, args):
+    assert tame_(model, args, {}, "") is None
+
+
+def test_states_that_stay_bounded_may_still_run_away_from_each_other():
+    """A chaotic map: its outputs never leave [-1, 1], and its gradient explodes all the same."""
+
+    class Chaotic(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lin = nn.Linear(1, 1, bias=False)
+            nn.init.constant_(self.lin.weight, 4.0)
+
+        def forward(self, x):
+            return torch.sin(x + self.lin(x))
+
+    torch.manual_seed(0)
+    found = tame_(Chaotic(), (torch.rand(64, 1),), {}, "")
+    assert found is not None
+    assert found[1] <= 0.25
+
+
+def test_a_rollout_learns_as_if_its_step_had_been_small():
+    """The script's constant is a thousand times too large; weights of a natural size train as they would without it."""
+
+    def rollout(dt):
+        def run():
+            model = Step(dt)
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
+            losses = []
+            for _ in range(80):
+                s = torch.rand(32, 2) * 2 - 1
+                states, wanted, now = [], [], s
+                for _ in range(20):
+                    s = model(s)
+                    now = torch.stack([now[:, 0] + 0.1 * now[:, 1], now[:, 1] - 0.1 * now[:, 0]], 1)
+                    states.append(s)
+                    wanted.append(now)
+                loss = (torch.stack(states) - torch.stack(wanted)).square().mean()
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                losses.append(loss.item())
+            return losses
+
+        return run
+
+    assert lost(bare(rollout(100.0)))
+    losses, applied = under(rollout(100.0), intervention_for(RESCALE))
+    assert applied.times
+    assert end(losses) < 0.2 * losses[0]
+
+
+@pytest.mark.parametrize(("std", "natural"), [(None, True), (20.0, False)])
+def test_weights_of_a_natural_size_train_as_they_were(std, natural):
+    """What pins them is a constant of the script. Large weights are themselves to blame, and stay small."""
+
+    class Steep(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lin = nn.Linear(4, 8)
+            if std:
+                nn.init.normal_(self.lin.weight, std=std)
+
+        def forward(self, x):
+            return torch.tanh((1.0 if std else 300.0) * self.lin(x))
+
+    torch.manual_seed(0)
+    model, x = Steep(), torch.randn(64, 4)
+    before = model.lin.weight.detach().clone()
+    applied = intervention_for(RESCALE, "lin")
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    with Applied([applied], steps=False) as process:
+        process.adopt(optimizer)
+        model(x).square().mean().backward()
+        used = model.lin.weight.detach().clone()
+        process.before_step(optimizer)
+        trained = model.lin.weight.detach().clone()
+        process.after_step(optimizer)
+    assert used.norm() < 0.1 * before.norm()
+    torch.testing.assert_close(trained, before if natural else used)
+    assert torch.equal(model.lin.weight, used), "a step that is lost leaves them to the last bit"
