@@ -112,3 +112,94 @@ def test_a_step_that_is_lost_leaves_weights_to_the_last_bit():
     assert all(map(torch.equal, model.parameters(), weights))
     for param, grad in zip(model.parameters(), grads, strict=True):
         torch.testing.assert_close(param.grad, grad, rtol=1e-4, atol=1e-4 * float(grad.abs().max()))
+
+
+def bare_weights(multiply):
+    """A model of leaves alone."""
+    w = (torch.randn(4, 16) / 2).requires_grad_()
+    b = torch.zeros(16, requires_grad=True)
+    v = (torch.randn(16, 1) / 4).requires_grad_()
+    return [w, b, v], lambda x: torch.tanh(multiply(x, w, b)) @ v
+
+
+PRODUCTS = {
+    "operator": lambda x, w, b: x @ w + b,
+    "mm": lambda x, w, b: b + torch.mm(x, w),
+    "addmm": lambda x, w, b: torch.addmm(b, x, w),
+}
+
+
+@pytest.mark.parametrize("how", ["optimizer", "by-hand"])
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_weights_that_no_module_has(product, how):
+    """What no layer knows of is found by its product, with the row that is added to it; one step later."""
+
+    def run(standardised):
+        def training():
+            x = torch.randn(32, 4) * SCALES + 5 * SCALES
+            y = x[:, :1] / SCALES[0] - 5
+            if standardised:
+                wide = x.double()
+                x = ((wide - wide.mean(0)) / wide.std(0, unbiased=False)).float()
+            params, model = bare_weights(PRODUCTS[product])
+            optimizer = torch.optim.SGD(params, lr=0.05, momentum=0.5) if how == "optimizer" else None
+            losses = []
+            for _ in range(40):
+                loss = (model(x) - y).square().mean()
+                if optimizer is None:
+                    grads = torch.autograd.grad(loss, params)
+                    with torch.no_grad():
+                        for p, grad in zip(params, grads, strict=True):
+                            p -= 0.05 * grad
+                else:
+                    optimizer.zero_grad()
+                    loss.backward()
+                    optimizer.step()
+                losses.append(loss.item())
+            return losses
+
+        return training
+
+    wanted = bare(run(True))
+    assert with_remedy(run(False), FIRST)[1:] == pytest.approx(wanted[:-1], rel=5e-3)
+
+
+def test_a_vector_of_weights():
+    """Linear regression: one output, and a bias of one number."""
+
+    def run():
+        x = torch.randn(64, 4) * SCALES + 5 * SCALES
+        y = x[:, 0]
+        w, b = torch.zeros(4, requires_grad=True), torch.zeros(1, requires_grad=True)
+        losses = []
+        for _ in range(100):
+            loss = (x @ w + b - y).square().mean()
+            loss.backward()
+            with torch.no_grad():
+                for p in (w, b):
+                    p -= 0.1 * p.grad
+                    p.grad = None
+            losses.append(loss.item())
+        return losses
+
+    assert lost(bare(run))
+    assert end(with_remedy(run, FIRST)) < 1e-3
+
+
+def test_parameters_of_an_own_module():
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w, self.b = nn.Parameter(torch.randn(4, 16) / 2), nn.Parameter(torch.zeros(16))
+            self.out = nn.Linear(16, 1)
+
+        def forward(self, x):
+            return self.out(torch.tanh(x @ self.w + self.b))
+
+    def run():
+        x = torch.randn(64, 4) * SCALES + 5 * SCALES
+        model = Own()
+        return fitted(model, torch.optim.Adam(model.parameters(), lr=1e-2), lambda step: (x, x[:, :1] - 5), 200)
+
+    assert end(bare(run)) > 0.3
+    assert end(with_remedy(run, FIRST)) < 0.1

@@ -1,11 +1,17 @@
 """Inputs standardised inside the first layer: it trains as if they were, and goes on taking them as they are."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakTensorKeyDictionary
 
-from .functions import holds_anywhere
+from .._foreach import zero_
+from .._tap import params_of
+from .functions import holds_anywhere, leave
 from .inputs import is_data, parts_of
 from .reparametrised import Layer, Reparametrisation
 
@@ -68,11 +74,13 @@ class _Standardised(Layer):
         if self.bias is None or self.bias.grad is None:
             return 0.0
         shape = [1] * self.weight.ndim
-        shape[1 - self._inputs] = -1
+        if self.weight.ndim > 1:
+            shape[1 - self._inputs] = -1
         return self.bias.grad.view(shape) * self._mean
 
     def _by_output(self, value: Tensor) -> Tensor:
-        return value.movedim(self._inputs, 1).flatten(1).sum(1)
+        outputs = 1 - self._inputs if value.ndim > 1 else None
+        return value.sum([dim for dim in range(value.ndim) if dim != outputs])
 
 
 def _pads(layer: nn.modules.conv._ConvNd) -> bool:
@@ -95,17 +103,49 @@ class StandardiseFirstLayer(Reparametrisation):
     def __init__(self, where: str = "", **options: Any) -> None:
         super().__init__(where, **options)
         self._handles: list[Any] = []
+        self._own: set[int] = set()
+        self._products: _Products | None = None
+        self._stale = False
+
+    def begin(self) -> None:
+        """Weights that are no layer's are looked for in the first pass, and changed after it."""
+        self._products = _Products(self._own)
+        self._products.__enter__()
 
     def first_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Look at what each layer gets in this pass, in order: behind a mended one the scale is what it should be."""
         places = {each.data_ptr() for each in parts_of(args, kwargs) if is_data(each)}
         for layer in module.modules():
-            if isinstance(layer, LAYERS) and not isinstance(layer, nn.modules.conv._ConvTransposeNd):
-                self._handles.append(layer.register_forward_pre_hook(self._finder(places)))
+            if isinstance(layer, LAYERS):
+                self._own.update(id(param) for param in layer.parameters())
+                if not isinstance(layer, nn.modules.conv._ConvTransposeNd):
+                    self._handles.append(layer.register_forward_pre_hook(self._finder(places)))
         self._handles.append(module.register_forward_hook(lambda *_: self._found()))
+
+    def settle(self) -> None:
+        """The first pass is over."""
+        if self._products is None:
+            return
+        leave(self._products)
+        found, self._products = self._products.found, None
+        before = len(self.layers)
+        for product in found.values():
+            self._take(product, product.given.ndim - 1, whole=True, padded=False)
+        self._stale = len(self.layers) > before
+
+    def before_step(self, optimizer: Optimizer) -> bool:
+        """The step is made on V and c; a gradient of a pass before they were is none of theirs."""
+        self.settle()
+        if self._stale:
+            self._stale = False
+            zero_([param.grad for param in params_of(optimizer) if param.grad is not None])
+        return super().before_step(optimizer)
 
     def end(self) -> None:
         """Lie on them no more. What they compute stays."""
+        if self._products is not None:
+            leave(self._products)
+            self._products = None
         self._found()
         super().end()
 
@@ -123,14 +163,25 @@ class StandardiseFirstLayer(Reparametrisation):
 
         return look
 
-    @torch.no_grad()
     def _begin(self, layer: nn.Module, given: Tensor, *, whole: bool) -> None:
         """Take a layer whose input is data, as a `whole`, or has features that are out of scale: those."""
         weight = getattr(layer, "weight_ih_l0", None) if isinstance(layer, nn.RNNBase) else layer.weight
         bias = getattr(layer, "bias_ih_l0", None) if isinstance(layer, nn.RNNBase) else layer.bias
         is_conv = isinstance(layer, nn.modules.conv._ConvNd)
         dim = 1 if is_conv else given.ndim - 1
-        if not isinstance(weight, Tensor) or weight.shape[1] != given.shape[dim] or weight.dtype != given.dtype:
+        if not isinstance(weight, Tensor) or weight.shape[1] != given.shape[dim]:
+            return
+        self._take(
+            _Product(given, weight, bias if isinstance(bias, Tensor) else None, 1),
+            dim,
+            whole=whole,
+            padded=is_conv and _pads(layer),
+        )
+
+    @torch.no_grad()
+    def _take(self, product: "_Product", dim: int, *, whole: bool, padded: bool) -> None:
+        given, weight = product.given, product.weight
+        if weight.dtype != given.dtype:
             return
         over = [place for place in range(given.ndim) if place != dim]
         wide = given.double()
@@ -138,14 +189,74 @@ class StandardiseFirstLayer(Reparametrisation):
         varies = spread > 1e-6 * mean.abs().clamp(min=1e-30)
         if not whole:
             varies &= (mean.abs() > OUT_OF_SCALE) | (spread > OUT_OF_SCALE)
-        if is_conv and _pads(layer):
+        if padded:
             # What is padded is zero as it comes, and not the mean: only centred features can be taken.
             varies &= mean.abs() < spread
             mean = torch.zeros_like(mean)
         if not holds_anywhere(varies):
             return
-        shape = [1, -1, *[1] * (weight.ndim - 2)]
+        shape = [1] * weight.ndim
+        shape[product.inputs] = -1
         mean = torch.where(varies, mean, 0.0).to(weight.dtype).view(shape)
         spread = torch.where(varies, spread, 1.0).to(weight.dtype).view(shape)
-        self.layers.append(_Standardised(weight, bias if isinstance(bias, Tensor) else None, mean, spread, 1))
+        self.layers.append(_Standardised(weight, product.bias, mean, spread, product.inputs))
         self.times += 1
+
+
+@dataclass
+class _Product:
+    """Data times a weight, whose axis `inputs` is that of the features, and perhaps a bias."""
+
+    given: Tensor
+    weight: Tensor
+    bias: Tensor | None
+    inputs: int
+
+
+class _Products(TorchFunctionMode):
+    """Finds products of data and bare weights, and the biases that are added to them.
+
+    Args:
+        layers: weights that are a layer's own.
+    """
+
+    def __init__(self, layers: set[int]) -> None:
+        super().__init__()
+        self._layers = layers
+        self.found: dict[int, _Product] = {}
+        self._made: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        name = getattr(func, "__name__", "")
+        if not kwargs and isinstance(output, Tensor) and output.requires_grad:
+            if name in ("matmul", "__matmul__", "mm", "mv") and len(args) == 2:
+                self._multiplied(output, args[0], args[1], None, 0)
+            elif name == "linear" and len(args) in (2, 3):
+                self._multiplied(output, args[0], args[1], (*args, None)[2], 1)
+            elif name == "addmm" and len(args) == 3:
+                self._multiplied(output, args[1], args[2], args[0], 0)
+            elif name in ("add", "__add__", "__radd__", "add_", "__iadd__") and len(args) == 2:
+                self._added(args[0], args[1])
+                self._added(args[1], args[0])
+        return output
+
+    def _multiplied(self, output: Tensor, given: Any, weight: Any, bias: Any, inputs: int) -> None:
+        bare = _is_leaf(weight) and weight.ndim in (1, 2) and id(weight) not in self._layers
+        if bare and is_data(given) and given.ndim > 1 and given.shape[-1] == weight.shape[inputs]:
+            self._made[output] = id(weight)
+            if id(weight) not in self.found:
+                self.found[id(weight)] = _Product(given, weight, bias if _is_leaf(bias) else None, inputs)
+
+    def _added(self, output: Any, bias: Any) -> None:
+        """A row is added to what a product has made."""
+        if not isinstance(output, Tensor) or output not in self._made or not _is_leaf(bias):
+            return
+        product = self.found[self._made[output]]
+        units = product.weight.shape[1 - product.inputs] if product.weight.ndim > 1 else 1
+        if product.bias is None and bias.numel() == bias.shape[-1:].numel() == units:
+            product.bias = bias
+
+
+def _is_leaf(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.requires_grad and value.is_leaf

@@ -46,10 +46,12 @@ def open_gates_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     """
     units = _gate_widths(module, args, kwargs)
     gates = list(_gates(module, units))[: MOST * GATES]
-    reached = _level(module, args, kwargs)
+    reached = _level(module, args, kwargs) if gates else None
+    if reached is None:
+        return 0
     for opened in range(ROUNDS):
         best: tuple[float, Tensor, Tensor] | None = None
-        for gate in gates if reached is not None else ():
+        for gate in gates:
             before = gate.clone()
             remembers = torch.empty_like(gate).uniform_(1.0, max(2.0, longest - 1.0)).log_()
             for sign in (1.0, -1.0):

@@ -63,7 +63,7 @@ def tame_(
         layers = {layer for layer, times in used.items() if times > 1}
     named = {layer for layer in layers if where and (layer == where or layer.startswith(where + "."))}
     chosen = named or layers
-    tensors = [p for name, p in module.named_parameters() if {name, name.rpartition(".")[0]} & chosen]
+    tensors: list[Tensor] = [p for name, p in module.named_parameters() if {name, name.rpartition(".")[0]} & chosen]
     if not tensors:
         return None
 
