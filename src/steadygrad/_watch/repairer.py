@@ -91,6 +91,9 @@ AT_ONCE = frozenset({"strong-wolfe", "lower-beta2"})
 ASKED_FOR = frozenset({"mean-reduction", "standardise-last-layer"})
 """Remedies of one kind of their cause: only where the finding names them."""
 
+OF_SOME = frozenset({"rescale-query-key-weights"})
+"""Remedies that know some kinds of modules, and change those at once where the fault was there from the start."""
+
 HELD = "constrain-weight-norms"
 """The remedy that holds weights where they are."""
 
@@ -130,7 +133,7 @@ LIVE: dict[str, tuple[str, ...]] = {
     ),
     "init-gain": ("rescale-initialisation", "auto-initialisation"),
     "recurrent-gain": ("orthogonal-recurrent-init", "rescale-initialisation"),
-    "attention-logits": ("rescale-query-key-weights", "lower-learning-rate"),
+    "attention-logits": ("rescale-query-key-weights", "rescale-initialisation", "lower-learning-rate"),
     "stale-second-moment": ("lower-beta2", "stable-adamw", "lower-learning-rate"),
     "learning-rate": ("strong-wolfe", "lower-learning-rate"),
     "input-scale": ("standardise-first-layer", "lower-learning-rate"),
@@ -278,9 +281,10 @@ class Repairer:
 
     @staticmethod
     def _found_nothing(session: Session, current: _Repair) -> bool:
-        """Whether a remedy of the first weights has changed none of them."""
+        """Whether a remedy of what was there in the first pass has changed nothing."""
+        first = current.remedy in REINITIALISES or (current.remedy in OF_SOME and _seen_first(current.finding))
         made = session.step > current.step
-        return current.remedy in REINITIALISES and made and current.applied is not None and not current.applied.times
+        return first and made and current.applied is not None and not current.applied.times
 
     @staticmethod
     def _has_fallen(session: Session, level: float) -> bool:

@@ -152,6 +152,7 @@ class ForwardTrace(OpeningMode):
     calls: list[WeightCall] = field(default_factory=list)
     activations: list[ActivationCall] = field(default_factory=list)
     attentions: list[tuple[str, Focus]] = field(default_factory=list)
+    attention_sources: list[frozenset[int]] = field(default_factory=list)
     losses: list[LossCall] = field(default_factory=list)
     scalings: list[Scaling] = field(default_factory=list)
     overflows: list[tuple[str, str]] = field(default_factory=list)
@@ -328,7 +329,9 @@ class ForwardTrace(OpeningMode):
         if query.is_nested or key.is_nested or query.ndim < 3:
             return
         mask, causal = given.get("attn_mask"), given.get("is_causal", False)
-        self.attentions.append((self._place(past), attention_focus(query, key, mask, causal, given.get("scale"))))
+        focus = attention_focus(query, key, mask, causal, given.get("scale"))
+        self.attentions.append((self._place(past), focus))
+        self.attention_sources.append(past.sources)
 
     def _softmax(self, past: _Past, args: Any, kwargs: Any, made: Tensor) -> None:
         """Shares of two dimensions may be a classifier's; they are attention if something is weighed by them."""
@@ -336,7 +339,7 @@ class ForwardTrace(OpeningMode):
         dim = args[1] if len(args) > 1 else kwargs.get("dim")
         if logits.is_nested or logits.ndim < 2 or dim is None or logits.shape[dim] < 2:
             return
-        self._shares[made] = self._place(past), logit_focus(logits.movedim(dim, -1))
+        self._shares[made] = (self._place(past), logit_focus(logits.movedim(dim, -1))), past.sources
 
     def _see_weighting(self, name: str, given: list[Tensor], made: list[Tensor]) -> None:
         shares = next((tensor for tensor in given if tensor in self._shares), None)
@@ -354,8 +357,9 @@ class ForwardTrace(OpeningMode):
             tensor is not shares and not self._is_constant(tensor) and (own is None or self._kin.get(tensor) is not own)
             for tensor in given
         )
-        if found is not None and weighed and found not in self.attentions:
-            self.attentions.append(found)
+        if found is not None and weighed and found[0] not in self.attentions:
+            self.attentions.append(found[0])
+            self.attention_sources.append(found[1])
 
     def _see_kinship(self, name: str, given: list[Tensor], made: list[Tensor]) -> None:
         """Keep what is made entry by entry of the same logits, under a token that stands for these."""

@@ -107,6 +107,7 @@ REMEDIES = (
             "init-gain",
             "saturation",
             "recurrent-gain",
+            "attention-logits",
         ),
         outside=True,
     ),

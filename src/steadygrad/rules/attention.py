@@ -43,5 +43,5 @@ def attention(evidence: Evidence) -> Iterator[Finding | Measurement]:
                 entropy=worst.relative_entropy,
             ),
             {"relative_entropy": worst.relative_entropy, "logit_spread": worst.spread},
-            ("divide-logits-by-sqrt-d", "qk-norm", "rescale-query-key-weights"),
+            ("divide-logits-by-sqrt-d", "qk-norm", "rescale-query-key-weights", "rescale-initialisation"),
         )
