@@ -175,3 +175,17 @@ def test_data_is_none_of_its_business():
     with Applied([applied]):
         assert torch.zeros(2).log().tolist() == [-math.inf, -math.inf]
     assert not applied.times
+
+
+def test_data_that_is_compared_is_kept_where_the_prediction_is():
+    """A silent frame: the logarithm of both sides has to be a number, or the difference is none."""
+    applied = intervention_for(EPSILON)
+    weight = torch.ones(4, requires_grad=True)
+    given, wanted = torch.tensor([[1.0, 0.0, 2.0, 0.0]]), torch.tensor([[2.0, 0.0, 1.0, 3.0]])
+    with Applied([applied]):
+        distance = ((weight * given).log() - wanted.log()).square()
+        assert wanted[:, :2].log().isinf().any(), "of another shape"
+        with torch.no_grad():
+            assert wanted.log().isinf().any(), "nothing is trained"
+    assert distance.isfinite().all()
+    assert distance[0, 1] == 0

@@ -7,7 +7,7 @@ from torch import nn
 from steadygrad.interventions import Applied, intervention_for
 from steadygrad.interventions.taming import tame_
 
-from .runs import bare, end, lost, under
+from .runs import bare, end, fitted, lost, under
 
 RESCALE = "rescale-initialisation"
 
@@ -156,3 +156,59 @@ def test_weights_of_a_natural_size_train_as_they_were(std, natural):
     assert used.norm() < 0.1 * before.norm()
     torch.testing.assert_close(trained, before if natural else used)
     assert torch.equal(model.lin.weight, used), "a step that is lost leaves them to the last bit"
+
+
+class Squashed(nn.Module):
+    def __init__(self, slope):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(3))
+        self.slope = slope
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = torch.tanh(self.slope * layer(x))
+        return x
+
+
+def test_a_constant_before_a_nonlinearity_is_taken_back_exactly():
+    """In every layer, and the training is the one without it. The finding names one of them."""
+
+    def training(slope):
+        def run():
+            x = torch.randn(64, 4)
+            model = Squashed(slope)
+            return fitted(model, torch.optim.Adam(model.parameters(), lr=1e-2), lambda step: (x, x.sin()), 40)
+
+        return run
+
+    wanted = bare(training(1.0))
+    losses, applied = under(training(500.0), intervention_for(RESCALE, "layers.1"))
+    assert applied.times
+    assert losses == pytest.approx(wanted, rel=1e-2)
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["two-tables", "one-table"])
+def test_attention_that_a_constant_has_pinned(shared):
+    class Recall(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.keys = nn.Embedding(8, 16)
+            self.queries = self.keys if shared else nn.Embedding(8, 16)
+            self.values = nn.Embedding(8, 4)
+
+        def forward(self, keys, query):
+            logits = 30.0 * self.queries(query) @ self.keys(keys).transpose(1, 2)
+            return torch.softmax(logits, -1) @ self.values(keys)
+
+    torch.manual_seed(0)
+    model = Recall()
+    batch = torch.randint(8, (32, 6)), torch.randint(8, (32, 1))
+    before = [param.detach().clone() for param in model.parameters()]
+    applied = intervention_for(RESCALE, "keys" if shared else "queries")
+    with Applied([applied]):
+        model(*batch)
+        changed = [not torch.equal(*pair) for pair in zip(model.parameters(), before, strict=True)]
+        logits = 30.0 * model.queries(batch[1]) @ model.keys(batch[0]).transpose(1, 2)
+    assert changed == ([False, False] if shared else [True, True, False]), "a table that is used twice is left alone"
+    spread = logits.amax(-1) - logits.amin(-1)
+    assert shared or 2 < spread.max() < 12

@@ -495,3 +495,32 @@ def test_a_stale_second_moment_is_known_by_the_step_that_raises_the_alarm(runner
     repairs = [each["detail"]["remedy"] for each in ran.summary["actions"] if each["action"] == "repair"]
     assert repairs == ["lower-beta2"]
     assert float(ran.stdout.split()[-1]) < 0.2
+
+
+BLIND = Path(__file__).parents[1] / "diagnosis"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("script", "remedies", "ends_below"),
+    [
+        # A slope of 500 in three layers: spikes, where a unit is between its ends, are no outlier batches.
+        ("third_holdout/failing/saturation/gated_controller.py", ["rescale-initialisation"], 0.02),
+        # Bare embeddings before a softmax: QK-clip knows no module there.
+        (
+            "second_holdout/failing/attention-logits/assoc_recall.py",
+            ["rescale-query-key-weights", "rescale-initialisation"],
+            0.1,
+        ),
+        # A table of raw columns, weights in a dictionary.
+        ("third_holdout/failing/input-scale/house_prices.py", ["standardise-first-layer"], 0.1),
+        # The forget gates of a cell that is written by hand.
+        ("holdout/failing/vanishing-recurrent/forget_gate_bias.py", ["chrono-init"], 0.1),
+    ],
+    ids=lambda value: Path(value).stem if isinstance(value, str) else "",
+)
+def test_what_the_script_has_as_a_constant_is_taken_back_before_the_first_step(script, remedies, ends_below, runner):
+    runner.write((BLIND / script).read_text())
+    ran = runner.watched("--mode", "repair", "train.py")
+    assert [each["detail"]["remedy"] for each in ran.summary["actions"] if each["action"] == "repair"] == remedies
+    assert float(ran.stdout.split()[-1]) < ends_below

@@ -27,6 +27,9 @@ SURE = 0.7
 IDLE_WITHOUT = 0.5
 """Share of idle units below which a net is awake."""
 
+PINNED = 0.95
+"""Share of a bounded nonlinearity's outputs at an end, from which next to nothing comes through."""
+
 LINES = {
     "learning-rate": "optimizer",
     "stale-second-moment": "optimizer",
@@ -111,7 +114,17 @@ def _fitting(case: Case, findings: list[Finding]) -> list[Finding]:
             else weighed(each, 0.8)
             for each in findings
         ]
-    return [weighed(each, EXPLAINED) if each.cause in VANISHING else each for each in findings]
+    return [
+        weighed(each, EXPLAINED) if each.cause in VANISHING and (not _is_pinned(each) or _wakes(case)) else each
+        for each in findings
+    ]
+
+
+def _is_pinned(finding: Finding) -> bool:
+    """Whether next to nothing came through a nonlinearity from the first pass on: what does so now and then, where a
+    unit is just between its ends, comes with a slope that is as steep as the others are flat."""
+    first = finding.evidence.get("seen_in") == FIRST
+    return finding.cause == "saturation" and first and finding.evidence.get("saturated_fraction", 0.0) > PINNED
 
 
 def _wakes(case: Case) -> bool:
@@ -132,5 +145,7 @@ def _explained(findings: list[Finding]) -> list[Finding]:
         by_structure = structural and each.cause not in STRUCTURAL
         by_scale = each.cause == "learning-rate" and bool(from_the_start & SCALES)
         is_scar = each.evidence.get("seen_in") == ONSET and each.cause in SCALES and bool(from_the_start - {each.cause})
-        kept.append(weighed(each, EXPLAINED) if by_structure or by_scale or is_scar else each)
+        # A batch that nothing is known of but its gradient.
+        by_chance = each.cause == "outlier-batch" and each.where == "batch" and any(map(_is_pinned, sure))
+        kept.append(weighed(each, EXPLAINED) if by_structure or by_scale or is_scar or by_chance else each)
     return kept

@@ -21,22 +21,31 @@ LARGEST = 80.0
 
 
 class AddEpsilon(Functions):
-    """Arguments of logarithms, roots, quotients, powers and inverse functions are kept inside their domain."""
+    """Arguments of logarithms, roots, quotients, powers and inverse functions are kept inside their domain.
+
+    Those of data are the script's own affair, unless they are compared: the same function of a prediction in the same
+    shape was mended, and what is finite on one side only makes no finite loss.
+    """
 
     remedy = "add-epsilon-inside-the-operation"
 
     def begin(self) -> None:
         """From here on; what was made before is not known."""
         self._forms = StableForms()
+        self._mended: set[tuple[str, torch.Size]] = set()
         super().begin()
 
     def called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Mend the argument on which the operation depends."""
-        if not any(isinstance(each, Tensor) and each.requires_grad for each in args):
-            return func(*args, **kwargs)
         name = getattr(func, "__name__", "")
+        trained = any(isinstance(each, Tensor) and each.requires_grad for each in args)
+        shape = args[0].shape[1:] if args and is_float(args[0]) else None
+        if not trained and (shape is None or not torch.is_grad_enabled() or (name, shape) not in self._mended):
+            return func(*args, **kwargs)
         mend = _MENDS.get(name)
         changed = None if mend is None else mend(func, args, kwargs)
+        if trained and changed is not None and shape is not None:
+            self._mended.add((name, shape))
         if name == "log" and (changed is not None or self._forms.needs(args[0])):
             stable = self._forms.log_of(args[0])
             changed = changed if stable is None else stable

@@ -1,6 +1,7 @@
 """Weights whose products pin a bounded nonlinearity, scaled down until it is at work."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,8 +22,8 @@ AT_WORK = 1.1
 SOFT = 8.0
 """Difference of two logits of one query at which attention is sharp enough to look, and soft enough to learn."""
 
-HELPS = 0.9
-"""Part of what arrived before that scaling for the first time must bring it down to."""
+SMALLEST = 0.1
+"""Size of a layer's output below which it says nothing of what a constant behind it was meant to be."""
 
 UNKNOWN = 10.0
 """Root mean square that is taken where an operation in place has left nothing of what it was given, or an overflow."""
@@ -35,63 +36,84 @@ def unpin_(
     arrives there and n how many layers it is made of. The weights stay as they are.
 
     Exact in one pass where those layers multiply each other; where they add up it takes a few. Sigmoids and tanhs are
-    pinned, and so is the softmax of an attention that looks at one place only.
+    pinned, and so is the softmax of an attention that looks at one place only. Recurrent weights are left alone.
 
     Args:
         module: an outermost module.
         args: what it is called with.
         kwargs: the same, by name.
-        where: the layer before the nonlinearity, as the finding names it: others are left alone, and so are recurrent
-            weights.
+        where: the layer before a nonlinearity, as the finding names it. If that is not pinned, none is unpinned; if
+            it is, all are, one after the other: what has pinned one has most often pinned others.
 
     Returns:
         The tensors of each layer that is to be scaled, and by how much.
     """
-    scaled: dict[str, float] = {}
-    chosen: tuple[str, int] | None = None
-    before, factor = 0.0, 1.0
-    for number in range(ROUNDS if where else 0):
-        trace = ForwardTrace(dict(module.named_parameters()), module.buffers())
-        with undisturbed(module), torch.no_grad(), trace:
+
+    def trace() -> ForwardTrace:
+        seen = ForwardTrace(dict(module.named_parameters()), module.buffers())
+        with undisturbed(module), torch.no_grad(), seen:
             module(*args, **kwargs)
-        pinned = _pinned(trace, where) if chosen is None else _at(trace, chosen)
-        if pinned is None:
-            break
-        chosen, size, sources = pinned
+        return seen
+
+    scaled: dict[str, float] = {}
+    first = trace() if where else None
+    pinned = [] if first is None else _all_pinned(first)
+    if first is None or not any(_is_named(first, sources, where) for _, _, sources in pinned):
+        return []
+    for chosen, _, _ in pinned:
+        for layer, factor in _unpin(module, trace, chosen).items():
+            scaled[layer] = scaled.get(layer, 1.0) * factor
+    for layer, factor in scaled.items():
+        _scale_(module, layer, 1.0 / factor)
+    return [(_tensors(module, layer), factor) for layer, factor in scaled.items()]
+
+
+def _unpin(module: nn.Module, trace: Callable[[], ForwardTrace], chosen: tuple[str, int]) -> dict[str, float]:
+    """Scale the layers before one nonlinearity; returns by how much."""
+    scaled: dict[str, float] = {}
+    before, factor, target = 0.0, 1.0, 1.0
+    for number in range(ROUNDS):
+        seen = trace()
+        pinned = _at(seen, chosen)
+        if not number and pinned is not None:
+            target = _natural_size(seen, pinned[2])
+        size = 0.0 if pinned is None else pinned[1] / target
         size = UNKNOWN if math.isinf(size) else size  # squares that overflow, or half precision that did
-        if not size > AT_WORK:
+        if pinned is None or not size > AT_WORK:
             break
-        if number == 1 and size > HELPS * before:  # a norm in between takes no notice
+        if number == 1 and size > math.sqrt(factor) * before:  # a norm in between takes no notice
             for layer in scaled:
                 _scale_(module, layer, 1.0 / factor)
-            return []
-        layers = {trace.calls[source].layer for source in sources}
+            return {}
+        layers = {seen.calls[source].layer for source in pinned[2]}
         factor, before = size ** (-1.0 / len(layers)), size
         for layer in layers:
             _scale_(module, layer, factor)
             scaled[layer] = scaled.get(layer, 1.0) * factor
-        if chosen[0] == "activation" and trace.activations[chosen[1]].input_rms is None:
+        if chosen[0] == "activation" and seen.activations[chosen[1]].input_rms is None:
             break
-    for layer, factor in scaled.items():
-        _scale_(module, layer, 1.0 / factor)
-    return [(_tensors(module, layer), factor) for layer, factor in scaled.items()]
+    return scaled
 
 
 Pinned = tuple[tuple[str, int], float, frozenset[int]]
 """Which nonlinearity of a pass, how many times too large its input is, and the multiplications that it is made of."""
 
 
-def _pinned(trace: ForwardTrace, where: str) -> Pinned | None:
-    """The first that is pinned, of those before which lies the named layer."""
-    for place, call in enumerate(trace.activations):
-        if _is_pinned(call, trace, where):
-            return _at(trace, ("activation", place))
+def _natural_size(trace: ForwardTrace, sources: frozenset[int]) -> float:
+    """What would arrive if nothing but one layer had made it, at the most 1: the rest is a constant of the script."""
+    made = [trace.calls[source] for source in sources]
+    size = read_tensor_scalar(made[0].output_rms) if len(made) == 1 else None
+    return 1.0 if size is None or not SMALLEST < size < 1.0 else size
+
+
+def _all_pinned(trace: ForwardTrace) -> list[Pinned]:
+    """Those that are pinned, in their order; attention after the others."""
+    places = [("activation", place) for place, call in enumerate(trace.activations) if _is_pinned(call, trace)]
     for place, sources in enumerate(trace.attention_sources):
-        focus = trace.attentions[place][1]
-        entropy = read_tensor_scalar(focus.relative_entropy)
-        if entropy is not None and entropy < SHARP and _is_named(trace, sources, where):
-            return _at(trace, ("attention", place))
-    return None
+        entropy = read_tensor_scalar(trace.attentions[place][1].relative_entropy)
+        if entropy is not None and entropy < SHARP and _is_used_once(trace, sources):
+            places.append(("attention", place))
+    return [found for found in (_at(trace, place) for place in places) if found is not None]
 
 
 def _at(trace: ForwardTrace, chosen: tuple[str, int]) -> Pinned | None:
@@ -116,14 +138,17 @@ def _scale_(module: nn.Module, layer: str, factor: float) -> None:
         param.mul_(factor)
 
 
-def _is_pinned(call: ActivationCall, trace: ForwardTrace, where: str) -> bool:
+def _is_pinned(call: ActivationCall, trace: ForwardTrace) -> bool:
     if call.saturated is None or call.entries < ENTRIES or not call.sources:
         return False
-    return _is_named(trace, call.sources, where) and (read_tensor_scalar(call.saturated) or 0.0) > SATURATED
+    return _is_used_once(trace, call.sources) and (read_tensor_scalar(call.saturated) or 0.0) > SATURATED
+
+
+def _is_used_once(trace: ForwardTrace, places: frozenset[int]) -> bool:
+    """What a recurrence multiplies again and again is more than the size of one product."""
+    sources = [trace.calls[source] for source in places]
+    return not any(sum(each.weights == other.weights for other in trace.calls) > 1 for each in sources)
 
 
 def _is_named(trace: ForwardTrace, places: frozenset[int], where: str) -> bool:
-    sources = [trace.calls[source] for source in places]
-    # What a recurrence multiplies again and again is more than the size of one product.
-    again = any(sum(each.weights == other.weights for other in trace.calls) > 1 for each in sources)
-    return any(each.layer == where for each in sources) and not again
+    return any(trace.calls[source].layer == where for source in places)
