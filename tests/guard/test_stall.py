@@ -108,3 +108,13 @@ def test_it_goes_on_from_its_state_as_if_it_had_never_stopped(cut):
         if stall.due(step) and stall.look(level, VANISHED, MATRICES):
             found.append(step)
     assert found == [FIRST]
+
+
+def test_a_run_that_has_lost_what_it_had_learned_has_learned():
+    """What its weights were once worth is not lost with a loss that has come up again."""
+    stall, level = Stall(), LossLevel()
+    for loss in (*[2.0] * 16, *[0.4] * 16, *[5.0] * 32):
+        level.push(loss)
+        stall.begin(loss)
+    assert not stall.never_fell(level)
+    assert level.level() > 2.0
