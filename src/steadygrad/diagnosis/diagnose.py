@@ -30,6 +30,9 @@ IDLE_WITHOUT = 0.5
 PINNED = 0.95
 """Share of a bounded nonlinearity's outputs at an end, from which next to nothing comes through."""
 
+GROWN = 0.6
+"""Confidence in weights that have grown, from which their gradients may be as large as they like."""
+
 LINES = {
     "learning-rate": "optimizer",
     "stale-second-moment": "optimizer",
@@ -140,12 +143,14 @@ def _explained(findings: list[Finding]) -> list[Finding]:
     sure = [each for each in findings if each.confidence >= SURE]
     structural = any(each.cause in STRUCTURAL for each in sure)
     from_the_start = {each.cause for each in sure if each.evidence.get("seen_in") == FIRST}
+    grown = any(each.cause == "weight-growth" and each.confidence >= GROWN for each in findings)
     kept = []
     for each in findings:
         by_structure = structural and each.cause not in STRUCTURAL
         by_scale = each.cause == "learning-rate" and bool(from_the_start & SCALES)
         is_scar = each.evidence.get("seen_in") == ONSET and each.cause in SCALES and bool(from_the_start - {each.cause})
         # A batch that nothing is known of but its gradient.
-        by_chance = each.cause == "outlier-batch" and each.where == "batch" and any(map(_is_pinned, sure))
+        nameless = each.cause == "outlier-batch" and each.where == "batch"
+        by_chance = nameless and (grown or any(map(_is_pinned, sure)))
         kept.append(weighed(each, EXPLAINED) if by_structure or by_scale or is_scar or by_chance else each)
     return kept
