@@ -21,6 +21,7 @@ def record(path: Path, script: str, args: list[str]) -> None:
     from torch.optim.optimizer import register_optimizer_step_pre_hook
 
     pending: list[torch.Tensor] = []
+    by_grad: list[torch.Tensor] = []
     places: dict[int, int] = {}
     counts: dict[int, int] = {}
     rows: list[dict[str, Any]] = []
@@ -39,17 +40,20 @@ def record(path: Path, script: str, args: list[str]) -> None:
         step = counts[place] = counts.get(place, -1) + 1
         grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         squares = [(g.coalesce().values() if g.is_sparse else g).double().square().sum() for g in grads]
-        loss = sum(float(value) for value in pending) / len(pending) if pending else None
+        losses = pending or by_grad  # beside a backward, `autograd.grad` is for a penalty or a product
+        loss = sum(float(value) for value in losses) / len(losses) if losses else None
         norm = math.sqrt(sum(float(value) for value in squares))
         rows.append({"optimizer": place, "step": step, "loss": repr(loss) if loss is not None else None})
         rows[-1]["grad_norm"] = repr(norm)
         pending.clear()
+        by_grad.clear()
 
     of_leaves = torch.autograd.grad
 
     def grad(outputs: Any, *rest: Any, **named: Any) -> Any:
         if isinstance(outputs, torch.Tensor) and outputs.numel() == 1:
-            differentiated.append(outputs.detach().clone())
+            by_grad.append(outputs.detach().clone())
+            differentiated.append(by_grad[-1])
         return of_leaves(outputs, *rest, **named)
 
     torch.autograd.backward, torch.autograd.grad = backward, grad
