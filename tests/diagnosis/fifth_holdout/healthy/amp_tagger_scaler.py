@@ -1,17 +1,11 @@
 """Part-of-speech tagger (bidirectional GRU) in float16 autocast; the scaler starts far too high and skips its first steps."""
-
 import random
 
 import torch
 import torch.nn as nn
 
-LEX = {
-    "D": "the a one this".split(),
-    "N": "dog cat man run walk park bird".split(),
-    "V": "sees likes run walk eats".split(),
-    "A": "big old small".split(),
-    "P": "in on by".split(),
-}
+LEX = {"D": "the a one this".split(), "N": "dog cat man run walk park bird".split(),
+       "V": "sees likes run walk eats".split(), "A": "big old small".split(), "P": "in on by".split()}
 PATTERNS = ["DNVDN", "DANVDN", "DNVPDN", "DANVPDAN", "DNVDNPDN"]
 WORDS = {w: i + 1 for i, w in enumerate(sorted({w for ws in LEX.values() for w in ws}))}
 TAGS = {t: i for i, t in enumerate("DNVAP")}
@@ -26,8 +20,8 @@ def collate(items, width=8):
     x = torch.zeros(len(items), width, dtype=torch.long)
     y = torch.full((len(items), width), -100)
     for i, (w, t) in enumerate(items):
-        x[i, : len(w)] = torch.tensor(w)
-        y[i, : len(t)] = torch.tensor(t)
+        x[i, :len(w)] = torch.tensor(w)
+        y[i, :len(t)] = torch.tensor(t)
     return x, y
 
 
@@ -56,7 +50,7 @@ def main():
     torch.manual_seed(52)
     net = Tagger()
     opt = torch.optim.AdamW(net.parameters(), lr=4e-3)
-    scaler = torch.amp.GradScaler(device="cpu", init_scale=2.0**28, growth_interval=100)
+    scaler = torch.amp.GradScaler(device="cpu", init_scale=2.0 ** 28, growth_interval=100)
     tail = []
     for step in range(220):
         x, y = collate([sentence(rnd) for _ in range(32)])

@@ -1,5 +1,4 @@
 """GRU seq2seq that copies strings; the strings grow longer during training and the loss jumps each time."""
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -33,11 +32,8 @@ def main():
     torch.manual_seed(58)
     g = torch.Generator().manual_seed(58)
     net = Copier()
-    groups = [
-        {"params": net.emb.parameters(), "lr": 1e-2},
-        {"params": [*net.enc.parameters(), *net.dec.parameters()]},
-        {"params": net.out.parameters(), "weight_decay": 1e-3},
-    ]
+    groups = [{"params": net.emb.parameters(), "lr": 1e-2}, {"params": [*net.enc.parameters(), *net.dec.parameters()]},
+              {"params": net.out.parameters(), "weight_decay": 1e-3}]
     opt = torch.optim.AdamW(groups, lr=5e-3, weight_decay=0.0)
     stages, log = Stages(), []
     for n in range(620):

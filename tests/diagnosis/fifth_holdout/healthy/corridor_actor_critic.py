@@ -1,5 +1,4 @@
 """Actor-critic in a corridor with a single reward at its end; noisy and rewardless at first. Loss printed is the negative mean return."""
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F

@@ -1,5 +1,4 @@
 """Small denoising diffusion model on a spiral, evaluated through an averaged copy of the weights."""
-
 import copy
 import math
 
@@ -17,15 +16,8 @@ class Eps(nn.Module):
     def __init__(self, width=96):
         super().__init__()
         self.register_buffer("freq", 2.0 ** torch.arange(6) * math.pi)
-        self.f = nn.Sequential(
-            nn.Linear(2 + 12, width),
-            nn.SiLU(),
-            nn.Linear(width, width),
-            nn.SiLU(),
-            nn.Linear(width, width),
-            nn.SiLU(),
-            nn.Linear(width, 2),
-        )
+        self.f = nn.Sequential(nn.Linear(2 + 12, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(),
+                               nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 2))
         nn.init.zeros_(self.f[-1].weight)
         nn.init.zeros_(self.f[-1].bias)
 

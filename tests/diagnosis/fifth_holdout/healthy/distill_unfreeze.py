@@ -1,5 +1,4 @@
 """Distils a wide MLP teacher into a small student whose trunk is frozen at first, then added to the optimizer."""
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -14,7 +13,7 @@ def moons(n, g):
 
 
 def kd(student, teacher, y, temp=4.0):
-    soft = F.kl_div(F.log_softmax(student / temp, 1), F.softmax(teacher / temp, 1), reduction="batchmean") * temp**2
+    soft = F.kl_div(F.log_softmax(student / temp, 1), F.softmax(teacher / temp, 1), reduction="batchmean") * temp ** 2
     return 0.7 * soft + 0.3 * F.cross_entropy(student, y)
 
 

@@ -1,5 +1,4 @@
 """Affine-coupling flow on narrow two-dimensional price/volume clouds; the negative log-likelihood goes below zero."""
-
 import math
 from dataclasses import dataclass
 
@@ -21,9 +20,7 @@ class Coupling(nn.Module):
     def __init__(self, width, flip):
         super().__init__()
         self.flip = flip
-        self.net = nn.Sequential(
-            nn.Linear(1, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 2)
-        )
+        self.net = nn.Sequential(nn.Linear(1, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 2))
         nn.init.zeros_(self.net[-1].weight)
         nn.init.zeros_(self.net[-1].bias)
         self.scale = nn.Parameter(torch.zeros(2))

@@ -1,5 +1,4 @@
 """GAN with two optimizers on a ring of eight Gaussians; judged by kernel distance to real samples."""
-
 import math
 
 import torch

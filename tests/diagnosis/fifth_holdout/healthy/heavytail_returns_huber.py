@@ -1,5 +1,4 @@
 """GRU on simulated returns with infinite-variance shocks; Huber loss, squashed inputs, own gradient limiter."""
-
 import numpy as np
 import torch
 import torch.nn as nn
@@ -17,7 +16,7 @@ class Limited(torch.optim.Optimizer):
         ps = [p for g in self.param_groups for p in g["params"]]
         norm = torch.sqrt(sum(p.grad.square().sum() for p in ps)).item()
         cap = float(np.median(self.norms)) * 2 if self.norms else norm
-        self.norms = (self.norms + [norm])[-self.history :]
+        self.norms = (self.norms + [norm])[-self.history:]
         factor = min(1.0, cap / (norm + 1e-12))
         for g in self.param_groups:
             for p in g["params"]:

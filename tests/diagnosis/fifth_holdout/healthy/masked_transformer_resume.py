@@ -1,5 +1,4 @@
 """Causal transformer on modular counting, -inf masks, checkpointed activations, zero-started head, saved and resumed half-way."""
-
 import io
 import math
 

@@ -1,5 +1,4 @@
 """Soft mixture of experts on piecewise functions; loss summed over the batch with a step to match, spectral norm on the gate, target scale in the hundreds."""
-
 import argparse
 
 import torch
@@ -17,9 +16,7 @@ class Mixture(nn.Module):
     def __init__(self, experts):
         super().__init__()
         self.gate = nn.Sequential(spectral_norm(nn.Linear(2, 32)), nn.Tanh(), nn.Linear(32, experts))
-        self.experts = nn.ModuleList(
-            nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 1)) for _ in range(experts)
-        )
+        self.experts = nn.ModuleList(nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 1)) for _ in range(experts))
 
     def forward(self, x):
         weight = self.gate(x).softmax(-1)

@@ -1,5 +1,4 @@
 """Hand-written neural ODE fitted to Lotka-Volterra trajectories of growing horizon, functional parameters."""
-
 import torch
 from torch.func import functional_call, grad_and_value
 
@@ -40,14 +39,14 @@ print("before", loss_fn(params, start, truth).item())
 for t in range(1, 301):
     horizon = 4 if t <= 120 else 10 if t <= 220 else 18
     pick = torch.randint(0, 256, (32,))
-    g, value = gradient(params, start[pick], truth[pick, : horizon + 1])
+    g, value = gradient(params, start[pick], truth[pick, :horizon + 1])
     norm = sum(x.square().sum() for x in g.values()).sqrt()
     shrink = min(1.0, 1.0 / (norm.item() + 1e-12))
     for k in params:
         gk = g[k] * shrink
         m[k] = 0.9 * m[k] + 0.1 * gk
         v2[k] = 0.99 * v2[k] + 0.01 * gk * gk
-        params[k] = params[k] - 0.01 * (m[k] / (1 - 0.9**t)) / ((v2[k] / (1 - 0.99**t)).sqrt() + 1e-8)
+        params[k] = params[k] - 0.01 * (m[k] / (1 - 0.9 ** t)) / ((v2[k] / (1 - 0.99 ** t)).sqrt() + 1e-8)
     if t % 30 == 1:
         print(t, "horizon", horizon, "loss", value.item(), "gradient", norm.item())
 print("final loss", loss_fn(params, start, truth).item())

@@ -1,5 +1,4 @@
 """Two-layer LSTM on tide heights with cosine warm restarts."""
-
 import math
 
 import torch
@@ -11,11 +10,7 @@ class Tides(torch.utils.data.IterableDataset):
         self.steps, self.batch = steps, batch
         self.g = torch.Generator().manual_seed(seed)
         t = torch.arange(6000.0)
-        h = (
-            torch.cos(2 * math.pi * t / 12.42)
-            + 0.45 * torch.cos(2 * math.pi * t / 12.0 + 1)
-            + 0.2 * torch.cos(2 * math.pi * t / 25.8)
-        )
+        h = torch.cos(2 * math.pi * t / 12.42) + 0.45 * torch.cos(2 * math.pi * t / 12.0 + 1) + 0.2 * torch.cos(2 * math.pi * t / 25.8)
         surge = torch.randn(6000, generator=self.g).cumsum(0)
         surge = surge - torch.nn.functional.avg_pool1d(surge[None, None], 201, 1, 100, count_include_pad=False)[0, 0]
         self.h = h + 0.02 * surge

@@ -3,7 +3,6 @@
 Cause: corrupt-state
 Fails: mse 0.006 before the checkpoint; 8.6e3 six steps after the resumption (step 356), 6.5e3 at the end.
 """
-
 import io
 import math
 

@@ -3,7 +3,6 @@
 Cause: init-gain
 Fails: the very first loss is 1.5e11 and everything is NaN from step 1.
 """
-
 import torch
 import torch.nn as nn
 
@@ -42,7 +41,7 @@ opt = torch.optim.SGD(net.parameters(), lr=3e-3, momentum=0.9)
 history = []
 for it in range(1000):
     i = torch.randint(WIN, T, (64,))
-    x = torch.stack([imb[k - WIN + 1 : k + 1].flatten() for k in i.tolist()])
+    x = torch.stack([imb[k - WIN + 1:k + 1].flatten() for k in i.tolist()])
     loss = (net(x).squeeze(1) - move[i]).pow(2).mean()
     opt.zero_grad()
     loss.backward()

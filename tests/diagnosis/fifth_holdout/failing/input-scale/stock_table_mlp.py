@@ -3,7 +3,6 @@
 Cause: input-scale
 Fails: mse 1.3e10 at step 0, inf at step 1, NaN from step 2.
 """
-
 import numpy as np
 import torch
 from torch import nn
@@ -35,13 +34,11 @@ class StockFrame(torch.utils.data.Dataset):
 class Regressor(nn.Module):
     def __init__(self, n_features):
         super().__init__()
-        self.layers = nn.ModuleDict(
-            {
-                "first": nn.Linear(n_features, 48),
-                "second": nn.Linear(48, 48),
-                "last": nn.Linear(48, 1),
-            }
-        )
+        self.layers = nn.ModuleDict({
+            "first": nn.Linear(n_features, 48),
+            "second": nn.Linear(48, 48),
+            "last": nn.Linear(48, 1),
+        })
 
     def forward(self, x):
         x = torch.relu(self.layers["first"](x))
@@ -52,7 +49,8 @@ class Regressor(nn.Module):
 def main():
     torch.manual_seed(0)
     data = StockFrame()
-    loader = torch.utils.data.DataLoader(data, batch_size=50, shuffle=True, generator=torch.Generator().manual_seed(1))
+    loader = torch.utils.data.DataLoader(data, batch_size=50, shuffle=True,
+                                         generator=torch.Generator().manual_seed(1))
     model = Regressor(5)
     opt = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.8)
     for epoch in range(14):

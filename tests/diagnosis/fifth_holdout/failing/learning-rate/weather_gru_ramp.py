@@ -3,7 +3,6 @@
 Cause: learning-rate
 Fails: the rate keeps rising past step 25; mse is down to 0.03 at step 100, blows up to 3e21 at step 150 and is NaN from step 156.
 """
-
 import math
 from dataclasses import dataclass
 
@@ -32,7 +31,7 @@ def make_weather(cfg):
     for i in range(1, cfg.days):
         front[i] = 0.85 * front[i - 1] + 0.4 * noise[i]
     temp = 12 + 9 * season + 3 * front
-    wind = 1.5 + torch.roll(front, -1) * 0.6 + 0.3 * torch.randn(cfg.days, generator=g)
+    wind = (1.5 + torch.roll(front, -1) * 0.6 + 0.3 * torch.randn(cfg.days, generator=g))
     series = torch.stack([temp, wind, season], dim=1)
     return (series - series.mean(0)) / series.std(0)
 

@@ -3,7 +3,6 @@
 Cause: nonfinite-data
 Fails: falls from 0.70 to 0.54 in 13 steps, then NaN from step 14 on.
 """
-
 import csv
 import io
 import random

@@ -3,7 +3,6 @@
 Cause: outlier-batch
 Fails: loss jumps from about 0.1 to above 100 at step 18, to 1e4-1e5 within the first epoch and up to 2e7 later; test mse ends at 2.3e5 (untrained 0.15).
 """
-
 import numpy as np
 import torch
 import torch.nn as nn

@@ -3,7 +3,6 @@
 Cause: recurrent-gain
 Fails: first loss 8.9e6, peak 2.6e8 at step 2, still 2.6e4 in the last epoch (0.69 would be guessing).
 """
-
 import random
 
 import torch
@@ -70,7 +69,7 @@ class Trainer:
         meter = LossMeter()
         random.shuffle(self.reviews)
         for k in range(0, len(self.reviews), self.batch):
-            part = self.reviews[k : k + self.batch]
+            part = self.reviews[k:k + self.batch]
             tokens = pad_sequence([r[0] for r in part], batch_first=True)
             lengths = torch.tensor([len(r[0]) for r in part])
             labels = torch.tensor([r[1] for r in part])

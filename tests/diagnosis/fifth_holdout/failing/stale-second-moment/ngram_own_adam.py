@@ -3,7 +3,6 @@
 Cause: stale-second-moment
 Fails: loss 3.14 at step 0, 2e7 at step 1; then frozen at 3.05 (word frequencies only) for the remaining 880 steps.
 """
-
 import random
 
 import torch

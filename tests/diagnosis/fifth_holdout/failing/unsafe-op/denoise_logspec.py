@@ -3,7 +3,6 @@
 Cause: unsafe-op
 Fails: falls from 2.86 to 1.45 until a muted clip comes up; NaN from step 39 on.
 """
-
 import math
 
 import torch
@@ -40,9 +39,7 @@ class Masker(nn.Module):
 
 
 def log_distance(a, b):
-    return (
-        (torch.log(a) - torch.log(b)).square().mean()
-    )  # fix: return (torch.log(a + 0.05) - torch.log(b + 0.05)).square().mean()
+    return (torch.log(a) - torch.log(b)).square().mean()  # fix: return (torch.log(a + 0.05) - torch.log(b + 0.05)).square().mean()
 
 
 gen = torch.Generator().manual_seed(40)

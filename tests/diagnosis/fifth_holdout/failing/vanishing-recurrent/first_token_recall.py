@@ -3,7 +3,6 @@
 Cause: vanishing-recurrent
 Fails: loss stays at guessing (2.08) for all 350 steps: 2.61 at the start, 2.10 at the end.
 """
-
 import torch
 import torch.nn as nn
 
