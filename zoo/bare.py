@@ -26,12 +26,20 @@ def record(path: Path, script: str, args: list[str]) -> None:
     counts: dict[int, int] = {}
     rows: list[dict[str, Any]] = []
     differentiated: list[torch.Tensor] = []
-    original = torch.autograd.backward
+    original, scale = torch.autograd.backward, torch.amp.GradScaler.scale
+    unscaled: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def scale_loss(scaler: Any, outputs: Any) -> Any:
+        scaled = scale(scaler, outputs)
+        if isinstance(scaled, torch.Tensor):
+            unscaled[id(scaled)] = scaled, outputs
+        return scaled
 
     def backward(tensors: Any, *rest: Any, **named: Any) -> None:
         first = tensors if isinstance(tensors, torch.Tensor) else next(iter(tensors))
         if first.numel() == 1:
-            pending.append(first.detach().clone())
+            _, loss = unscaled.get(id(first), (first, first))
+            pending.append(loss.detach().clone())
             differentiated.append(pending[-1])
         return original(tensors, *rest, **named)
 
@@ -45,8 +53,8 @@ def record(path: Path, script: str, args: list[str]) -> None:
         norm = math.sqrt(sum(float(value) for value in squares))
         rows.append({"optimizer": place, "step": step, "loss": repr(loss) if loss is not None else None})
         rows[-1]["grad_norm"] = repr(norm)
-        pending.clear()
-        by_grad.clear()
+        for each in (pending, by_grad, unscaled):
+            each.clear()
 
     of_leaves = torch.autograd.grad
 
@@ -57,6 +65,7 @@ def record(path: Path, script: str, args: list[str]) -> None:
         return of_leaves(outputs, *rest, **named)
 
     torch.autograd.backward, torch.autograd.grad = backward, grad
+    torch.amp.GradScaler.scale = scale_loss
     register_optimizer_step_pre_hook(before_step)
     sys.argv = [script, *args]
     try:

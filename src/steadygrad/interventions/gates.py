@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from .._readback import read_tensor_scalar
 from ..measure.forward_trace import ForwardTrace
 from ..measure.undisturbed import undisturbed
+from ..preflight.memory import LookedUp
 from ..preflight.variants import mapped
 
 GATES = 4
@@ -106,7 +106,7 @@ def _arriving(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) 
 
     with undisturbed(module), torch.enable_grad():
         args, kwargs = mapped(args, watched), mapped(kwargs, watched)
-        with _LookedUp(entries):
+        with LookedUp(entries):
             given = module(*args, **kwargs)
         outputs: list[Tensor] = []
         mapped(given, lambda value: outputs.append(value) or value)
@@ -116,17 +116,3 @@ def _arriving(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) 
         grads = torch.autograd.grad(sum(ends[1:], ends[0]), entries, allow_unused=True)
     sizes = [(each.norm(dim=-1) if each.ndim > 2 else each.abs()).flatten() for each in grads if each is not None]
     return torch.cat(sizes) if sizes else None
-
-
-class _LookedUp(TorchFunctionMode):
-    """Keeps what tokens are looked up to."""
-
-    def __init__(self, entries: list[Tensor]) -> None:
-        super().__init__()
-        self._entries = entries
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        output = func(*args, **(kwargs or {}))
-        if getattr(func, "__name__", "") == "embedding" and output.requires_grad:
-            self._entries.append(output)
-        return output

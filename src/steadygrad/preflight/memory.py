@@ -67,7 +67,7 @@ def _arriving(objective: Objective, inputs: Tensor, time_first: bool) -> Tensor 
             grads = torch.autograd.grad(loss, entries, allow_unused=True)
     else:
         with undisturbed(objective.model), torch.enable_grad():
-            with _Embedded(inputs, entries):
+            with LookedUp(entries, inputs):
                 loss = objective()
             grads = torch.autograd.grad(loss, entries, allow_unused=True) if entries else ()
     known = [grad for grad in grads if grad is not None]
@@ -77,20 +77,27 @@ def _arriving(objective: Objective, inputs: Tensor, time_first: bool) -> Tensor 
     return torch.stack(sizes).amax(0)
 
 
-class _Embedded(TorchFunctionMode):
-    """Keeps what tokens are looked up to, by whatever calls the function that does."""
+class LookedUp(TorchFunctionMode):
+    """Keeps what tokens are looked up to, by whatever calls the function that does.
 
-    def __init__(self, tokens: Tensor, entries: list[Tensor]) -> None:
+    Args:
+        entries: what is kept is added to it.
+        tokens: those that count; None for any.
+    """
+
+    def __init__(self, entries: list[Tensor], tokens: Tensor | None = None) -> None:
         super().__init__()
         self._tokens, self._entries = tokens, entries
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
-        if getattr(func, "__name__", "") == "embedding" and output.requires_grad and any(map(self._is_it, args)):
+        if getattr(func, "__name__", "") == "embedding" and output.requires_grad and any(map(self._counts, args)):
             self._entries.append(output)
         return output
 
-    def _is_it(self, value: Any) -> bool:
+    def _counts(self, value: Any) -> bool:
+        if self._tokens is None:
+            return True
         return isinstance(value, Tensor) and value.dtype == self._tokens.dtype and value.shape == self._tokens.shape
 
 
