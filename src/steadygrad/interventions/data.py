@@ -4,10 +4,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from ..preflight.variants import mapped
-from .functions import in_place, leave, reaches_in
+from .functions import LeavableMode, in_place, leave, reaches_in
 from .intervention import Intervention
 
 
@@ -61,12 +60,11 @@ def is_untrained(value: Any) -> bool:
     )
 
 
-class _Meetings(TorchFunctionMode):
+class _Meetings(LeavableMode):
     def __init__(self, owner: Data) -> None:
         self._owner = owner
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
+    def look(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         several = (*args, *kwargs.values())
         trained = next((each for each in several if isinstance(each, Tensor) and each.requires_grad), None)
         if trained is not None and torch.is_grad_enabled() and not reaches_in(func):

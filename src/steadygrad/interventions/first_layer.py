@@ -6,12 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from .._foreach import zero_
 from .._tap import params_of
-from .functions import holds_anywhere, leave
+from .functions import LeavableMode, holds_anywhere, leave
 from .inputs import is_data, parts_of
 from .reparametrised import Layer, Reparametrisation
 
@@ -124,13 +123,13 @@ class StandardiseFirstLayer(Reparametrisation):
 
     def settle(self) -> None:
         """The first pass is over."""
-        if self._products is None:
+        if self._products is None or self._products.left:
             return
         leave(self._products)
-        found, self._products = self._products.found, None
         before = len(self.layers)
-        for product in found.values():
+        for product in self._products.found.values():
             self._take(product, product.given.ndim - 1, whole=True, padded=False)
+        self._products.found.clear()
         self._stale = len(self.layers) > before
 
     def before_step(self, optimizer: Optimizer) -> bool:
@@ -213,7 +212,7 @@ class _Product:
     inputs: int
 
 
-class _Products(TorchFunctionMode):
+class _Products(LeavableMode):
     """Finds products of data and bare weights, and the biases that are added to them.
 
     Args:
@@ -226,8 +225,8 @@ class _Products(TorchFunctionMode):
         self.found: dict[int, _Product] = {}
         self._made: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        output = func(*args, **(kwargs or {}))
+    def look(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        output = func(*args, **kwargs)
         name = getattr(func, "__name__", "")
         if not kwargs and isinstance(output, Tensor) and output.requires_grad:
             if name in ("matmul", "__matmul__", "mm", "mv") and len(args) == 2:

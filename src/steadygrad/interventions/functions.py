@@ -52,19 +52,32 @@ class Functions(Intervention):
         raise NotImplementedError
 
 
-class _Mode(TorchFunctionMode):
-    def __init__(self, owner: Functions) -> None:
-        self._owner = owner
+class LeavableMode(TorchFunctionMode):
+    """A mode that can be left at any time, by `leave`: within a function that it is looking at it lies on no stack."""
+
+    left = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = dict(kwargs or {})
+        return func(*args, **given) if self.left else self.look(func, types, tuple(args), given)
+
+    def look(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A function is called; returns its result."""
+        raise NotImplementedError
+
+
+class _Mode(LeavableMode):
+    def __init__(self, owner: Functions) -> None:
+        self._owner = owner
+
+    def look(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
             if getattr(func, "__name__", "") in COMPOSED and all(map(_is_plain, types)):
                 with _as_a_script(), self:
-                    return func(*args, **given)
-            return self._owner.called(func, tuple(args), dict(given))
+                    return func(*args, **kwargs)
+            return self._owner.called(func, args, dict(kwargs))
         except Exception:
-            return func(*args, **given)  # as the script has called it: an error of its own is raised here again
+            return func(*args, **kwargs)  # as the script has called it: an error of its own is raised here again
 
 
 @contextmanager
@@ -89,8 +102,9 @@ def _never(*args: Any) -> bool:
     return False
 
 
-def leave(mode: TorchFunctionMode) -> None:
-    """Take a mode off the stack, wherever in it the mode lies by now."""
+def leave(mode: LeavableMode) -> None:
+    """Take a mode off the stack, wherever in it the mode lies by now; it sees no more even where it cannot be."""
+    mode.left = True
     above = []
     while _len_torch_function_stack():
         top = _pop_mode()
