@@ -155,6 +155,48 @@ def test_a_script_that_unscales_is_left_alone():
     assert losses == bare(lambda: clipped(True))
 
 
+def scaled_by_hand(limit, write):
+    """A loss scale of the script's own, which it divides its update by, not its gradients before the clip."""
+    model = perceptron()
+    losses = []
+    for _ in range(60):
+        x, y = rows()
+        loss = (model(x) - y).square().mean()
+        model.zero_grad()
+        write(loss).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), limit)
+        with torch.no_grad():
+            for param in model.parameters():
+                param.sub_(param.grad / 2.0**14, alpha=0.1)
+        losses.append(float(loss.detach()))
+    return losses
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda loss: loss * 2.0**14,
+        lambda loss: 2**14 * loss,
+        lambda loss: loss * torch.tensor(2.0**16) / 4,
+        lambda loss: loss / 2.0**-14,
+    ],
+    ids=["times", "before", "tensor", "quotient"],
+)
+def test_a_loss_scale_that_a_script_has_written_itself(write):
+    """A power of two: taken off and put back it is as if the limit had been multiplied, to the last bit."""
+    stalls = bare(lambda: scaled_by_hand(1.0, write))
+    assert end(stalls) > 0.7 * stalls[0]
+    losses = with_remedy(lambda: scaled_by_hand(1.0, write), UNSCALE)
+    assert end(losses) < 0.25
+    assert losses == pytest.approx(bare(lambda: scaled_by_hand(2.0**14, write)), rel=1e-5)
+
+
+def test_a_weight_of_a_loss_is_no_loss_scale():
+    losses, applied = under(lambda: scaled_by_hand(1.0, lambda loss: loss * 1000.0), intervention_for(UNSCALE))
+    assert not applied.times
+    assert losses == bare(lambda: scaled_by_hand(1.0, lambda loss: loss * 1000.0))
+
+
 def test_only_what_is_clipped_is_unscaled():
     """Gradients of another optimizer, as a GAN has them, are its own step's: unscaled now, they would be no later."""
     one, other = nn.Linear(2, 1), nn.Linear(1, 1)
@@ -210,7 +252,7 @@ def test_a_clip_that_a_watch_sees_already():
         assert float(model.bias.grad) == 0.25
         assert [each.times for each in seen] == [1, 1]
         several[1].remove()
-        assert clips.before == []
+        assert clips.before == clips.after == []
     finally:
         clips.remove()
     assert not errors

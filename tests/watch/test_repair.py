@@ -232,6 +232,36 @@ def test_a_first_pass_that_nothing_can_be_learned_from_is_mended_early(make, tmp
     assert losses[-1] < 0.3 * losses[0]
 
 
+CLIPS_SCALED = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+model = nn.Sequential(nn.Linear(6, 24), nn.Tanh(), nn.Linear(24, 1))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+scaler = torch.amp.GradScaler("cpu")
+for step in range(200):
+    x = torch.randn(32, 6)
+    loss = (model(x) - 2 * x[:, :1] + x[:, 1:2]).square().mean()
+    optimizer.zero_grad()
+    scaler.scale(loss).backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    scaler.step(optimizer)
+    scaler.update()
+print(loss.item())
+"""
+
+
+def test_a_clip_of_scaled_gradients_is_mended_early(runner):
+    """It is a fact from the first step on; that the loss does not fall shows that it matters."""
+    runner.write(CLIPS_SCALED)
+    ran = runner.watched("--mode", "repair", "train.py")
+    (first, *_) = [each for each in ran.summary["actions"] if each["action"] == "repair"]
+    assert first["step"] < 32
+    assert first["detail"]["remedy"] == "unscale-before-clip"
+    assert float(ran.stdout.split()[-1]) < 0.2
+
+
 def test_a_first_pass_that_was_mended_already_is_not_asked_again(runner):
     """A recurrence that explodes and saturates is made orthogonal; from there on the loss takes its time."""
     command = ["-m", "steadygrad", "run", "--mode", "repair", "--out", "out", str(EXAMPLE), "--steps", "64"]

@@ -12,7 +12,7 @@ from .own_updates import OwnUpdates, params_of
 from .passes import PassTap
 from .quiet import is_quiet, quiet
 from .rescale import RescaleInit
-from .scaler import ScalerTap
+from .scaler import ScalerTap, is_loss_scale
 from .steps import Plan, StepObserver, StepTap, on_stack
 from .tape import Entry
 from .taped import CannotReplay, TapedPass
@@ -36,6 +36,7 @@ __all__ = [
     "StepObserver",
     "StepTap",
     "TapedPass",
+    "is_loss_scale",
     "is_quiet",
     "leaves_of",
     "on_stack",

@@ -27,6 +27,7 @@ class ClipTap:
         scaled: how often while they were still multiplied.
         last: the limit and the line of the last clip.
         before: each is called with the parameters before each clip.
+        after: each is called with them after it.
     """
 
     def __init__(self, scaler: ScalerTap, on_error: Callable[[BaseException], None]) -> None:
@@ -38,6 +39,7 @@ class ClipTap:
         self.scaled = 0
         self.last: tuple[float, tuple[str, int] | None] | None = None
         self.before: list[Callable[[Sequence[Tensor]], None]] = []
+        self.after: list[Callable[[Sequence[Tensor]], None]] = []
 
     def install(self) -> None:
         """Start looking."""
@@ -58,14 +60,20 @@ class ClipTap:
         def clip(parameters: Any, *args: Any, **kwargs: Any) -> Any:
             if not isinstance(parameters, Tensor):
                 parameters = list(parameters)  # it may be a generator, and is read twice
-            if self._originals and not is_quiet() and not torch.compiler.is_compiling():
-                try:
-                    for each in list(self.before):
-                        each([parameters] if isinstance(parameters, Tensor) else parameters)
-                    self._see(args[0] if args else kwargs.get(LIMITS[original.__name__]))
-                except Exception as error:
-                    self._on_error(error)
-            return original(parameters, *args, **kwargs)
+            if not self._originals or is_quiet() or torch.compiler.is_compiling():
+                return original(parameters, *args, **kwargs)
+            clipped = [parameters] if isinstance(parameters, Tensor) else parameters
+            try:
+                for each in list(self.before):
+                    each(clipped)
+                self._see(args[0] if args else kwargs.get(LIMITS[original.__name__]))
+            except Exception as error:
+                self._on_error(error)
+            try:
+                return original(parameters, *args, **kwargs)
+            finally:
+                for each in list(self.after):
+                    each(clipped)
 
         return clip
 

@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from .._i18n import in_english, say
 from .._readback import read_tensor_scalar
 from .._snapshot import Room
-from .._tap import ByHand, ClipTap, PassTap, ScalerTap, TapedPass, leaves_of, quiet
+from .._tap import ByHand, ClipTap, PassTap, ScalerTap, TapedPass, is_loss_scale, leaves_of, quiet
 from ..evidence import to_plain
 from ..examination import Examination, Subject, examine, tensors_of_batch
 from ..guard import Raised
@@ -33,9 +33,6 @@ WORTH_SAYING = 2.0
 
 LOOKED_AT = 32
 """First steps at whose backward pass it is seen whether gradients lie there already; then one in 16."""
-
-OWN_SCALE = 128.0
-"""Power of two from which a number before a loss is a loss scale."""
 
 REFRESHED = 64
 """Steps between two copies of the buffers, while nothing is wrong."""
@@ -211,7 +208,7 @@ class Examiner:
     def _own_scale(self) -> float | None:
         """The loss scale that a script has written itself: a high power of two before the loss; None without one."""
         factors = [each.factor for each in self.passes.passes()]
-        scales = [each for each in factors if each >= OWN_SCALE and math.frexp(each)[0] == 0.5]
+        scales = [each for each in factors if is_loss_scale(each)]
         return scales[0] if scales else None
 
     def kept(self, session: Session) -> Kept | None:

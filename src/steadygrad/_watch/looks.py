@@ -167,10 +167,14 @@ class Looks:
         if kept is None or not kept.may_look():
             return [], []
         if examiner.clips_scaled(session):
-            kept.looked_at(session.step, False)
-            seen = [examiner.symptoms(session, kept)]
-            return seen, [Raised("stalled", {"unreached": [], "clipped_before_unscale": examiner.clips.calls})]
+            return self._clipped_scaled(session, kept)
         return self._look_for("stalled", vanishing, session, optimizer, kept, inside=inside)
+
+    def _clipped_scaled(self, session: Session, kept: Kept) -> Seen:
+        """Nothing has to be computed to know why the loss does not fall."""
+        kept.looked_at(session.step, False)
+        detail = {"unreached": [], "clipped_before_unscale": self._examiner.clips.calls}
+        return [self._examiner.symptoms(session, kept)], [Raised("stalled", detail)]
 
     def _idle_from_the_start(self, session: Session, optimizer: Optimizer, *, inside: bool) -> Seen:
         """The loss has not begun to fall: see whether the first pass was one that nothing can be learned from."""
@@ -178,6 +182,8 @@ class Looks:
         if kept is None or kept.start_asked:
             return [], []
         kept.start_asked = True
+        if examiner.clips_scaled(session):
+            return self._clipped_scaled(session, kept)
         with quiet(), in_english(), kept.looking():
             start = examiner.examine_start(session, optimizer, kept, steps=False)
             found = None if start is None else hopeless(start.evidence)

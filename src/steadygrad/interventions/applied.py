@@ -176,16 +176,20 @@ class Applied:
     def _watch_clips(self) -> None:
         if self._clips is not None:
             self._clips.before.append(self._before_clip)
+            self._clips.after.append(self._after_clip)
             self._undo.append(self._let_go_of_clips)
             return
         for name in LIMITS:
-            self._replace(torch.nn.utils, name, self._told_before(getattr(torch.nn.utils, name)))
+            self._replace(torch.nn.utils, name, self._told_of(getattr(torch.nn.utils, name)))
 
-    def _told_before(self, original: Callable[..., Any]) -> Callable[..., Any]:
+    def _told_of(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def clip(parameters: Any, *args: Any, **kwargs: Any) -> Any:
             clipped = [parameters] if isinstance(parameters, Tensor) else list(parameters)
             self._before_clip(clipped)
-            return original(clipped, *args, **kwargs)
+            try:
+                return original(clipped, *args, **kwargs)
+            finally:
+                self._after_clip(clipped)
 
         return clip
 
@@ -194,9 +198,14 @@ class Applied:
         for each in self._interventions:
             self._safely(lambda each=each: each.before_clip(scaler, params), None)
 
+    def _after_clip(self, params: Sequence[Tensor]) -> None:
+        for each in self._interventions:
+            self._safely(lambda each=each: each.after_clip(params), None)
+
     def _let_go_of_clips(self) -> None:
         if self._clips is not None:
             self._clips.before.remove(self._before_clip)
+            self._clips.after.remove(self._after_clip)
 
     def _watch_grad(self) -> None:
         original = torch.autograd.grad

@@ -7,7 +7,9 @@ from typing import Any
 from torch import Tensor
 from torch.optim import Optimizer
 
-from .._tap import OwnUpdates, leaves_of, params_of
+from .._foreach import scale_
+from .._readback import read_tensor_scalar
+from .._tap import OwnUpdates, is_loss_scale, leaves_of, params_of
 from .intervention import Intervention
 
 
@@ -67,21 +69,33 @@ class DivideByAccumulationSteps(Intervention):
 
 
 class UnscaleBeforeClip(Intervention):
-    """torch's clipping functions get gradients without the loss scale on them."""
+    """torch's clipping functions get gradients without the loss scale on them.
+
+    A scaler's factor is taken off for good, as the scaler does it. One that a script has written before its loss, and
+    divides its gradients by later, is taken off for the clip alone.
+    """
 
     remedy = "unscale-before-clip"
 
     def __init__(self, where: str = "", **options: Any) -> None:
         super().__init__(where, **options)
         self._optimizers: weakref.WeakSet[Optimizer] = weakref.WeakSet()
+        self._own = self._taken = 1.0
 
     def optimizer_made(self, optimizer: Optimizer) -> None:
         """Remember it: a scaler unscales by optimizer."""
         self._optimizers.add(optimizer)
 
+    def factor(self, loss: Tensor) -> float:
+        """Remember the script's own loss scale."""
+        self._own = own_scale(loss)
+        return 1.0
+
     def before_clip(self, scaler: Any, params: Sequence[Tensor]) -> None:
         """Unscale what is about to be clipped and is not yet: what lies on other parameters, its step will unscale."""
         if scaler is None or not scaler.is_enabled():
+            self._taken = self._own
+            self._multiply(params, 1.0 / self._taken)
             return
         clipped = {id(param) for param in params if param.grad is not None}
         for optimizer in self._optimizers:
@@ -89,3 +103,36 @@ class UnscaleBeforeClip(Intervention):
             if fresh and any(id(param) in clipped for param in params_of(optimizer)):
                 scaler.unscale_(optimizer)
                 self.times += 1
+
+    def after_clip(self, params: Sequence[Tensor]) -> None:
+        """The script's own scale is put back: it divides by it itself."""
+        self._multiply(params, self._taken)
+        self._taken = 1.0
+
+    def _multiply(self, params: Sequence[Tensor], factor: float) -> None:
+        grads = [param.grad for param in params if param.grad is not None]
+        if factor != 1.0 and grads:
+            scale_(grads, factor)
+            self.times += 1
+
+
+def own_scale(loss: Tensor) -> float:
+    """The power of two by which a script has multiplied its loss before differentiating it; 1.0 if by none.
+
+    Example:
+        >>> import torch
+        >>> loss = torch.ones(3, requires_grad=True).mean()
+        >>> own_scale(loss * 2.0**14), own_scale(65536 * (loss / 4)), own_scale(loss * 10)
+        (16384.0, 16384.0, 1.0)
+    """
+    factor, node = 1.0, loss.grad_fn
+    while node is not None and (name := type(node).__name__).startswith(("MulBackward", "DivBackward")):
+        before = [each for each, _ in node.next_functions if each is not None]
+        number = getattr(node, "_saved_other", None)
+        number = getattr(node, "_saved_self", None) if number is None else number
+        if len(before) != 1 or not isinstance(number, Tensor) or number.ndim or not number.is_cpu:
+            break
+        value = read_tensor_scalar(number) or 1.0
+        factor = factor / value if name.startswith("Div") else factor * value
+        node = before[0]
+    return factor if is_loss_scale(factor) else 1.0

@@ -11,7 +11,7 @@ class Intervention:
     """One remedy, applied. Each method is a place of a training loop; what a remedy does not need it leaves alone.
 
     An instance belongs to one training. `Applied` calls it, in the order of a step: `forward` (of every outermost
-    module call), `factor`, `before_clip`, `before_step`, `after_step`.
+    module call), `factor`, `before_clip`, `after_clip`, `before_step`, `after_step`.
 
     Attributes:
         remedy: the id in the catalogue.
@@ -51,6 +51,9 @@ class Intervention:
 
     def before_clip(self, scaler: Any, params: Sequence[Tensor]) -> None:
         """One of torch's clipping functions is about to be called; `scaler` is the gradient scaler, if there is one."""
+
+    def after_clip(self, params: Sequence[Tensor]) -> None:
+        """It is done."""
 
     def settle(self) -> None:
         """The first step is about to be made: what the first pass has only prepared is done to the weights now."""
