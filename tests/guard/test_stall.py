@@ -116,5 +116,10 @@ def test_a_run_that_has_lost_what_it_had_learned_has_learned():
     for loss in (*[2.0] * 16, *[0.4] * 16, *[5.0] * 32):
         level.push(loss)
         stall.begin(loss)
-    assert not stall.never_fell(level)
+    assert not stall.never_fell()
     assert level.level() > 2.0
+    again = Stall()
+    again.load_state_dict(json.loads(json.dumps(stall.state_dict())))
+    assert not again.never_fell()
+    again.begun_anew()
+    assert again.never_fell()

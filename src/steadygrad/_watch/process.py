@@ -177,7 +177,7 @@ class Watcher:
         self._scaler.remove()
         self._clips.remove()
         if self._repairer is not None:
-            self._repairer.remove()
+            self._repairer.remove(self._optimizers())
         self.losses.remove()
         self._examiner.remove()
         for session in self._sessions.values():
@@ -216,12 +216,17 @@ class Watcher:
             self._journal.drop()
             self.fail(error)
 
+    def _optimizers(self) -> dict[int, Optimizer | None]:
+        return {session.index: session.ref() for session in self._sessions.values()}
+
     def fail(self, error: BaseException) -> None:
         """Detach after an error of ours. Hooks stay where they are (one may be running) and do nothing from here on."""
         if not self.dead:
             self.dead = True
             for session in self._sessions.values():
                 session.recovery.rate.restore()
+            if self._repairer is not None:
+                self._repairer.remove(self._optimizers(), failed=True)
             self._home.say(
                 say(
                     "an error inside steadygrad ({error}): it has let go of this run, training goes on unwatched",

@@ -6,7 +6,7 @@ weights, and the next one is tried.
 """
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +26,7 @@ from ..findings import VANISHING, Finding
 from ..guard import Raised, Ruling
 from ..interventions import Applied, intervention_for
 from ..remedies import remedy
-from ..store import open_run
+from ..store import Run, open_run
 from ..trials import Candidate, candidates
 from .journal import Home, Journal
 from .session import Session
@@ -182,7 +182,7 @@ class Repairer:
         self._idle: set[int] = set()
         """Trainings that were seen to learn nothing, and have not begun to since."""
         self._outlier: dict[int, int] = {}
-        """The step of the first outlier of each training, which was left to the guard."""
+        """The step of the last outlier of each training: it is over, and explains nothing that comes later."""
 
     def _current(self, session: Session) -> _Repair | None:
         """The remedy that has still to show what it does."""
@@ -291,11 +291,17 @@ class Repairer:
         now = session.guard.level.level()
         return now is not None and now < level - max(FALLS * abs(level), 2.0 * session.guard.level.noise())
 
-    def remove(self) -> None:
-        """Let go of the training."""
+    def remove(self, optimizers: Mapping[int, Optimizer | None], *, failed: bool = False) -> None:
+        """Let go of the trainings.
+
+        Args:
+            optimizers: of each training.
+            failed: whether that is because of an error of ours: then nobody has asked for the remedies to go.
+        """
         for each in self._repairs:
             if each.applied is not None:
-                each.applied.remove()
+                optimizer = optimizers.get(each.of)
+                each.applied.stay(optimizer) if failed else each.applied.leave(optimizer)
         self._repairs.clear()
 
     def _repair(self, session: Session, optimizer: Optimizer, parts: TrainingParts) -> None:
@@ -312,14 +318,14 @@ class Repairer:
 
     def _wanted(self, session: Session) -> Iterator[tuple[Finding, Candidate]]:
         """Findings that are sure enough, each with what may be done about it."""
-        for finding in self._findings():
+        for finding in self._findings(session):
             if finding.confidence < SURE:
                 continue
             if finding.cause in SKIPPED and not (self._recurs(session, finding) or _insists(session)):
                 return  # leaving the step out, or going back, has been the remedy
             names = LIVE.get(finding.cause, ())
             named = [name for name in names if name in finding.remedies]
-            if finding.cause in DRIVEN and not _seen_first(finding) and session.stall.never_fell(session.guard.level):
+            if finding.cause in DRIVEN and not _seen_first(finding) and session.stall.never_fell():
                 named = ["lower-learning-rate"]
             for name in dict.fromkeys([*named, *names]):
                 if name == "divide-loss-by-accumulation-steps" and not finding.evidence.get("passes"):
@@ -332,15 +338,23 @@ class Repairer:
         """Whether this is not the first outlier: data that is gone through again has it each time."""
         if finding.cause != "outlier-batch":
             return False
-        return session.step - self._outlier.setdefault(session.index, session.step) > APART
+        last = self._outlier.get(session.index)
+        if last is None or session.step - last > APART:
+            self._outlier[session.index] = session.step
+        return last is not None and session.step - last > APART
 
-    def _findings(self) -> Sequence[Finding]:
+    def _findings(self, session: Session) -> Sequence[Finding]:
+        """What the recording says, best supported first: of a training that has had an outlier what came after it."""
         folder = self._journal.folder
         if folder is None:
             return ()
         self._journal.flush()
         try:
-            return diagnose(open_run(Path(folder)))
+            run, last = open_run(Path(folder)), self._outlier.get(session.index)
+            if last is None or not _looked_since(run, session.index, last + APART):
+                return diagnose(run)  # nothing else is known of this alarm
+            # An alarm may be about steps before the one that raises it.
+            return diagnose(run, {session.index: last + APART}) or diagnose(run, {session.index: last})
         except SteadygradError:
             return ()  # a recording that cannot be read now is no evidence
 
@@ -353,7 +367,7 @@ class Repairer:
         """
         if session.resumed or (not _seen_first(finding) and session.step > ALIKE):
             return False
-        return session.step <= EARLY or session.stall.never_fell(session.guard.level)
+        return session.step <= EARLY or session.stall.never_fell()
 
     def _apply(
         self, finding: Finding, candidate: Candidate, session: Session, optimizer: Optimizer, parts: TrainingParts
@@ -375,10 +389,10 @@ class Repairer:
             if not applied.times:
                 applied.remove()
                 return False
-        learned = not idle or not session.stall.never_fell(session.guard.level)
+        learned = not idle or not session.stall.never_fell()
         if finding.cause not in UNTOUCHED:
             if session.step <= EARLY or name in REINITIALISES or (name in TOO_FAR and not learned):
-                back = session.recovery.restart(parts)
+                back = self._restart(session, parts)
             elif name in TOO_FAR:
                 back = session.recovery.restore_better(parts)
         if applied is None and factor is None:  # what it changes is the state that the run has gone back to
@@ -415,6 +429,14 @@ class Repairer:
             )
         )
         return True
+
+    @staticmethod
+    def _restart(session: Session, parts: TrainingParts, before: TrainingSnapshot | None = None) -> int | None:
+        """Back to the state that the training has begun with; returns its step."""
+        to = session.recovery.restart(parts, before)
+        if to is not None:
+            session.stall.begun_anew()
+        return to
 
     def _lowers_rate(self, session: Session) -> bool:
         """Whether a lower rate is a remedy that lies on the training."""
@@ -455,12 +477,18 @@ class Repairer:
             session.recovery.give_rate_back(recorded("it made no difference"))
         to = None
         if current.remedy in RENEWS and current.before is not None:
-            to = session.recovery.restart(parts, current.before)
+            to = self._restart(session, parts, current.before)
         detail = {"remedy": current.remedy, "cause": current.finding.cause, "since": current.step}
         self._journal.action(session, "undo-repair", detail if to is None else {**detail, "to": to})
         self._home.say(
             say("step {step}: {remedy} has not helped and is taken back", step=session.step, remedy=current.remedy)
         )
+
+
+def _looked_since(run: Run, optimizer: int, step: int) -> bool:
+    """Whether a pass of a training was computed again after a step."""
+    seen = [] if run.main is None else run.main.observations()
+    return any(each.kind == "examination" and each.optimizer == optimizer and each.step > step for each in seen)
 
 
 def _seen_first(finding: Finding) -> bool:

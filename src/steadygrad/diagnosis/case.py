@@ -175,10 +175,11 @@ def weighed(finding: Finding, factor: float) -> Finding:
     return replace(finding, confidence=max(0.0, min(0.99, finding.confidence * factor)))
 
 
-def case_of(recording: ProcessRecording, optimizer: int, alarms: Sequence[Alarm]) -> Case:
-    """Put together what a recording has of one optimizer."""
-    seen = [each for each in recording.observations() if each.optimizer == optimizer]
-    starts = [found for each in seen if each.kind == "start" and (found := _evidence(each)) is not None]
+def case_of(recording: ProcessRecording, optimizer: int, alarms: Sequence[Alarm], *, after: int = -1) -> Case:
+    """Put together what a recording has of one optimizer; of what was looked at only what came `after` a step."""
+    known = [each for each in recording.observations() if each.optimizer == optimizer]
+    starts = [found for each in known if each.kind == "start" and (found := _evidence(each)) is not None]
+    seen = [each for each in known if each.step > after]
     looks = [(each, found) for each in seen if each.kind == "examination" and (found := _evidence(each)) is not None]
     looked = tuple(_look(each, found) for each, found in looks)
     if not starts and looked and looked[0].step == 0:
@@ -191,7 +192,7 @@ def case_of(recording: ProcessRecording, optimizer: int, alarms: Sequence[Alarm]
         looked,
         tuple({"step": each.step, **each.detail} for each in seen if each.kind == "symptoms"),
         tuple(str(each.detail["problem"]) for each in seen if each.detail.get("problem")),
-        {name: line for each in reversed(seen) for name, line in (each.detail.get("lines") or {}).items() if line},
+        {name: line for each in reversed(known) for name, line in (each.detail.get("lines") or {}).items() if line},
     )
 
 

@@ -1,7 +1,7 @@
 """From a recorded run to its causes, ranked."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -52,23 +52,25 @@ LEAST = 0.15
 """Confidence below which nothing is said."""
 
 
-def diagnose(run: Run) -> tuple[Finding, ...]:
+def diagnose(run: Run, after: Mapping[int, int] | None = None) -> tuple[Finding, ...]:
     """The causes of what went wrong in a run, best supported first; none for a run without an alarm.
 
     Args:
         run: a recorded run, ended or not.
+        after: by optimizer the step up to which alarms are over and explained: what came since is asked for.
     """
-    return ranked([each for case in cases_of(run) for each in of_case(case)])
+    return ranked([each for case in cases_of(run, after) for each in of_case(case)])
 
 
-def cases_of(run: Run) -> list[Case]:
+def cases_of(run: Run, after: Mapping[int, int] | None = None) -> list[Case]:
     """One for each optimizer that has raised an alarm, in any recording of the main rank."""
     found = []
     for recording in run.recordings:
         if run.main is not None and recording.rank == run.main.rank:
-            alarms = recording.alarms()
-            for one in sorted({alarm.optimizer for alarm in alarms}):
-                found.append(case_of(recording, one, [alarm for alarm in alarms if alarm.optimizer == one]))
+            late = [each for each in recording.alarms() if each.step > (after or {}).get(each.optimizer, -1)]
+            for one in sorted({alarm.optimizer for alarm in late}):
+                alarms = [alarm for alarm in late if alarm.optimizer == one]
+                found.append(case_of(recording, one, alarms, after=(after or {}).get(one, -1)))
     return found
 
 

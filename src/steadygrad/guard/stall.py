@@ -1,5 +1,6 @@
 """A run that never learns because the gradient does not reach its weights: vanished, dead, saturated."""
 
+import math
 from collections import deque
 from statistics import median
 from typing import ClassVar
@@ -69,11 +70,16 @@ class Stall(Stateful):
         352
     """
 
-    KEPT: ClassVar[tuple[str, ...]] = ("_norms", "_start", "_first", "_early", "_count", "_agreeing", "_told")
+    KEPT: ClassVar[tuple[str, ...]] = (
+        *("_norms", "_start", "_first", "_early", "_count", "_agreeing", "_told"),
+        *("_last", "_lowest"),
+    )
 
     def __init__(self) -> None:
         self._first: deque[float] = deque(maxlen=8)
         self._early: deque[float] = deque(maxlen=8)
+        self._last: deque[float] = deque(maxlen=8)
+        self._lowest = float("inf")
         self._start: list[float] = []
         self._norms: list[float] = []
         self._count = 0
@@ -94,6 +100,10 @@ class Stall(Stateful):
         self._count += 1
         if norm is not None and len(self._norms) < 8:
             self._norms.append(norm)
+        if loss is not None and math.isfinite(loss):
+            self._last.append(loss)
+            if len(self._last) == self._last.maxlen:
+                self._lowest = min(self._lowest, median(self._last))
         if loss is not None and BIASES - 8 < self._count <= BIASES:
             self._first.append(loss)
         if loss is not None and len(self._start) < 8:
@@ -132,12 +142,18 @@ class Stall(Stateful):
         now = level.best if now is None else now
         return start != 0.0 and start - now <= max(2.0 * level.noise(), LEARNED * abs(start))
 
-    def never_fell(self, level: LossLevel) -> bool:
-        """Whether the loss has never come down from the first ones by more than biases alone explain."""
-        if not self._start or not level.known:
-            return True
-        start = median(self._start)
-        return start - level.best <= IDLE_FELL * abs(start)
+    def never_fell(self) -> bool:
+        """Whether the loss has never come down from the first ones by more than biases alone explain.
+
+        The level forgets at a repair what was usual before; what the run has learned is not forgotten with it.
+        """
+        start = median(self._start) if self._start else 0.0
+        return start - self._lowest <= IDLE_FELL * abs(start)
+
+    def begun_anew(self) -> None:
+        """The run is back at its first weights: what it had learned is gone."""
+        self._last.clear()
+        self._lowest = float("inf")
 
     def above_start(self, level: LossLevel) -> bool:
         """Whether, at one of a few steps, the loss lies far above where it began."""

@@ -125,6 +125,28 @@ class Applied:
         for each in self._interventions:
             each.end()
 
+    def stay(self, optimizer: Optimizer | None) -> None:
+        """Whoever tells of steps is gone, and everything goes on as it is.
+
+        Hooks of the optimizer's own may be added while those of the process run.
+        """
+        self.on_error = lambda error: self.remove()
+        if optimizer is not None and not isinstance(optimizer, OwnUpdates):
+            self._handles += [
+                optimizer.register_step_pre_hook(lambda one, args, kwargs: self.before_step(one)),
+                optimizer.register_step_post_hook(lambda one, args, kwargs: self.after_step(one)),
+            ]
+
+    def leave(self, optimizer: Optimizer | None) -> None:
+        """Let go of the process, but for what the state of this optimizer depends on by now."""
+        kept = [kept for each in self._interventions if (kept := each.outlives()) is not None]
+        self.remove()
+        if optimizer is None or isinstance(optimizer, OwnUpdates):
+            return
+        for each in kept:
+            optimizer.register_step_pre_hook(lambda one, args, kwargs, each=each: _begin(each, one))
+            optimizer.register_step_post_hook(lambda one, args, kwargs, each=each: each.after_step(one))
+
     def _passes_by(self) -> bool:
         """Whether what happens is computed by us, and no part of a training."""
         return is_quiet() and not self._alone
@@ -371,3 +393,8 @@ class Applied:
 
     def _replace(self, owner: Any, name: str, wrapper: Any) -> None:
         self._undo.append(Replaced(owner, name, wrapper).undo)
+
+
+def _begin(kept: Intervention, optimizer: Optimizer) -> None:
+    """A hook that returns anything would be taken to change the arguments."""
+    kept.before_step(optimizer)

@@ -33,6 +33,10 @@ class Intervention:
     def end(self) -> None:
         """Take away what `begin` has put in place."""
 
+    def outlives(self) -> "Intervention | None":
+        """What the state of the training depends on by now, and has to go on when this ends; asked before `end`."""
+        return None
+
     def optimizer_made(self, optimizer: Optimizer) -> None:
         """An optimizer was made, or is there already, or what stands for the script's own updates is another now."""
 

@@ -9,7 +9,8 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from .functions import Functions, holds_anywhere
 from .inputs import is_data
-from .reparametrised import Layer, Reparametrisation
+from .intervention import Intervention
+from .reparametrised import Kept, Layer, Reparametrisation
 
 POWERS = {"mse_loss": 2, "l1_loss": 1, "smooth_l1_loss": 1, "huber_loss": 1}
 """torch's regression losses, by the power with which they grow far from zero."""
@@ -86,6 +87,12 @@ class StandardiseLastLayer(Reparametrisation, Functions):
         self._let_go()
         Reparametrisation.end(self)
         self._layer = None
+
+    def outlives(self) -> Intervention | None:
+        """The units of the loss's gradient too."""
+        share = 1.0 if self._layer is None else float(self._layer.spread) ** -self._power
+        kept = super().outlives()
+        return Kept(kept.layers, share=share) if isinstance(kept, Reparametrisation) else None
 
     def first_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Look at what each layer makes, until one has made a prediction."""

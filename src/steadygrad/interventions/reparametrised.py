@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from .._foreach import scale_
 from .._tap import OwnUpdates, params_of
 from .intervention import Intervention
 
@@ -74,6 +75,12 @@ class Reparametrisation(Intervention):
         self.layers: list[Layer] = []
         self._inside: list[Layer] = []
 
+    def outlives(self) -> "Intervention | None":
+        """Moments are those of V and c: with gradients of W and b the next step would be one of another size."""
+        layers, self.layers = self.layers, []
+        inside, self._inside = self._inside, []
+        return Kept(layers, inside) if layers else None
+
     def end(self) -> None:
         """Lie on them no more. What they compute stays."""
         self.step_aside()
@@ -83,7 +90,7 @@ class Reparametrisation(Intervention):
     @torch.no_grad()
     def before_step(self, optimizer: Optimizer) -> bool:
         """The step is made on V and c."""
-        if isinstance(optimizer, torch.optim.LBFGS):
+        if isinstance(optimizer, torch.optim.LBFGS) or self._inside:
             return False
         mine = {id(param) for param in params_of(optimizer)}
         layers = [each for each in self.layers if id(each.tensors[0]) in mine]
@@ -113,6 +120,26 @@ class Reparametrisation(Intervention):
         """And W and b follow."""
         self.step_aside()
         self._inside = []
+
+
+class Kept(Reparametrisation):
+    """Layers that go on being trained as others when whoever has begun that is gone.
+
+    Args:
+        layers: they.
+        inside: those of them that hold V and c at the moment.
+        share: by what the gradients of everything beside them are multiplied.
+    """
+
+    def __init__(self, layers: Sequence[Layer], inside: Sequence[Layer] = (), share: float = 1.0) -> None:
+        super().__init__()
+        self.layers, self._inside, self._share = list(layers), list(inside), share
+
+    def before_step(self, optimizer: Optimizer) -> bool:
+        """The step is made on V and c."""
+        if self._share != 1.0 and not self._inside:
+            scale_([param.grad for param in params_of(optimizer) if param.grad is not None], self._share)
+        return super().before_step(optimizer)
 
 
 class Scaled(Layer):
