@@ -555,6 +555,58 @@ def test_what_meets_weights_and_what_meets_results_are_replaced_apart(tap):
     tap.conclude(loss)
     (taped,) = tap.passes()
     assert not set(taped.inputs) & set(taped.others)
-    name = next(name for name, each in taped.inputs.items() if each.shape == table.shape)
-    calm = taped.replay({name: table / 1e4})[0]
+    (name,) = taped.inputs
+    assert torch.equal(taped.inputs[name], table[chosen]), "the batch, and not the table that it was taken from"
+    calm = taped.replay({name: table[chosen] / 1e4})[0]
     assert torch.allclose(calm, (table[chosen] / 1e4 @ weights - targets[chosen]).square().mean())
+
+
+def test_data_is_what_meets_weights_whatever_the_script_has_made_it_of(tap):
+    """Bytes that it scales itself are no inputs out of scale, and prices that it makes of sound numbers are targets."""
+    torch.manual_seed(0)
+    model, raw, y = nn.Linear(4, 1), torch.randint(0, 256, (8, 4), dtype=torch.uint8), torch.randn(8, 1)
+    pixels = raw.float() / 255
+    prices = y * 3e4 + 9e4
+    tap.follow_functions()
+    output = model(raw.float() / 255)
+    loss = nn.functional.mse_loss(output, y * 3e4 + 9e4)
+    tap.conclude(loss)
+    (taped,) = tap.passes()
+    assert {name: each.tolist() for name, each in taped.inputs.items()} == {"linear": pixels.tolist()}
+    assert {name: each.tolist() for name, each in taped.others.items()} == {"mse_loss": prices.tolist()}
+    again = taped.replay({"mse_loss": y})[0]
+    assert torch.allclose(again, nn.functional.mse_loss(output, y))
+    assert any(each is raw for each in taped.outside.values())
+    assert torch.allclose(taped.replay()[0], loss)
+
+
+def test_data_that_a_script_draws_itself_is_data_and_first_states_are_none(tap):
+    """With the random numbers of then, and the generator is left as it is."""
+    torch.manual_seed(0)
+    weights, recurrent = torch.randn(3, 5, requires_grad=True), torch.randn(5, 5, requires_grad=True)
+    tap.follow_functions()
+    x = torch.randn(8, 3)
+    x[0] = 1e6
+    noise = torch.empty(8, 5).normal_()
+    state = torch.zeros(8, 5)
+    loss = (torch.tanh(x @ weights + state @ recurrent) - noise).square().mean()
+    tap.conclude(loss)
+    (taped,) = tap.passes()
+    before = torch.get_rng_state()
+    assert [each.tolist() for each in taped.inputs.values()] == [x.tolist()]
+    assert [each.tolist() for each in taped.others.values()] == [noise.tolist()]
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_what_else_is_made_of_an_input_stays_when_another_takes_its_place(tap):
+    """An autoencoder's target is not standardised with its input."""
+    torch.manual_seed(0)
+    weight, x = torch.randn(3, 3, requires_grad=True), torch.randn(8, 3)
+    tap.follow_functions()
+    scaled = x * 10
+    loss = (scaled @ weight - scaled.flip(1)).square().mean()
+    tap.conclude(loss)
+    (taped,) = tap.passes()
+    (name,) = taped.inputs
+    again = taped.replay({name: torch.zeros(8, 3)})[0]
+    assert torch.allclose(again, (x * 10).square().mean())

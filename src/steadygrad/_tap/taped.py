@@ -1,6 +1,8 @@
 """One pass that can be computed again: from the batch through the model to the loss."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,9 +13,17 @@ from .._recorded import recorded
 from ..measure.forward_trace import CLASSIFICATION
 from .tape import Entry, Ref, changed_by, changes_in_place, swapped, tensors_within
 
+LOG = logging.getLogger(__name__)
+
 FACTORS = frozenset({"neg", "__neg__", "mul", "__mul__", "__rmul__", "div", "__truediv__", "true_divide"})
 """What a script does to a loss that is one number already."""
 
+
+CONSTANT = ("zeros", "ones", "full", "empty", "eye", "arange", "linspace", "tril", "triu", "new_zeros", "new_ones")
+"""Functions whose results say nothing of the data: first states, positions, masks."""
+
+DRAWN = ("rand", "normal", "uniform", "bernoulli", "exponential", "poisson", "multinomial", "log_normal")
+"""Functions whose results are data, whatever they were given."""
 
 KEEP_STATISTICS = frozenset({"batch_norm", "instance_norm"})
 """Functions that go on with running statistics that they are given."""
@@ -39,7 +49,7 @@ class TapedPass:
         self.entries = entries
         self._place = place
         self._random = random
-        self._parts: tuple[dict[str, Tensor], dict[str, Tensor]] | None = None
+        self._data: _Data | None = None
 
     @property
     def roots(self) -> list[nn.Module]:
@@ -59,13 +69,25 @@ class TapedPass:
 
     @property
     def inputs(self) -> dict[str, Tensor]:
-        """The tensors from outside that the models were given, by a name that says where."""
-        return self._outside()[0]
+        """The data that meets models and their parameters, by a name that says where: as it is there."""
+        return self._met().inputs
 
     @property
     def others(self) -> dict[str, Tensor]:
-        """Those that other functions were given: targets, masks, constants."""
-        return self._outside()[1]
+        """What meets results of those: targets, masks, constants."""
+        return self._met().others
+
+    @property
+    def outside(self) -> dict[str, Tensor]:
+        """The tensors from outside that data was made of, before anything was done to them, by what they went into."""
+        found: dict[str, Tensor] = {}
+        known: set[int] = set()
+        for entry in self.entries:
+            for each in _given(entry):
+                if not _is_parameter(each) and id(each) not in known:
+                    known.add(id(each))
+                    found[_free(entry.name, found)] = each
+        return found
 
     @property
     def numbers(self) -> set[float]:
@@ -76,8 +98,7 @@ class TapedPass:
             for each in (*entry.args, *entry.kwargs.values())
             if type(each) in (int, float)
         }
-        outside = (*self.inputs.values(), *self.others.values())
-        single = (read_tensor_scalar(each) for each in outside if each.numel() == 1 and not each.ndim)
+        single = (read_tensor_scalar(each) for each in self.outside.values() if each.numel() == 1 and not each.ndim)
         return plain | {number for number in single if number is not None}
 
     @property
@@ -178,18 +199,19 @@ class TapedPass:
         self.check()
         if self._random is not None:
             torch.set_rng_state(self._random)
-        given: dict[int, Tensor] = {}
+        given: dict[Any, Tensor] = {}
         if others:
-            named = {**self.inputs, **self.others}
-            given = {id(tensor): others[name] for name, tensor in named.items() if name in others}
+            given = {key: others[name] for name, key in self._met().keys.items() if name in others}
         made: list[list[Tensor]] = []
         output: Any = None
+        trained = self._trained() if given else []
 
         def value(thing: Tensor | Ref) -> Tensor:
-            if isinstance(thing, Ref):
-                return made[thing.entry][thing.place]
-            found = given.get(id(thing), thing)
-            return found.detach() if found.grad_fn is not None else found
+            # Only where data meets what is trained another takes its place: what else is made of it stays.
+            found = given.get(_key(thing)) if given and trained[len(made)] else None
+            if found is None:
+                found = made[thing.entry][thing.place] if isinstance(thing, Ref) else thing
+            return found.detach() if not isinstance(thing, Ref) and found.grad_fn is not None else found
 
         for entry in self.entries:
             args, kwargs = swapped(entry.args, value), swapped(entry.kwargs, value)
@@ -214,30 +236,81 @@ class TapedPass:
             raise CannotReplay(recorded("the loss was differentiated by a function of the user's own"))
         return loss, output
 
-    def _outside(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Inputs meet parameters, or a model; what meets results of those is a target, a mask or a constant."""
-        if self._parts is not None:
-            return self._parts
-        self._parts = {}, {}
-        seen: set[int] = set()
-        feeding: list[list[tuple[str, Tensor]]] = []  # of each entry that no parameter has had a part in
-        computed: list[bool] = []
+    def _trained(self) -> list[bool]:
+        """Of each entry whether a parameter has had a part in it."""
+        found: list[bool] = []
         for entry in self.entries:
-            given = [(entry.name, each) for each in _given(entry) if not _is_parameter(each)]
-            refs = _references(entry)
-            waiting = given + [pair for ref in refs for pair in feeding[ref.entry]]
-            meets = any(_is_parameter(each) for each in _given(entry))
-            computed.append(entry.is_model or meets or any(computed[ref.entry] for ref in refs))
-            feeding.append([] if computed[-1] else waiting)
-            if not computed[-1]:
-                continue
-            part = self._parts[0 if entry.is_model or meets else 1]
-            for name, tensor in waiting:
-                if id(tensor) not in seen:
-                    seen.add(id(tensor))
-                    taken = {**self._parts[0], **self._parts[1]}  # one name for both: they are replaced by it
-                    part[_free(f"{name}.{len(part)}" if entry.is_model else name, taken)] = tensor
-        return self._parts
+            meets = entry.is_model or any(_is_parameter(each) for each in _given(entry))
+            found.append(meets or any(found[ref.entry] for ref in _references(entry)))
+        return found
+
+    def _met(self) -> "_Data":
+        """Data where it meets what is trained: what a script has made of a batch before, and what it draws itself."""
+        if self._data is None:
+            trained = self._trained()
+            made = self._prepared(trained)
+            self._data = data = _Data({}, {}, {})
+            known: set[Any] = set()
+            for entry, counts in zip(self.entries, trained, strict=True):
+                if not counts:
+                    continue
+                meets = entry.is_model or any(_is_parameter(each) for each in _given(entry))
+                part = data.inputs if meets else data.others
+                prepared = [ref for ref in _references(entry) if not trained[ref.entry]]
+                things = [each for each in _given(entry) if not _is_parameter(each)]
+                for thing in [*things, *prepared]:
+                    tensor = made.get(_key(thing)) if isinstance(thing, Ref) else thing
+                    if tensor is None or _key(thing) in known:
+                        continue
+                    known.add(_key(thing))
+                    taken = {**data.inputs, **data.others}  # one name for both: they are replaced by it
+                    name = _free(f"{entry.name}.{len(part)}" if entry.is_model else entry.name, taken)
+                    part[name], data.keys[name] = tensor, _key(thing)
+        return self._data
+
+    def _prepared(self, trained: Sequence[bool]) -> dict[Any, Tensor]:
+        """What was computed without a parameter, but of data: computed again, with the random numbers of then."""
+        values: dict[Any, Tensor] = {}
+        carries: list[bool] = []
+
+        def value(thing: Tensor | Ref) -> Tensor:
+            return values[_key(thing)] if isinstance(thing, Ref) else thing
+
+        state = torch.get_rng_state()
+        try:
+            if self._random is not None:
+                torch.set_rng_state(self._random)
+            with torch._C.DisableTorchFunction():
+                for place, entry in enumerate(self.entries):
+                    refs = _references(entry)
+                    of_data = bool(_given(entry)) or any(carries[ref.entry] for ref in refs) or not refs
+                    drawn = entry.name.startswith(DRAWN)
+                    carries.append(drawn or (of_data and not entry.name.startswith(CONSTANT)))
+                    if trained[place]:
+                        continue
+                    args, kwargs = swapped(entry.args, value), swapped(entry.kwargs, value)
+                    result = changed_by(entry.call, args, kwargs) if entry.outside else entry.again(args, kwargs)
+                    if changes_in_place(entry.call) and not isinstance(result, Tensor):
+                        result = args[0]
+                    values |= {Ref(place, at): each for at, each in enumerate(tensors_within(result))}
+        except Exception:
+            LOG.debug("what a script has made of its batch cannot be computed again", exc_info=True)
+        finally:
+            torch.set_rng_state(state)
+        return {key: each for key, each in values.items() if carries[key.entry]}
+
+
+@dataclass
+class _Data:
+    """Inputs and others by name, and for each name what stands for it among the arguments of entries."""
+
+    inputs: dict[str, Tensor]
+    others: dict[str, Tensor]
+    keys: dict[str, Any]
+
+
+def _key(thing: Tensor | Ref) -> Any:
+    return thing if isinstance(thing, Ref) else id(thing)
 
 
 def _is_parameter(tensor: Tensor) -> bool:

@@ -43,7 +43,9 @@ def identity(taped: TapedPass) -> list[dict[str, Any]]:
 
 def tensors_of_batch(taped: TapedPass) -> Mapping[str, Tensor]:
     """What the models and the functions behind them were given from outside, as the batch is: of some size, strided."""
-    given = {**{f"input {name}": each for name, each in taped.inputs.items()}, **taped.others}
+    met = {**{f"input {name}": each for name, each in taped.inputs.items()}, **taped.others}
+    used = {id(each) for each in met.values()}
+    given = {**met, **{name: each for name, each in taped.outside.items() if id(each) not in used and name not in met}}
     return {name: each.detach() for name, each in given.items() if each.layout is torch.strided and each.ndim}
 
 
