@@ -188,8 +188,27 @@ class Tape(TorchFunctionMode):
 
     def _kept(self, thing: Any) -> Any:
         if isinstance(thing, Tensor):
-            return self._made.get(id(thing), thing)
-        return thing if type(thing) in PLAIN else swapped(thing, lambda tensor: self._made.get(id(tensor), tensor))
+            return self._ref(thing)
+        return thing if type(thing) in PLAIN else swapped(thing, self._ref)
+
+    def _ref(self, tensor: Any) -> Any:
+        ref = self._made.get(id(tensor))
+        if ref is None and isinstance(tensor, Tensor) and not tensor.is_leaf:
+            ref = self._other_class(tensor)
+        return tensor if ref is None else ref
+
+    def _other_class(self, tensor: Tensor) -> Ref | None:
+        """Where the tensor was made that this one is, as an object of another class: torch shows no call of that."""
+        with torch._C.DisableTorchFunction():
+            node = tensor.grad_fn
+            if node is None or node.name() != "AliasBackward0":
+                return None
+            before = node.next_functions[0][0]
+            for place in reversed(range(len(self._alive))):
+                for position, made in enumerate(self._alive[place]):
+                    if made.grad_fn is before and made.shape == tensor.shape:
+                        return Ref(place, position)
+        return None
 
 
 def changes_in_place(call: Any) -> bool:

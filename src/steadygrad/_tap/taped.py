@@ -251,8 +251,9 @@ class TapedPass:
             made = self._prepared(trained)
             self._data = data = _Data({}, {}, {})
             known: set[Any] = set()
-            for entry, counts in zip(self.entries, trained, strict=True):
-                if not counts:
+            needed = set(range(len(trained))) if self._place is None else self._needed()
+            for place, entry in enumerate(self.entries):
+                if not trained[place] or place not in needed:
                     continue
                 meets = entry.is_model or any(_is_parameter(each) for each in _given(entry))
                 part = data.inputs if meets else data.others
