@@ -44,6 +44,9 @@ LOUD = 30.0
 LEARNED = 0.75
 """The part of a guess's loss below which a classifier has learned."""
 
+SHUT = 0.9
+"""Share of units that let nothing through, from which a run that was sound at first has come to learn nothing."""
+
 ARRIVES = 1e-3
 """Part of the largest gradient at any time step that is enough to learn from."""
 
@@ -235,7 +238,7 @@ class Looks:
             start = None
             if judge not in kept.cleared:
                 start = examiner.examine_start(session, optimizer, kept, steps=steps)
-            found = (None if start is None else judge(start.evidence)) or judge(now.evidence)
+            found = (None if start is None else judge(start.evidence)) or _shut(judge(now.evidence))
             if found is None:
                 kept.cleared.add(judge)
                 return [], []
@@ -324,6 +327,12 @@ def stable_factor(evidence: Evidence | None) -> float | None:
     """The part of the learning rate at which a few steps on one batch did no harm, if at the whole of it they did."""
     found = _surest(evidence, (learning_rate,), {"learning-rate"})
     return None if found is None else found.evidence.get("stable_factor")
+
+
+def _shut(found: Finding | None) -> Finding | None:
+    """What a run has come to, unless some of its units still let something through: a noisy loss may only seem idle."""
+    shares = () if found is None else (found.evidence.get("saturated_fraction"), found.evidence.get("dead_fraction"))
+    return None if any(each is not None and each < SHUT for each in shares) else found
 
 
 def _surest(evidence: Evidence | None, rules: Sequence[Rule], causes: Set[str]) -> Finding | None:

@@ -24,6 +24,10 @@ LONGEST = 1_000
 FIXED = 100
 """Steps between samples where every rank must sample at the same steps, whatever its clock says."""
 
+ALWAYS = frozenset({16, 32, 64})
+"""Steps that are sampled whatever it costs: how far the first steps have carried the weights must not depend on what
+else a machine had to do."""
+
 NEAR_ALARM = 8
 """Steps after an alarm that are all sampled."""
 
@@ -80,7 +84,7 @@ class Sampler:
 
     def due(self, step: int) -> bool:
         """Whether this step is to be sampled."""
-        return bool(self._params) and (step >= self._next_at or self.near_alarm(step))
+        return bool(self._params) and (step >= self._next_at or step in ALWAYS or self.near_alarm(step))
 
     def near_alarm(self, step: int) -> bool:
         """Whether an alarm was raised in one of the steps before this one."""

@@ -120,8 +120,15 @@ class Case:
         steps, before = self.steps, self.before("grad_norm")
         at = steps.step == self.onset
         bad = bool(at.any()) and not np.isfinite(steps.grad_norm[at]).all()
-        calm = len(before) >= 8 and float(before[-3:].max()) < 8 * float(np.median(before))
+        calm = self.onset == 0 or (len(before) >= 8 and float(before[-3:].max()) < 8 * float(np.median(before)))
         return bad and calm and not self.looks
+
+    @property
+    def fails_backwards(self) -> bool:
+        """Whether the loss of the onset is finite, and its gradient is not: then data is finite too."""
+        at = self.steps.step == self.onset
+        losses, norms = self.steps.loss[at], self.steps.grad_norm[at]
+        return bool(at.any() and np.isfinite(losses).all() and not np.isfinite(norms).all())
 
     @cached_property
     def rescaled(self) -> bool:

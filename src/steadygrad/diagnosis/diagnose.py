@@ -149,10 +149,17 @@ def _explained(findings: list[Finding]) -> list[Finding]:
     kept = []
     for each in findings:
         by_structure = structural and each.cause not in STRUCTURAL
-        by_scale = each.cause == "learning-rate" and bool(from_the_start & SCALES)
+        # Steps as large as a slope of hundreds makes them, where a unit is between its ends, are no rate's doing.
+        by_scale = each.cause == "learning-rate" and (bool(from_the_start & SCALES) or any(map(_is_pinned, sure)))
+        # What a recurrence has made large is large behind it.
+        by_recurrence = (
+            each.cause == "init-gain" and "output_rms" in each.evidence and "recurrent-gain" in from_the_start
+        )
         is_scar = each.evidence.get("seen_in") == ONSET and each.cause in SCALES and bool(from_the_start - {each.cause})
         # A batch that nothing is known of but its gradient.
         nameless = each.cause == "outlier-batch" and each.where == "batch"
         by_chance = nameless and (grown or any(map(_is_pinned, sure)))
-        kept.append(weighed(each, EXPLAINED) if by_structure or by_scale or is_scar or by_chance else each)
+        kept.append(
+            weighed(each, EXPLAINED) if by_structure or by_scale or by_recurrence or is_scar or by_chance else each
+        )
     return kept

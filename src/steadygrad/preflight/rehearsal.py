@@ -2,6 +2,7 @@
 
 import copy
 import math
+import types
 from time import perf_counter
 from typing import Any
 
@@ -79,7 +80,7 @@ def _replica(optimizer: Optimizer, known: dict[int, Any] | None = None) -> Optim
     for name, value in held.items():
         if isinstance(value, Optimizer) and id(value) not in known:
             _replica(value, known)
-        elif callable(value) and not isinstance(value, type):
+        elif callable(value) and not isinstance(value, type) and not _knows_nobody(value):
             raise TypeError(
                 say(
                     "{function} is a function: a copy might not step by itself",
@@ -90,6 +91,12 @@ def _replica(optimizer: Optimizer, known: dict[int, Any] | None = None) -> Optim
     for hooks in ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks"):
         getattr(replica, hooks, {}).clear()
     return replica
+
+
+def _knows_nobody(function: Any) -> bool:
+    """Whether a function stands in a module, and works on what it is given: it belongs to no optimizer."""
+    plain = isinstance(function, types.FunctionType) and function.__closure__ is None
+    return plain and function.__qualname__ == function.__name__
 
 
 def _step(objective: Objective, optimizer: Optimizer, batch: Any) -> float:

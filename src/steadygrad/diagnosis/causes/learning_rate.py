@@ -53,6 +53,17 @@ JUMP = 3.0
 """How far above every harmless rate before it a rate must be to be called a jump."""
 
 
+YOUNG = 32
+"""Steps in which a rate has shown how far it carries weights."""
+
+FLUNG = 4.0
+"""Times by which weights of a run that has learned nothing have grown in so few steps, to be where the steps threw
+them: a sound step changes a weight by a thousandth of itself."""
+
+UNNATURAL = 3.0
+"""Times the size of weights that neither amplify nor damp, below which they may have been drawn too small."""
+
+
 def learning_rate(case: Case) -> Iterator[Finding]:
     """By sharpness and steps, at the start and at the onset; by a rate that had just been raised."""
     if next(bottomless(case), None) is not None:
@@ -63,6 +74,8 @@ def learning_rate(case: Case) -> Iterator[Finding]:
     at_onset = case.at_onset(rule, CAUSE)
     if case.start is None and not case.looks:
         yield from _overshoots(case)
+    if case.stalled:
+        yield from _flung(case)
     jump = _jump(case)
     crossed = _crossed(case)
     if at_start:
@@ -127,6 +140,35 @@ def _overshoots(case: Case) -> Iterator[Finding]:
         ),
         {"overshoot": ratio, "directional_sharpness": curvature, "steps": len(known)},
         ("lower-learning-rate", "warm-up", "clip-global-norm"),
+        case.onset,
+    )
+
+
+def _flung(case: Case) -> Iterator[Finding]:
+    """By weights that the first steps have made many times larger than they were, and than any start makes them."""
+    steps, norms = case.recording.vectors("param_norm", case.optimizer, last=min(YOUNG, case.onset))
+    known = next((each for each in case.recording.optimizers() if each.index == case.optimizer), None)
+    if known is None or len(steps) < 2 or steps[0] > 2:
+        return
+    shapes = [each.shape for each in known.tensors][: norms.shape[1]]
+    matrices = [place for place, shape in enumerate(shapes) if len(shape) > 1]
+    first, last = (float(np.linalg.norm(np.maximum(norms[row][matrices], 0.0))) for row in (0, -1))
+    natural = math.sqrt(sum(shapes[place][0] for place in matrices))
+    if not (first > 0 and last > FLUNG * first and last > UNNATURAL * natural):
+        return
+    yield Finding(
+        CAUSE,
+        0.85,
+        f"optimizer {case.optimizer}",
+        say(
+            "{count} steps have made the weights {times:.3g} times as long: a norm of {first:.3g} is one of {last:.3g}",
+            count=int(steps[-1] - steps[0]),
+            times=last / first,
+            first=first,
+            last=last,
+        ),
+        {"weight_norm_first": first, "weight_norm": last, "steps": int(steps[-1])},
+        ("lower-learning-rate", "warm-up"),
         case.onset,
     )
 

@@ -28,7 +28,7 @@ def nonfinite_data(case: Case) -> Iterator[Finding]:
     elif case.lonely:
         yield Finding(
             CAUSE,
-            0.4,
+            0.2 if case.fails_backwards else 0.4,
             "batch",
             say(
                 "step {step} is not finite and those before it were calm: something in its batch, or an operation that "

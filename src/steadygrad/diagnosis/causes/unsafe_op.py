@@ -29,11 +29,18 @@ def unsafe_op(case: Case) -> Iterator[Finding]:
     look = case.broken
     if look is None:
         if case.lonely:
+            backwards = case.fails_backwards
             yield Finding(
                 CAUSE,
-                0.35,
+                0.6 if backwards else 0.35,
                 "loss",
                 say(
+                    "the loss of step {step} is finite and its gradient is not: an operation whose slope is infinite "
+                    "where its value is not, as that of a root at 0",
+                    step=case.onset,
+                )
+                if backwards
+                else say(
                     "step {step} is not finite and those before it were calm: something in its batch, or an operation "
                     "that its batch hits",
                     step=case.onset,
