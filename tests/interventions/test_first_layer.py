@@ -203,3 +203,40 @@ def test_parameters_of_an_own_module():
 
     assert end(bare(run)) > 0.3
     assert end(with_remedy(run, FIRST)) < 0.1
+
+
+class Twice(nn.Module):
+    """Two inputs go through one encoder."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.out = nn.Linear(4, 8), nn.Linear(16, 1)
+
+    def forward(self, a, b):
+        return self.out(torch.cat([torch.tanh(self.encoder(a)), torch.tanh(self.encoder(b))], 1))
+
+
+class InTime(nn.Module):
+    """A layer is called at each time step."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.state, self.out = nn.Linear(4, 8), nn.Linear(8, 8), nn.Linear(8, 1)
+
+    def forward(self, *inputs):
+        h = torch.zeros(len(inputs[0]), 8)
+        for x in inputs:
+            h = torch.tanh(self.encoder(x) + self.state(h))
+        return self.out(h)
+
+
+@pytest.mark.parametrize(("kind", "calls"), [(Twice, 2), (InTime, 20)])
+def test_a_layer_that_one_pass_calls_several_times_is_standardised_once(kind, calls):
+    torch.manual_seed(0)
+    model = kind()
+    before = model.encoder.weight.detach().clone()
+    remedy = intervention_for(FIRST)
+    with Applied([remedy]):
+        model(*[1e3 * torch.randn(64, 4) for _ in range(calls)])
+    assert remedy.times == 1
+    torch.testing.assert_close(model.encoder.weight, before / 1e3, rtol=0.5, atol=0.0)

@@ -180,7 +180,9 @@ class StandardiseFirstLayer(Reparametrisation):
     @torch.no_grad()
     def _take(self, product: "_Product", dim: int, *, whole: bool, padded: bool) -> None:
         given, weight = product.given, product.weight
-        if weight.dtype != given.dtype:
+        # One pass may call a layer several times: once it is taken its weights are for data as it is.
+        taken = any(each.tensors[0] is weight for each in self.layers)
+        if taken or weight.dtype != given.dtype:
             return
         over = [place for place in range(given.ndim) if place != dim]
         wide = given.double()
