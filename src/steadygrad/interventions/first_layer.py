@@ -17,6 +17,12 @@ from .reparametrised import Layer, Reparametrisation
 OUT_OF_SCALE = 10.0
 """Mean or deviation of a feature that is out of scale."""
 
+RARE = 3
+"""Rows that differ from the rest, with fewer than which nothing is known of a feature's scale."""
+
+ENOUGH = 4096
+"""Rows among which such are looked for."""
+
 LAYERS = (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase)
 """Layers that can be a first one: of a recurrent one, its first."""
 
@@ -188,6 +194,10 @@ class StandardiseFirstLayer(Reparametrisation):
         wide = given.double()
         mean, spread = wide.mean(over), wide.std(over, unbiased=False)
         varies = spread > 1e-6 * mean.abs().clamp(min=1e-30)
+        # A pixel at the border is zero but for a trace in one row: by that deviation it would be enormous once it is
+        # lit. Beside others in units of their own no scale is too small for a column; so it is the number of rows that
+        # tells. What so few rows show may make a feature smaller, and never larger.
+        spread = torch.where(_is_rare(wide, dim), spread.clamp(min=1.0), spread)
         if not whole:
             varies &= (mean.abs() > OUT_OF_SCALE) | (spread > OUT_OF_SCALE)
         if padded:
@@ -202,6 +212,17 @@ class StandardiseFirstLayer(Reparametrisation):
         spread = torch.where(varies, spread, 1.0).to(weight.dtype).view(shape)
         self.layers.append(_Standardised(weight, product.bias, mean, spread, product.inputs))
         self.times += 1
+
+
+def _is_rare(value: Tensor, dim: int) -> Tensor:
+    """Of each feature, whether nearly all rows have the same number: fewer than `RARE` have another one.
+
+    Of a few rows most need to: two that differ are all that there is.
+    """
+    rows = value.movedim(dim, -1).reshape(-1, value.shape[dim])
+    rows = rows[:: max(1, len(rows) // ENOUGH)]
+    most = rows.sort(0).values[len(rows) // 2]  # what most rows have is the middle one's too
+    return (rows != most).sum(0) < min(RARE, len(rows) // 2)
 
 
 @dataclass
