@@ -10,7 +10,8 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from .._foreach import zero_
 from .._tap import params_of
-from .functions import LeavableMode, holds_anywhere, leave
+from .data import has_numbers
+from .functions import LeavableMode, enter, holds_anywhere, leave
 from .inputs import is_data, parts_of
 from .reparametrised import Layer, Reparametrisation
 
@@ -115,7 +116,7 @@ class StandardiseFirstLayer(Reparametrisation):
     def begin(self) -> None:
         """Weights that are no layer's are looked for in the first pass, and changed after it."""
         self._products = _Products(self._own)
-        self._products.__enter__()
+        enter(self._products)
 
     def first_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Look at what each layer gets in this pass, in order: behind a mended one the scale is what it should be."""
@@ -162,7 +163,9 @@ class StandardiseFirstLayer(Reparametrisation):
     def _finder(self, places: set[int]) -> Any:
         def look(layer: nn.Module, args: tuple[Any, ...]) -> Any:
             given = args[0] if args else None
-            if isinstance(given, Tensor) and given.is_floating_point() and given.numel() > 1:
+            if not isinstance(given, Tensor) or not has_numbers(given):
+                return None
+            if given.is_floating_point() and given.numel() > 1:
                 self._begin(layer, given.detach(), whole=given.data_ptr() in places and is_data(given))
             return None
 
@@ -248,8 +251,7 @@ class _Products(LeavableMode):
         self.found: dict[int, _Product] = {}
         self._made: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 
-    def look(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        output = func(*args, **kwargs)
+    def made(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         name = getattr(func, "__name__", "")
         if not kwargs and isinstance(output, Tensor) and output.requires_grad:
             if name in ("matmul", "__matmul__", "mm", "mv") and len(args) == 2:
@@ -261,7 +263,6 @@ class _Products(LeavableMode):
             elif name in ("add", "__add__", "__radd__", "add_", "__iadd__") and len(args) == 2:
                 self._added(args[0], args[1])
                 self._added(args[1], args[0])
-        return output
 
     def _multiplied(self, output: Tensor, given: Any, weight: Any, bias: Any, inputs: int) -> None:
         bare = _is_leaf(weight) and weight.ndim in (1, 2) and id(weight) not in self._layers

@@ -110,7 +110,8 @@ class StandardiseLastLayer(Reparametrisation, Functions):
             self._layer.begin()
 
     def _keep(self, layer: nn.Linear, args: tuple[Any, ...], output: Tensor) -> None:
-        self._made[output] = layer, output._version
+        if not torch.compiler.is_compiling():
+            self._made[output] = layer, output._version
 
     def called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What the layer has given is compared in the units of the targets from the start."""
