@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from .functions import Functions, holds_anywhere
+from .._readback import read_tensor_scalar
+from .functions import Functions, holds_anywhere, leave
 from .inputs import is_data
 from .reparametrised import Layer, Reparametrisation
 
@@ -22,6 +23,7 @@ class _Predicting(Layer):
         super().__init__([weight, bias])
         self.bias = bias
         self.mean, self.spread = mean, spread
+        self.units = read_tensor_scalar(spread) or 1.0
         self.begun = False
 
     def begin(self) -> None:
@@ -96,7 +98,7 @@ class StandardiseLastLayer(Reparametrisation, Functions):
 
     def factor(self, loss: Tensor) -> float:
         """In units of the deviation, or of its square."""
-        return 1.0 if self._layer is None else float(self._layer.spread) ** -self._power
+        return 1.0 if self._layer is None else self._layer.units**-self._power
 
     def before_step(self, optimizer: Optimizer) -> bool:
         """The step is made on V and c."""
@@ -108,6 +110,7 @@ class StandardiseLastLayer(Reparametrisation, Functions):
         """From here on the layer holds W and b."""
         if self._layer is not None and not self._layer.begun:
             self._layer.begin()
+            leave(self._mode)  # from here on there is nothing to compare
 
     def _keep(self, layer: nn.Linear, args: tuple[Any, ...], output: Tensor) -> None:
         if not torch.compiler.is_compiling():
