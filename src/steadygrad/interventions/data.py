@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import peek_interpreter_stack
 
 from ..preflight.variants import mapped
 from .functions import LeavableMode, enter, in_place, leave, reaches_in
@@ -71,10 +72,7 @@ def has_numbers(value: Tensor) -> bool:
     transforms it a tensor stands for others.
     """
     return not (
-        torch.compiler.is_compiling()
-        or value.is_nested
-        or value.is_meta
-        or torch._C._functorch.peek_interpreter_stack() is not None
+        torch.compiler.is_compiling() or value.is_nested or value.is_meta or peek_interpreter_stack() is not None
     )
 
 
