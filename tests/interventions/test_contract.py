@@ -258,3 +258,68 @@ def test_a_step_within_a_step_is_one_step(remedy):
         return found
 
     assert losses(torch.optim.SGD) == losses(Delegates)
+
+
+@pytest.mark.parametrize("compiled_before", [True, False])
+@each
+def test_what_is_compiled_stays_in_one_piece(remedy, compiled_before):
+    """With `fullgraph=True` whatever of ours cannot be compiled would raise."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    x, y = torch.randn(16, 4), torch.randn(16, 1)
+
+    def compiled():
+        return torch.compile(lambda: nn.functional.mse_loss(model(x), y), backend="eager", fullgraph=True)
+
+    loss_of = compiled() if compiled_before else None
+    with Applied([intervention_for(remedy, "0.weight")]) as applied:
+        applied.adopt(optimizer)
+        loss_of = loss_of or compiled()
+        for _ in range(3):
+            optimizer.zero_grad()
+            loss_of().backward()
+            optimizer.step()
+
+
+def jagged():
+    parts = [torch.randn(2, 4), torch.randn(3, 4)]
+    weight = nn.Parameter(torch.randn(5, 4))
+    nn.functional.linear(torch.nested.nested_tensor(parts, layout=torch.jagged), weight)
+    nn.functional.linear(torch.nested.nested_tensor(parts), weight)
+
+
+def meta():
+    layer = nn.Linear(4, 3, device="meta")
+    (torch.empty(8, 3, device="meta") - layer(torch.empty(8, 4, device="meta"))).square().mean()
+
+
+def each_row():
+    weight, x, y = nn.Parameter(torch.randn(4, 3)), torch.randn(8, 4), torch.randn(8, 3)
+    torch.vmap(lambda row, wanted: ((row.unsqueeze(0) @ weight - wanted) ** 2).sum())(x, y).sum().backward()
+
+
+def each_gradient():
+    weight, x = torch.randn(4, 3), torch.randn(8, 4)
+    torch.vmap(torch.func.grad(lambda w, row: (row.unsqueeze(0) @ w).sum()), (None, 0))(weight, x)
+
+
+def each_layer():
+    layer = nn.Linear(4, 3)
+    torch.vmap(lambda row: layer(row.unsqueeze(0)).sum())(torch.randn(8, 4)).sum().backward()
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize(
+    "computes", [jagged, meta, each_row, each_gradient, each_layer], ids=lambda each: each.__name__
+)
+@pytest.mark.parametrize(
+    "remedy",
+    # What that one measures in a first pass it asks of `_tap.RescaleInit`.
+    [kind.remedy for kind in INTERVENTIONS if kind.remedy != "rescale-initialisation"],
+)
+def test_tensors_without_numbers_of_their_own_do_no_harm(remedy, computes):
+    """Of a nested tensor, a meta tensor or one that stands for many there is nothing to read."""
+    with Applied([intervention_for(remedy, "weight")]) as applied:
+        applied.on_error = lambda error: None
+        computes()

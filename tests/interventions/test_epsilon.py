@@ -189,3 +189,15 @@ def test_data_that_is_compared_is_kept_where_the_prediction_is():
             assert wanted.log().isinf().any(), "nothing is trained"
     assert distance.isfinite().all()
     assert distance[0, 1] == 0
+
+
+def test_of_vectors_and_numbers_of_data_only_those_like_a_prediction_are_kept():
+    """A vector has no shape beside its length: of another length it is not what is compared."""
+    weight = torch.tensor([0.0, 1.0], requires_grad=True)
+    number = torch.tensor(0.0, requires_grad=True)
+    with Applied([intervention_for(EPSILON)]):
+        assert (weight.sqrt() + (1 / weight) + weight.log() + number.sqrt()).isfinite().all()
+        assert torch.tensor([0.0, 4.0]).sqrt()[0] > 0, "what is compared"
+        assert torch.tensor([0.0, 4.0, 9.0]).sqrt().tolist() == [0.0, 2.0, 3.0]
+        assert (1 / torch.zeros(3)).isinf().all()
+        assert torch.tensor(0.0).sqrt() == 0

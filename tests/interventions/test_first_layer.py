@@ -203,3 +203,74 @@ def test_parameters_of_an_own_module():
 
     assert end(bare(run)) > 0.3
     assert end(with_remedy(run, FIRST)) < 0.1
+
+
+class Twice(nn.Module):
+    """Two inputs go through one encoder."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.out = nn.Linear(4, 8), nn.Linear(16, 1)
+
+    def forward(self, a, b):
+        return self.out(torch.cat([torch.tanh(self.encoder(a)), torch.tanh(self.encoder(b))], 1))
+
+
+class InTime(nn.Module):
+    """A layer is called at each time step."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.state, self.out = nn.Linear(4, 8), nn.Linear(8, 8), nn.Linear(8, 1)
+
+    def forward(self, *inputs):
+        h = torch.zeros(len(inputs[0]), 8)
+        for x in inputs:
+            h = torch.tanh(self.encoder(x) + self.state(h))
+        return self.out(h)
+
+
+@pytest.mark.parametrize(("kind", "calls"), [(Twice, 2), (InTime, 20)])
+def test_a_layer_that_one_pass_calls_several_times_is_standardised_once(kind, calls):
+    torch.manual_seed(0)
+    model = kind()
+    before = model.encoder.weight.detach().clone()
+    remedy = intervention_for(FIRST)
+    with Applied([remedy]):
+        model(*[1e3 * torch.randn(64, 4) for _ in range(calls)])
+    assert remedy.times == 1
+    torch.testing.assert_close(model.encoder.weight, before / 1e3, rtol=0.5, atol=0.0)
+
+
+def standardised_columns(x):
+    """By what each column's weights of a layer were divided."""
+    layer = nn.Linear(x.shape[1], 8)
+    before = layer.weight.detach().clone()
+    with Applied([intervention_for(FIRST)]):
+        layer(x)
+    return (before / layer.weight.detach()).median(0).values
+
+
+def test_a_feature_that_is_rarely_there_is_made_no_larger():
+    """A pixel at the border: what one or two rows of the first batch show is no scale for what comes later."""
+    torch.manual_seed(0)
+    x = 100 * torch.rand(64, 5)
+    x[:, 2:] = 0
+    x[5, 2], x[5:7, 3], x[5, 4] = 0.01, 0.01, 255.0
+    spread = standardised_columns(x)
+    assert spread[:2].tolist() == pytest.approx([29.0, 29.0], rel=0.2)
+    assert spread[2:].tolist() == pytest.approx([1.0, 1.0, 255 / 8], rel=0.02)
+
+
+@pytest.mark.parametrize("rows", [2, 3, 5, 64])
+def test_a_column_of_small_numbers_is_standardised_beside_large_ones(rows):
+    """Units of their own: by the scale of the others nothing is to be seen of it, by its rows it varies."""
+    torch.manual_seed(0)
+    scales = torch.tensor([1e-3, 1e5, 1e5, 1e5])
+    x = torch.randn(rows, 4) * scales
+    assert standardised_columns(x).tolist() == pytest.approx(x.std(0, correction=0).tolist(), rel=1e-3)
+
+
+def test_a_flag_that_some_rows_have_is_standardised():
+    x = torch.cat([torch.randn(64, 1), (torch.arange(64) < 3).float().unsqueeze(1)], 1)
+    assert standardised_columns(x)[1].item() == pytest.approx(x[:, 1].std(correction=0).item(), rel=1e-3)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.overrides import _len_torch_function_stack
 
 import steadygrad as sg
 from steadygrad.interventions import Applied, intervention_for
@@ -88,6 +89,62 @@ def test_a_step_that_is_left_out_changes_no_bit():
         before = [each.detach().clone() for each in model.parameters()]
         fitted(model, optimizer, lambda step: (x, y), 3)
     assert all(map(torch.equal, before, model.parameters()))
+
+
+def test_once_begun_it_looks_at_no_function():
+    torch.manual_seed(0)
+    x, y = torch.randn(64, 4), SPREAD * torch.randn(64, 1) + MEAN
+    model = perceptron()
+    before = _len_torch_function_stack()
+    with Applied([intervention_for(LAST)]):
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        assert _len_torch_function_stack() == before + 1
+        fitted(model, optimizer, lambda step: (x, y), 2)
+        assert _len_torch_function_stack() == before
+    assert _len_torch_function_stack() == before
+
+
+@pytest.mark.parametrize("remedy", [LAST, "standardise-first-layer"])
+def test_a_step_waits_for_no_device(remedy, monkeypatch):
+    """No number is read once the layer is known."""
+    torch.manual_seed(0)
+    x, y = 100 * torch.randn(64, 4), SPREAD * torch.randn(64, 1) + MEAN
+    model = perceptron()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+
+    def step():
+        nn.functional.mse_loss(model(x), y).backward()
+        optimizer.step()
+
+    applied = intervention_for(remedy)
+    with Applied([applied]):
+        step()
+        reads = []
+        for owner, name in ((torch, "equal"), (torch.Tensor, "__bool__"), (torch.Tensor, "__float__")):
+            read = getattr(owner, name)
+            monkeypatch.setattr(owner, name, lambda *args, read=read: reads.append(1) or read(*args))
+        step()
+    assert applied.times > 1
+    assert not reads
+
+
+class Writes(torch.optim.SGD):
+    """A step as older optimizers make it: `.data` has a version of its own."""
+
+    def step(self, closure=None):
+        for param in self.param_groups[0]["params"]:
+            param.data.add_(param.grad, alpha=-self.param_groups[0]["lr"])
+
+
+@pytest.mark.parametrize("remedy", [LAST, "standardise-first-layer"])
+def test_a_step_on_data_is_a_step(remedy):
+    def run(kind):
+        x = torch.randn(64, 4) * (1.0 if remedy == LAST else 100.0)
+        y = x[:, :1] * SPREAD if remedy == LAST else x[:, :1] / 100
+        model = perceptron()
+        return fitted(model, kind(model.parameters(), lr=0.02), lambda step: (x, y), 10)
+
+    assert with_remedy(lambda: run(Writes), remedy) == with_remedy(lambda: run(torch.optim.SGD), remedy)
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from steadygrad.interventions import Applied, intervention_for
-from steadygrad.interventions.outliers import CALLS, FAR, IN_A_ROW, Range
+from steadygrad.interventions.outliers import CALLS, FAR, IN_A_ROW, MOST, Range
 
 from .runs import bare, end, fitted, lost, perceptron, rows, under, with_remedy
 
@@ -162,3 +162,101 @@ def test_where_it_ends(middle, half, far):
         assert got is given
     elif abs(far) > FAR + 1e-3:
         assert got.item() == (rows[0] if far < 0 else rows[-1]).item()
+
+
+def targets_met(of_step, steps, *, several=1):
+    """What a loss makes of the targets that each step has, beside one of data as usual."""
+    torch.manual_seed(0)
+    layer = nn.Linear(4, 8)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.0)
+    applied = intervention_for(LIMIT)
+    seen = []
+    with Applied([applied]):
+        for step in range(steps):
+            out = layer(torch.randn(16, 4))
+            loss = F.mse_loss(out, torch.rand(16, 8))
+            for target in of_step(step):
+                loss = loss + (error := F.l1_loss(out, target) if several > 1 else F.mse_loss(out, target).sqrt())
+                seen.append(float(error.detach()))
+            loss.backward()
+            optimizer.step()
+    return seen, applied
+
+
+def test_a_term_that_comes_late_is_no_outlier():
+    """Another line of the script: other data."""
+    seen, applied = targets_met(lambda step: [torch.full((16, 8), 100.0)] if step >= 20 else [], 24)
+    assert min(seen) > 90
+    assert not applied.times
+
+
+def test_what_the_data_is_now_is_seen_in_spite_of_other_places():
+    """Steps are counted at each place: one that is as it was does not speak for the others."""
+    seen, _ = targets_met(lambda step: [torch.full((16, 8), 100.0) if step >= 20 else torch.rand(16, 8)], 40)
+    assert max(seen[20 : 20 + IN_A_ROW]) < 2
+    assert min(seen[20 + IN_A_ROW :]) > 90
+
+
+def test_a_step_counts_once_however_many_calls_it_has():
+    far = torch.full((16, 8), 100.0)
+    seen, _ = targets_met(lambda step: [torch.rand(16, 8), far if step >= 20 else torch.rand(16, 8)], 40, several=2)
+    assert max(seen[40 : 2 * (20 + IN_A_ROW)]) < 2
+    assert min(seen[2 * (20 + IN_A_ROW) + 1 :: 2]) > 90
+
+
+@pytest.mark.parametrize("remedy", [LIMIT, "drop-or-impute-nonfinite-samples"])
+def test_a_gradient_that_is_given_is_no_data(remedy):
+    layer = nn.Linear(4, 8)
+    bad = torch.full((16, 8), math.nan if remedy != LIMIT else 1e6)
+    with Applied([intervention_for(remedy)]):
+        for step in range(20):
+            for through in (lambda y, g: y.backward(gradient=g), lambda y, g: torch.autograd.grad(y, y, g)):
+                y = layer(torch.randn(16, 4))
+                y.retain_grad()
+                found = through(y, torch.randn(16, 8) if step != 10 else bad)
+                if step == 10:
+                    found = y.grad if found is None else found[0]
+                    assert not found.isfinite().any() if remedy != LIMIT else found.equal(bad)
+
+
+def test_what_varies_in_length_has_one_range():
+    """Sounds, and batches that are padded to their longest: what they have in common is no position."""
+    model = nn.Conv1d(1, 4, 5)
+    applied = intervention_for(LIMIT)
+    far = torch.randn(2, 1, 900)
+    far[0, 0, 7] = 1e6
+    with Applied([applied]):
+        for sound in [*(torch.randn(2, 1, 800 + call) for call in range(40)), far]:
+            made = model(sound)
+    assert applied.times
+    assert made.abs().max() < 20
+    kept = [place._range._low.numel() for place in applied._places.values()]
+    assert sum(kept) <= 4
+
+
+def test_places_are_forgotten():
+    applied = intervention_for(LIMIT)
+    with Applied([applied]):
+        for _ in range(MOST + 20):
+            nn.Linear(1, 1)(torch.randn(2, 1))  # a module of its own is a place of its own
+        assert len(applied._places) <= MOST
+
+
+def test_numbers_are_read_once_a_call(monkeypatch):
+    reads = []
+    read = Tensor.__bool__, Tensor.__float__
+    monkeypatch.setattr(Tensor, "__bool__", lambda tensor: reads.append(1) or read[0](tensor))
+    monkeypatch.setattr(Tensor, "__float__", lambda tensor: reads.append(1) or read[1](tensor))
+    known = Range()
+    for _ in range(20):
+        known.limited(torch.randn(32, 3), 1)
+    assert len(reads) <= 20
+
+
+def test_one_feature_without_numbers_leaves_the_others_their_range():
+    known = Range()
+    rows = torch.stack([torch.linspace(-1, 1, 64), torch.full((64,), math.nan)], 1)
+    for _ in range(CALLS):
+        known.limited(rows, 1)
+    got = known.limited(torch.tensor([[1e6, 1e6]]), 1)
+    assert got.tolist() == [[1.0, 1e6]]

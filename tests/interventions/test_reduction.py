@@ -140,3 +140,49 @@ def test_sums_inside_the_model_are_none_of_the_loss():
     h = torch.ones(5, 4, requires_grad=True)
     assert summed_terms(layer(h.exp().sum(0, keepdim=True)).max()) is None
     assert summed_terms(torch.ones(3, requires_grad=True)[0]) is None
+
+
+class Pooled(nn.Module):
+    """Maps, summed over all places and weighted."""
+
+    def __init__(self):
+        super().__init__()
+        self.maps, self.last = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 1, 1)
+
+    def forward(self, x):
+        return self.last(torch.relu(self.maps(x)).sum((2, 3), keepdim=True)).flatten()
+
+
+class Summing(nn.Module):
+    """A sum of many numbers, and nothing after it at which a model is known."""
+
+    def forward(self, x):
+        return torch.tanh(x.exp().sum(1))
+
+
+def test_sums_inside_the_model_are_none_of_a_weighted_loss():
+    x, w = torch.randn(8, 1, 32, 32), torch.rand(8)
+    for model, batch in ((Pooled(), x), (Summing(), x.flatten(1).requires_grad_())):
+        for loss in (
+            lambda out: (w * (out - 1) ** 2).sum(),
+            lambda out: ((out - 1) ** 2 * 2).sum(),
+            lambda out: (w * (out - 1).abs()).sum() / 3,
+        ):
+            assert summed_terms(loss(model(batch))) == 8
+
+
+@pytest.mark.parametrize("name", ["layer norm", "bmm", "convolution"])
+def test_where_a_model_ends_no_sum_is_looked_for(name):
+    x = torch.ones(2, 3, 4, requires_grad=True)
+    summed = x.exp().sum(1, keepdim=True)
+    made = {
+        "layer norm": lambda: nn.LayerNorm(4)(summed),
+        "bmm": lambda: torch.bmm(summed, torch.ones(2, 4, 5)),
+        "convolution": lambda: nn.Conv1d(1, 1, 1)(summed),
+    }[name]()
+    assert summed_terms(made.max()) is None
+
+
+def test_a_sum_of_summed_losses_has_their_terms():
+    x, y = torch.ones(4, 3, requires_grad=True), torch.zeros(4, 3)
+    assert summed_terms((F.mse_loss(x, y, reduction="sum") * torch.ones(2)).sum()) == 12

@@ -9,7 +9,7 @@ from .clips import LIMITS, ClipTap
 from .loads import LoadTap
 from .losses import LossTap
 from .own_updates import OwnUpdates, params_of
-from .passes import PassTap
+from .passes import PassTap, has_compiled
 from .quiet import is_quiet, quiet
 from .rescale import RescaleInit
 from .scaler import ScalerTap, is_loss_scale
@@ -36,6 +36,7 @@ __all__ = [
     "StepObserver",
     "StepTap",
     "TapedPass",
+    "has_compiled",
     "is_loss_scale",
     "is_quiet",
     "leaves_of",

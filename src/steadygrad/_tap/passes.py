@@ -276,10 +276,10 @@ def _in_backward() -> bool:
 
 def _may_push() -> bool:
     """Whether a mode of ours can lie at the bottom: one on top of a user's would be taken off in its place."""
-    return all(isinstance(mode, DeviceContext) for mode in _get_current_function_mode_stack()) and not _has_compiled()
+    return all(isinstance(mode, DeviceContext) for mode in _get_current_function_mode_stack()) and not has_compiled()
 
 
-def _has_compiled() -> bool:
+def has_compiled() -> bool:
     """Whether anything was compiled: compiled code is guarded against modes, and would be compiled again."""
     dynamo = sys.modules.get("torch._dynamo.eval_frame")
     return any(backend is not None for backend in getattr(dynamo, "cached_backends", {}).values())

@@ -295,6 +295,8 @@ class Applied:
         original = nn.Module.__call__
 
         def __call__(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            if torch.compiler.is_compiling():
+                return original(module, *args, **kwargs)  # what we do is no part of what is compiled
             depth = getattr(self._local, "depth", 0)
             if not depth and not self._passes_by() and next(module.parameters(), None) is not None:
                 args, kwargs = self._enter_call(module, args, kwargs)

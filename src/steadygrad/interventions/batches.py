@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from .._readback import read_tensor_scalar
+from .data import has_numbers
 from .inputs import parts_of
 from .intervention import Intervention
 
@@ -43,7 +44,7 @@ class DropOutlierSamples(Intervention):
         sizes = [
             read_tensor_scalar(each.detach().abs().amax()) or 0.0
             for each in parts_of(args, kwargs)
-            if each.numel() and not each.requires_grad
+            if has_numbers(each) and each.numel() and not each.requires_grad
         ]
         self._now["inputs"] = max([self._now.get("inputs", 0.0), *sizes])
         return args, kwargs

@@ -4,10 +4,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import peek_interpreter_stack
 
 from ..preflight.variants import mapped
-from .functions import LeavableMode, in_place, leave, reaches_in
+from .functions import LeavableMode, enter, in_place, leave, reaches_in
 from .intervention import Intervention
+
+DERIVATIVES = frozenset({"backward", "grad"})
+"""Functions that differentiate: the gradient that they are given to begin with is no data."""
 
 
 class Data(Intervention):
@@ -17,7 +21,7 @@ class Data(Intervention):
     def begin(self) -> None:
         """See every function of torch, from here on."""
         self._mode = _Meetings(self)
-        self._mode.__enter__()
+        enter(self._mode)
 
     def end(self) -> None:
         """See no more."""
@@ -55,8 +59,20 @@ def is_untrained(value: Any) -> bool:
         isinstance(value, Tensor)
         and not value.requires_grad
         and value.is_floating_point()
+        and has_numbers(value)
         and value.numel() > 0
         and value.layout is torch.strided
+    )
+
+
+def has_numbers(value: Tensor) -> bool:
+    """Whether a tensor has numbers that can be looked at and compared.
+
+    A meta tensor has none, the parts of a nested one have sizes of their own, and where code is compiled or torch.func
+    transforms it a tensor stands for others.
+    """
+    return not (
+        torch.compiler.is_compiling() or value.is_nested or value.is_meta or peek_interpreter_stack() is not None
     )
 
 
@@ -64,19 +80,19 @@ class _Meetings(LeavableMode):
     def __init__(self, owner: Data) -> None:
         self._owner = owner
 
-    def look(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def given(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         several = (*args, *kwargs.values())
         trained = next((each for each in several if isinstance(each, Tensor) and each.requires_grad), None)
-        if trained is not None and torch.is_grad_enabled() and not reaches_in(func):
-            # What is written into is no data yet: results are often gathered in a tensor of NaN.
-            written = args[0] if args and in_place(func) else kwargs.get("out")
-            name = getattr(func, "__name__", "")
+        name = getattr(func, "__name__", "")
+        if trained is None or not torch.is_grad_enabled() or reaches_in(func) or name in DERIVATIVES:
+            return args, kwargs
+        # What is written into is no data yet: results are often gathered in a tensor of NaN.
+        written = args[0] if args and in_place(func) else kwargs.get("out")
 
-            def change(value: Any, place: int | str) -> Any:
-                if value is written or not is_untrained(value):
-                    return value
-                return self._owner.met(value, trained, (name, place))
+        def change(value: Any, place: int | str) -> Any:
+            if value is written or not is_untrained(value):
+                return value
+            return self._owner.met(value, trained, (name, place))
 
-            args = tuple(change(value, place) for place, value in enumerate(args))
-            kwargs = {place: change(value, place) for place, value in kwargs.items()}
-        return func(*args, **kwargs)
+        changed = {place: change(value, place) for place, value in kwargs.items()}
+        return tuple(change(value, place) for place, value in enumerate(args)), changed

@@ -39,7 +39,7 @@ class AddEpsilon(Functions):
         """Mend the argument on which the operation depends."""
         name = getattr(func, "__name__", "")
         trained = any(isinstance(each, Tensor) and each.requires_grad for each in args)
-        shape = args[0].shape[1:] if args and is_float(args[0]) else None
+        shape = _of_a_sample(args[0]) if args and is_float(args[0]) else None
         if not trained and (shape is None or not torch.is_grad_enabled() or (name, shape) not in self._mended):
             return func(*args, **kwargs)
         mend = _MENDS.get(name)
@@ -52,6 +52,11 @@ class AddEpsilon(Functions):
         self.times += changed is not None
         result = func(*args, **kwargs) if changed is None else changed
         return self._forms.seen(func, args, kwargs, result, bounded=changed is not None)
+
+
+def _of_a_sample(value: Tensor) -> torch.Size | None:
+    """The shape by which what is compared is known: without the batch, but a vector has no other; a number has none."""
+    return value.shape[1:] if value.ndim > 1 else value.shape or None
 
 
 Mend = Callable[[Any, tuple[Any, ...], Mapping[str, Any]], Any]

@@ -10,12 +10,19 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from .._foreach import zero_
 from .._tap import params_of
-from .functions import LeavableMode, holds_anywhere, leave
+from .data import has_numbers
+from .functions import LeavableMode, enter, holds_anywhere, leave
 from .inputs import is_data, parts_of
 from .reparametrised import Layer, Reparametrisation
 
 OUT_OF_SCALE = 10.0
 """Mean or deviation of a feature that is out of scale."""
+
+RARE = 3
+"""Rows that differ from the rest, with fewer than which nothing is known of a feature's scale."""
+
+ENOUGH = 4096
+"""Rows among which such are looked for."""
 
 LAYERS = (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase)
 """Layers that can be a first one: of a recurrent one, its first."""
@@ -109,7 +116,7 @@ class StandardiseFirstLayer(Reparametrisation):
     def begin(self) -> None:
         """Weights that are no layer's are looked for in the first pass, and changed after it."""
         self._products = _Products(self._own)
-        self._products.__enter__()
+        enter(self._products)
 
     def first_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Look at what each layer gets in this pass, in order: behind a mended one the scale is what it should be."""
@@ -156,7 +163,9 @@ class StandardiseFirstLayer(Reparametrisation):
     def _finder(self, places: set[int]) -> Any:
         def look(layer: nn.Module, args: tuple[Any, ...]) -> Any:
             given = args[0] if args else None
-            if isinstance(given, Tensor) and given.is_floating_point() and given.numel() > 1:
+            if not isinstance(given, Tensor) or not has_numbers(given):
+                return None
+            if given.is_floating_point() and given.numel() > 1:
                 self._begin(layer, given.detach(), whole=given.data_ptr() in places and is_data(given))
             return None
 
@@ -180,12 +189,18 @@ class StandardiseFirstLayer(Reparametrisation):
     @torch.no_grad()
     def _take(self, product: "_Product", dim: int, *, whole: bool, padded: bool) -> None:
         given, weight = product.given, product.weight
-        if weight.dtype != given.dtype:
+        # One pass may call a layer several times: once it is taken its weights are for data as it is.
+        taken = any(each.tensors[0] is weight for each in self.layers)
+        if taken or weight.dtype != given.dtype:
             return
         over = [place for place in range(given.ndim) if place != dim]
         wide = given.double()
         mean, spread = wide.mean(over), wide.std(over, unbiased=False)
         varies = spread > 1e-6 * mean.abs().clamp(min=1e-30)
+        # A pixel at the border is zero but for a trace in one row: by that deviation it would be enormous once it is
+        # lit. Beside others in units of their own no scale is too small for a column; so it is the number of rows that
+        # tells. What so few rows show may make a feature smaller, and never larger.
+        spread = torch.where(_is_rare(wide, dim), spread.clamp(min=1.0), spread)
         if not whole:
             varies &= (mean.abs() > OUT_OF_SCALE) | (spread > OUT_OF_SCALE)
         if padded:
@@ -200,6 +215,17 @@ class StandardiseFirstLayer(Reparametrisation):
         spread = torch.where(varies, spread, 1.0).to(weight.dtype).view(shape)
         self.layers.append(_Standardised(weight, product.bias, mean, spread, product.inputs))
         self.times += 1
+
+
+def _is_rare(value: Tensor, dim: int) -> Tensor:
+    """Of each feature, whether nearly all rows have the same number: fewer than `RARE` have another one.
+
+    Of a few rows most need to: two that differ are all that there is.
+    """
+    rows = value.movedim(dim, -1).reshape(-1, value.shape[dim])
+    rows = rows[:: max(1, len(rows) // ENOUGH)]
+    most = rows.sort(0).values[len(rows) // 2]  # what most rows have is the middle one's too
+    return (rows != most).sum(0) < min(RARE, len(rows) // 2)
 
 
 @dataclass
@@ -225,8 +251,7 @@ class _Products(LeavableMode):
         self.found: dict[int, _Product] = {}
         self._made: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 
-    def look(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        output = func(*args, **kwargs)
+    def made(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         name = getattr(func, "__name__", "")
         if not kwargs and isinstance(output, Tensor) and output.requires_grad:
             if name in ("matmul", "__matmul__", "mm", "mv") and len(args) == 2:
@@ -238,7 +263,6 @@ class _Products(LeavableMode):
             elif name in ("add", "__add__", "__radd__", "add_", "__iadd__") and len(args) == 2:
                 self._added(args[0], args[1])
                 self._added(args[1], args[0])
-        return output
 
     def _multiplied(self, output: Tensor, given: Any, weight: Any, bias: Any, inputs: int) -> None:
         bare = _is_leaf(weight) and weight.ndim in (1, 2) and id(weight) not in self._layers

@@ -1,13 +1,15 @@
 """Seeing every function of torch that a script calls."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, _len_torch_function_stack, _pop_mode, _push_mode
 
 from .._readback import read_tensor_scalar
+from .._tap import has_compiled
 from .intervention import Intervention
 
 COMPOSED = frozenset({"multi_head_attention_forward", "lp_pool1d", "lp_pool2d", "lp_pool3d", "normalize"})
@@ -41,7 +43,7 @@ class Functions(Intervention):
     def begin(self) -> None:
         """From here on."""
         self._mode = _Mode(self)
-        self._mode.__enter__()
+        enter(self._mode)
 
     def end(self) -> None:
         """No more."""
@@ -53,17 +55,34 @@ class Functions(Intervention):
 
 
 class LeavableMode(TorchFunctionMode):
-    """A mode that can be left at any time, by `leave`: within a function that it is looking at it lies on no stack."""
+    """A mode that can be left at any time, by `leave`: within a function that it is looking at it lies on no stack.
+
+    What is being compiled it does not look at. An error of its own is none of the script's.
+    """
 
     left = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = dict(kwargs or {})
-        return func(*args, **given) if self.left else self.look(func, types, tuple(args), given)
+        if self.left or torch.compiler.is_compiling():
+            return func(*args, **given)
+        return self.look(func, types, tuple(args), given)
 
     def look(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A function is called; returns its result."""
-        raise NotImplementedError
+        with suppress(Exception):
+            args, kwargs = self.given(func, args, kwargs)
+        output = func(*args, **kwargs)
+        with suppress(Exception):
+            self.made(func, args, kwargs, output)
+        return output
+
+    def given(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """What a function is to be given."""
+        return args, kwargs
+
+    def made(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        """What it has made of it."""
 
 
 class _Mode(LeavableMode):
@@ -100,6 +119,12 @@ def _is_plain(kind: Any) -> bool:
 
 def _never(*args: Any) -> bool:
     return False
+
+
+def enter(mode: LeavableMode) -> None:
+    """Put a mode on the stack. Not where anything is compiled: that is guarded against modes, and would be again."""
+    if not has_compiled():
+        mode.__enter__()
 
 
 def leave(mode: LeavableMode) -> None:

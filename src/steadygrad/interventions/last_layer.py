@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from .functions import Functions, holds_anywhere
+from .._readback import read_tensor_scalar
+from .functions import Functions, holds_anywhere, leave
 from .inputs import is_data
 from .intervention import Intervention
 from .reparametrised import Kept, Layer, Reparametrisation
@@ -23,6 +24,7 @@ class _Predicting(Layer):
         super().__init__([weight, bias])
         self.bias = bias
         self.mean, self.spread = mean, spread
+        self.units = read_tensor_scalar(spread) or 1.0
         self.begun = False
 
     def begin(self) -> None:
@@ -103,7 +105,7 @@ class StandardiseLastLayer(Reparametrisation, Functions):
 
     def factor(self, loss: Tensor) -> float:
         """In units of the deviation, or of its square."""
-        return 1.0 if self._layer is None else float(self._layer.spread) ** -self._power
+        return 1.0 if self._layer is None else self._layer.units**-self._power
 
     def before_step(self, optimizer: Optimizer) -> bool:
         """The step is made on V and c."""
@@ -115,9 +117,11 @@ class StandardiseLastLayer(Reparametrisation, Functions):
         """From here on the layer holds W and b."""
         if self._layer is not None and not self._layer.begun:
             self._layer.begin()
+            leave(self._mode)  # from here on there is nothing to compare
 
     def _keep(self, layer: nn.Linear, args: tuple[Any, ...], output: Tensor) -> None:
-        self._made[output] = layer, output._version
+        if not torch.compiler.is_compiling():
+            self._made[output] = layer, output._version
 
     def called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What the layer has given is compared in the units of the targets from the start."""

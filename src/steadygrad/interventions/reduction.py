@@ -13,6 +13,13 @@ NODES = 200
 MEAN, SUM = 1, 2
 """How torch's losses note that they were averaged, or summed."""
 
+BEHIND = (
+    *("MmBackward", "AddmmBackward", "BmmBackward", "BaddbmmBackward", "LinearBackward", "EmbeddingBackward"),
+    *("ConvolutionBackward", "NativeLayerNormBackward", "NativeGroupNormBackward"),
+    *("NativeBatchNormBackward", "CudnnBatchNormBackward", "ScaledDotProduct"),
+)
+"""Operations of a model: a loss's sums lie before them."""
+
 LINEAR = ("SumBackward", "AddBackward", "SubBackward", "NegBackward", "MulBackward", "DivBackward")
 """Operations through which a sum is still a sum of what is summed before them."""
 
@@ -65,11 +72,11 @@ def summed_terms(loss: Tensor) -> int | None:
         >>> summed_terms(x.square().mean()), summed_terms(x.max())
         (1, None)
     """
-    waiting, seen = [loss.grad_fn], 0
+    waiting, seen = [(loss.grad_fn, False)], 0
     found: list[int] = []
     means = 0
     while waiting and seen < NODES:
-        node = waiting.pop(0)
+        node, is_summed = waiting.pop(0)
         if node is None:
             continue
         seen += 1
@@ -77,16 +84,17 @@ def summed_terms(loss: Tensor) -> int | None:
         if name.startswith("SumBackward"):
             sizes = getattr(node, "_saved_self_sym_sizes", ())
             found.append(math.prod(map(int, sizes)))
-            # A sum of sums has as many terms as they have together, and so has one of their weighted sums.
-            waiting += [before for before, _ in node.next_functions if type(before).__name__.startswith(LINEAR)]
+            waiting += [(before, True) for before, _ in node.next_functions]
         elif getattr(node, "_saved_reduction", None) == SUM:
             found.append(_terms(node))
         elif name.startswith("MeanBackward") or getattr(node, "_saved_reduction", None) == MEAN:
             means += 1
-        elif name.startswith(("MmBackward", "AddmmBackward")) or hasattr(node, "_saved_reduction"):
-            continue  # behind it lies the model
-        else:
-            waiting += [before for before, _ in node.next_functions]
+        elif name.startswith(BEHIND) or hasattr(node, "_saved_reduction"):
+            continue
+        elif not is_summed or name.startswith(LINEAR):
+            # A sum of sums has as many terms as they have together, and so has one of their weighted sums; what is
+            # squared before it is summed may be anything.
+            waiting += [(before, is_summed) for before, _ in node.next_functions]
     if means:
         found.append(means if means > PARTS else 1)
     return max(found, default=None)

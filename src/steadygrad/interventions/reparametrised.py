@@ -53,11 +53,11 @@ class Layer:
 
     def leave(self) -> None:
         """W and b are there again: to the last bit where no step was made."""
-        if all(map(torch.equal, self.tensors, self._trained)):
-            for tensor, used in zip(self.tensors, self._used, strict=True):
-                tensor.copy_(used)
-        else:
-            self.to_used()
+        # Compared on the device. A version tells nothing: many optimizers write to `.data`, and some write no change.
+        same = torch.stack([(now == then).all() for now, then in zip(self.tensors, self._trained, strict=True)]).all()
+        self.to_used()
+        for tensor, used in zip(self.tensors, self._used, strict=True):
+            tensor.copy_(torch.where(same, used, tensor))
         self._used, self._trained = [], []
         self.grads_to_used()  # as the script has them: it may go on accumulating
 
