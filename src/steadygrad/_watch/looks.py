@@ -41,6 +41,9 @@ LARGE = 1e3
 LOUD = 30.0
 """Times the loss of a model that says nothing, above which one says worse than nothing."""
 
+NOTHING = 0.9
+"""The part of the loss of a model that says nothing, from which one says next to nothing."""
+
 LEARNED = 0.75
 """The part of a guess's loss below which a classifier has learned."""
 
@@ -135,7 +138,9 @@ class Looks:
         if not session.rate_rises and session.idle_from_the_start() and self._eager(session):
             return self._idle_from_the_start
         least = SLOWLY if examiner.clips.scaled or clipped else None
-        return self._idle if session.idle(least) else None
+        if session.idle(least):
+            return self._idle
+        return self._idle if session.flat() and self._says_nothing(session) else None
 
     def _piled_up(self, session: Session) -> tuple[Raised, ...]:
         """An alarm, once, if the script never clears its gradients."""
@@ -158,6 +163,15 @@ class Looks:
         with quiet():
             silent = losses_again(passes, session.params, session.names, silent=True)
         return silent is not None and 0.0 < max(silent) * LOUD < level
+
+    def _says_nothing(self, session: Session) -> bool:
+        """Whether the loss is that of a model that says nothing: a run that has burst at its start may end there."""
+        kept, level, passes = self._examiner.examinable(session), session.guard.level.level(), self._examiner.passes
+        if kept is None or level is None or not kept.may_look() or not passes.passes():
+            return False
+        with quiet():
+            silent = losses_again(passes.passes(), session.params, session.names, silent=True)
+        return silent is not None and NOTHING * max(silent) < level <= max(silent) / NOTHING and max(silent) > 0.0
 
     def _classifies(self, session: Session) -> bool:
         """Whether the loss is one of torch's for classes: a large one says something by itself."""

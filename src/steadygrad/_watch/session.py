@@ -219,6 +219,10 @@ class Session:
         """Whether the loss does not fall, at one of the steps at which that is asked."""
         return self.stall.idle(self.guard.level) if least is None else self.stall.idle(self.guard.level, least=least)
 
+    def flat(self) -> bool:
+        """Whether the loss has not fallen since the early steps, at one of those steps, wherever it had begun."""
+        return self.stall.flat(self.guard.level)
+
     def idle_from_the_start(self) -> bool:
         """Whether the loss has not begun to fall, at one of the first steps at which that is asked."""
         return self.stall.idle_from_the_start(self.guard.level)

@@ -115,7 +115,7 @@ def _fitting(case: Case, findings: list[Finding]) -> list[Finding]:
             weighed(each, EXPLAINED)
             if by_inputs and each.cause in ("saturation", "dead-units")
             else each
-            if each.cause in STALLING or (by_inputs and each.cause == "input-scale")
+            if each.cause in STALLING or _is_flung(each) or (by_inputs and each.cause == "input-scale")
             else weighed(each, 0.8)
             for each in findings
         ]
@@ -132,6 +132,11 @@ def _is_pinned(finding: Finding) -> bool:
     return finding.cause == "saturation" and first and finding.evidence.get("saturated_fraction", 0.0) > PINNED
 
 
+def _is_flung(finding: Finding) -> bool:
+    """Whether the first steps have carried the weights to where nothing is learned."""
+    return finding.cause == "learning-rate" and "weight_norm_first" in finding.evidence
+
+
 def _wakes(case: Case) -> bool:
     """Whether units that are idle in the first pass are not with standardised inputs."""
     after = None if case.start is None else case.start.standard_inputs
@@ -146,20 +151,22 @@ def _explained(findings: list[Finding]) -> list[Finding]:
     structural = any(each.cause in STRUCTURAL for each in sure)
     from_the_start = {each.cause for each in sure if each.evidence.get("seen_in") == FIRST}
     grown = any(each.cause == "weight-growth" and each.confidence >= GROWN for each in findings)
-    kept = []
-    for each in findings:
-        by_structure = structural and each.cause not in STRUCTURAL
-        # Steps as large as a slope of hundreds makes them, where a unit is between its ends, are no rate's doing.
-        by_scale = each.cause == "learning-rate" and (bool(from_the_start & SCALES) or any(map(_is_pinned, sure)))
-        # What a recurrence has made large is large behind it.
-        by_recurrence = (
-            each.cause == "init-gain" and "output_rms" in each.evidence and "recurrent-gain" in from_the_start
+    pinned, flung = any(map(_is_pinned, sure)), any(map(_is_flung, sure))
+
+    def is_explained(each: Finding) -> bool:
+        late = each.evidence.get("seen_in") == ONSET
+        return (
+            (structural and each.cause not in STRUCTURAL)
+            # Steps as large as a slope of hundreds makes them, where a unit is between its ends, are no rate's doing.
+            or (each.cause == "learning-rate" and (bool(from_the_start & SCALES) or pinned))
+            # What a recurrence has made large is large behind it.
+            or (each.cause == "init-gain" and "output_rms" in each.evidence and "recurrent-gain" in from_the_start)
+            # A scar.
+            or (late and each.cause in SCALES and bool(from_the_start - {each.cause}))
+            # A batch that nothing is known of but its gradient.
+            or (each.cause == "outlier-batch" and each.where == "batch" and (grown or pinned))
+            # Logits and units that steps have driven apart were sound before them.
+            or (late and each.cause in STALLING and flung)
         )
-        is_scar = each.evidence.get("seen_in") == ONSET and each.cause in SCALES and bool(from_the_start - {each.cause})
-        # A batch that nothing is known of but its gradient.
-        nameless = each.cause == "outlier-batch" and each.where == "batch"
-        by_chance = nameless and (grown or any(map(_is_pinned, sure)))
-        kept.append(
-            weighed(each, EXPLAINED) if by_structure or by_scale or by_recurrence or is_scar or by_chance else each
-        )
-    return kept
+
+    return [weighed(each, EXPLAINED) if is_explained(each) else each for each in findings]

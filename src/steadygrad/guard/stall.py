@@ -37,6 +37,9 @@ LOOK_AT = frozenset(start << times for start in (96, 128) for times in range(16)
 BOTTOMLESS = 30.0
 """Times the first losses that a loss lies below zero, and times that gradients have grown, without a minimum."""
 
+FASTER = 2.0
+"""Times as much as in all steps before them that such a loss falls in as many steps again."""
+
 FELL = 0.3
 """The part of the first loss that a training has lost which goes well."""
 
@@ -72,7 +75,7 @@ class Stall(Stateful):
 
     KEPT: ClassVar[tuple[str, ...]] = (
         *("_norms", "_start", "_first", "_early", "_count", "_agreeing", "_told"),
-        *("_last", "_lowest"),
+        *("_last", "_lowest", "_at_look"),
     )
 
     def __init__(self) -> None:
@@ -80,6 +83,7 @@ class Stall(Stateful):
         self._early: deque[float] = deque(maxlen=8)
         self._last: deque[float] = deque(maxlen=8)
         self._lowest = float("inf")
+        self._at_look: dict[str, float] = {}
         self._start: list[float] = []
         self._norms: list[float] = []
         self._count = 0
@@ -124,12 +128,19 @@ class Stall(Stateful):
 
         That alone is no fault: it is worth a look at what the gradient does.
         """
-        if not self.is_time_to_look() or not self._early or not self._start or not level.known:
+        if not self._start or not self.flat(level, least=least):
             return False
-        start, early, now = median(self._start), median(self._early), level.level()
+        start, now = median(self._start), level.level()
         now = level.best if now is None else now
-        fell = max(2.0 * level.noise(), least * abs(early))
-        return early - now <= fell and start - now <= IDLE_FELL * abs(start) and start != 0.0
+        return start - now <= IDLE_FELL * abs(start) and start != 0.0
+
+    def flat(self, level: LossLevel, *, least: float = LEARNED) -> bool:
+        """Whether, at one of a few steps, it has not fallen since the early ones, wherever it had begun."""
+        if not self.is_time_to_look() or not self._early or not level.known:
+            return False
+        early, now = median(self._early), level.level()
+        now = level.best if now is None else now
+        return early - now <= max(2.0 * level.noise(), least * abs(early))
 
     def idle_from_the_start(self, level: LossLevel) -> bool:
         """Whether, at one of the first steps, the loss has not fallen at all: as during a warm-up, so that is no word.
@@ -176,7 +187,12 @@ class Stall(Stateful):
         if now is None or not self._start or len(self._norms) < 8:
             return False
         size = max(1.0, *map(abs, self._start))
-        return now < -BOTTOMLESS * size and norm > BOTTOMLESS * median(self._norms) > 0
+        half = self._at_look.get(str(self._count // 2))
+        self._at_look[str(self._count)] = now
+        grown = norm / median(self._norms) if median(self._norms) > 0 else 0.0
+        # Along a parabola that opens downwards gradients grow as the root of the loss, and it falls ever faster.
+        faster = half is not None and half - now > FASTER * (median(self._start) - half) > 0
+        return now < -BOTTOMLESS * size and (grown > BOTTOMLESS or (faster and grown > BOTTOMLESS**0.5))
 
     def is_early_look(self) -> bool:
         """Whether this is one of the first steps at which a closer look may be taken."""

@@ -146,7 +146,7 @@ def _overshoots(case: Case) -> Iterator[Finding]:
 
 def _flung(case: Case) -> Iterator[Finding]:
     """By weights that the first steps have made many times larger than they were, and than any start makes them."""
-    steps, norms = case.recording.vectors("param_norm", case.optimizer, last=min(YOUNG, case.onset))
+    steps, norms = case.recording.vectors("param_norm", case.optimizer, last=min(YOUNG, case.onset) + 1)
     known = next((each for each in case.recording.optimizers() if each.index == case.optimizer), None)
     if known is None or len(steps) < 2 or steps[0] > 2:
         return

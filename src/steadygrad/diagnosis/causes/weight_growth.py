@@ -125,7 +125,8 @@ def bottomless(case: Case) -> Iterator[Finding]:
         return
     size = max(1.0, float(np.abs(losses[:8]).max()))
     begun, now = float(np.median(norms[:8])), float(np.median(norms[-4:]))
-    if not losses[-4:].max() < -FAR * size or not now > FAR * begun > 0:
+    seen = any(alarm.detector == "bottomless-loss" for alarm in case.alarms)  # by its falling ever faster, perhaps
+    if not losses[-4:].max() < -FAR * size or not now > (FAR**0.5 if seen else FAR) * begun > 0:
         return
     yield Finding(
         CAUSE,
