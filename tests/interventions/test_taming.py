@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from steadygrad.interventions import Applied, intervention_for
+from steadygrad.interventions.reparametrised import Scaled
 from steadygrad.interventions.taming import tame_
 
 from .runs import bare, end, fitted, lost, under
@@ -212,3 +213,19 @@ def test_attention_that_a_constant_has_pinned(shared):
     assert changed == ([False, False] if shared else [True, True, False]), "a table that is used twice is left alone"
     spread = logits.amax(-1) - logits.amin(-1)
     assert shared or 2 < spread.max() < 12
+
+
+@pytest.mark.parametrize("scales", [(0.3, 0.7), (0.1, 0.9, 0.37)])
+def test_weights_that_are_scaled_twice_are_left_to_the_last_bit(scales):
+    torch.manual_seed(0)
+    weight = nn.Parameter(torch.randn(200, 200))
+    optimizer = torch.optim.SGD([weight], lr=0.1)
+    applied = intervention_for(RESCALE)
+    with torch.no_grad():
+        applied.layers += [Scaled([weight], scale) for scale in scales]
+    before = weight.detach().clone()
+    for _ in range(10):
+        applied.before_step(optimizer)
+        with torch.no_grad():
+            applied.after_step(optimizer)
+    assert torch.equal(weight, before), "ten steps were lost"
