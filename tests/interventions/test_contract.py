@@ -100,6 +100,36 @@ def test_without_a_remedy_nothing_is_changed(name):
 
 
 @each
+def test_weights_that_the_script_has_used_already_can_be_differentiated(remedy):
+    """A penalty that is computed before the first pass: other weights in between are no reason to raise."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn, self.embed = nn.GRU(4, 8, batch_first=True), nn.Linear(4, 4)
+            self.rec, self.read = nn.Linear(8, 8), nn.Linear(8, 2)
+            self.gate = nn.Parameter(torch.full((8,), -3.0))
+            with torch.no_grad():
+                self.rec.weight.mul_(20.0)
+
+        def forward(self, x):
+            h = self.rnn(torch.tanh(100.0 * self.embed(x)))[0][:, -1]
+            for _ in range(8):
+                h = torch.sigmoid(self.gate) * h + torch.relu(self.rec(h))
+            return self.read(h)
+
+    torch.manual_seed(0)
+    net, x = Net(), 50.0 + torch.randn(16, 12, 4)
+    optimizer = torch.optim.SGD(net.parameters(), lr=1e-9)
+    with Applied([intervention_for(remedy, "embed" if remedy == "rescale-initialisation" else "")]) as process:
+        process.adopt(optimizer)
+        penalty = sum(param.square().sum() for param in net.parameters())
+        early = net.embed(x).square().sum()
+        (nn.functional.mse_loss(net(x), torch.randn(16, 2)) + penalty + early).backward()
+        optimizer.step()
+
+
+@each
 def test_it_can_be_taken_away_twice(remedy):
     before = places()
     with torch.device("cpu"):  # a mode of the script's own, on the same stack

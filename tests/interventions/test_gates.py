@@ -1,11 +1,13 @@
 """Gates of hand-written cells that forget, found by trying."""
 
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
 from torch import nn
 
+from steadygrad._tap import is_quiet, quiet
 from steadygrad.interventions import Applied, intervention_for
 from steadygrad.interventions.gates import open_gates_
 
@@ -143,3 +145,49 @@ def test_a_model_of_torch_is_initialised_by_its_own_gates():
     with Applied([intervention_for("chrono-init")]) as applied:
         model(torch.randn(4, 20, 3))
     assert applied.times == 1
+
+
+def test_a_trial_that_fails_leaves_no_bias_that_was_tried():
+    torch.manual_seed(0)
+    model = Minimal(-1.0)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    left = iter(range(4))
+
+    def fails(module, args):
+        if next(left, None) is None:
+            raise torch.cuda.OutOfMemoryError
+
+    model.register_forward_pre_hook(fails)
+    with torch.no_grad(), pytest.raises(torch.cuda.OutOfMemoryError):
+        open_gates_(model, (torch.randn(16, STEPS, 3),), {}, STEPS)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_trials_are_no_steps_of_a_script_without_an_optimizer(alone):
+    """Whoever tries by differentiating is not taken for the script; not in a trial of ours either."""
+    torch.manual_seed(0)
+    model, x = Minimal(-1.0), torch.randn(16, STEPS, 3)
+    chrono, told = intervention_for("chrono-init"), []
+    process = Applied([chrono], alone=alone)
+    process.on_backward = process.on_step = told.append
+    with quiet() if alone else nullcontext(), process:
+        output = model(x)
+        assert chrono.times == 1
+        assert not told
+        torch.autograd.grad(output.square().mean(), list(model.parameters()))
+    assert len(told) == 2, "its loss and its step"
+
+
+@pytest.mark.parametrize(
+    "remedy", ["chrono-init", "rescale-initialisation", "auto-initialisation", "lsuv", "orthogonal-recurrent-init"]
+)
+def test_whoever_watches_the_training_does_not_look_at_trials(remedy):
+    torch.manual_seed(0)
+    model, seen = Minimal(-1.0), []
+    model.register_forward_pre_hook(lambda *_: seen.append(is_quiet()))
+    with Applied([intervention_for(remedy)]):
+        model(torch.randn(16, STEPS, 3))
+    assert seen[:-1] == [True] * (len(seen) - 1)
+    assert len(seen) > 1
+    assert not seen[-1]

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from steadygrad.interventions import Applied, intervention_for
-from steadygrad.interventions.taming import tame_
+from steadygrad.interventions.reparametrised import Scaled
+from steadygrad.interventions.taming import AGAIN, tame_
 
 from .runs import bare, end, fitted, lost, under
 
@@ -43,7 +44,7 @@ def test_of_a_map_the_last_layer_is_meant():
     torch.manual_seed(0)
     model, x = Step(dt=50.0), torch.randn(16, 2)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    tensors, scale = tame_(model, (x,), {}, "")
+    tensors, scale = tame_(model, (x,), {}, "", AGAIN)
     assert {id(each) for each in tensors} == {id(each) for each in model.net[2].parameters()}
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items()), "only asked"
     with torch.no_grad():
@@ -75,7 +76,7 @@ def test_of_a_model_that_unrolls_itself_what_it_uses_again_is_meant():
     ids=["small-steps", "small-gain", "nothing-again", "nan"],
 )
 def test_what_does_not_run_away_is_left_alone(model, args):
-    assert tame_(model, args, {}, "") is None
+    assert tame_(model, args, {}, "", AGAIN) is None
 
 
 def test_states_that_stay_bounded_may_still_run_away_from_each_other():
@@ -91,13 +92,17 @@ def test_states_that_stay_bounded_may_still_run_away_from_each_other():
             return torch.sin(x + self.lin(x))
 
     torch.manual_seed(0)
-    found = tame_(Chaotic(), (torch.rand(64, 1),), {}, "")
+    found = tame_(Chaotic(), (torch.rand(64, 1),), {}, "", AGAIN)
     assert found is not None
     assert found[1] <= 0.25
 
 
-def test_a_rollout_learns_as_if_its_step_had_been_small():
-    """The script's constant is a thousand times too large; weights of a natural size train as they would without it."""
+@pytest.mark.parametrize("options", [{"steps": 20}, {}], ids=["known", "seen"])
+def test_a_rollout_learns_as_if_its_step_had_been_small(options):
+    """The script's constant is a thousand times too large; weights of a natural size train as they would without it.
+
+    That the script goes on from what it gets is told by the finding, or seen in the first step, which is left out.
+    """
 
     def rollout(dt):
         def run():
@@ -122,7 +127,7 @@ def test_a_rollout_learns_as_if_its_step_had_been_small():
         return run
 
     assert lost(bare(rollout(100.0)))
-    losses, applied = under(rollout(100.0), intervention_for(RESCALE))
+    losses, applied = under(rollout(100.0), intervention_for(RESCALE, **options))
     assert applied.times
     assert end(losses) < 0.2 * losses[0]
 
@@ -212,3 +217,163 @@ def test_attention_that_a_constant_has_pinned(shared):
     assert changed == ([False, False] if shared else [True, True, False]), "a table that is used twice is left alone"
     spread = logits.amax(-1) - logits.amin(-1)
     assert shared or 2 < spread.max() < 12
+
+
+class Denoiser(nn.Module):
+    """Images to images, once: what it makes is never what it is given next."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 1, 3, padding=1))
+
+    def forward(self, x):
+        return x - 3.0 * self.net(x)
+
+
+@pytest.mark.parametrize("where", ["", "net.0", "elsewhere"])
+def test_a_shape_that_stays_is_no_state(where):
+    torch.manual_seed(0)
+    model = Denoiser()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    before = [param.detach().clone() for param in model.parameters()]
+    applied = intervention_for(RESCALE, where)
+    with Applied([applied]):
+        for _ in range(3):
+            model(torch.randn(4, 1, 16, 16)).square().mean().backward()
+            optimizer.step()
+        assert not model._forward_hooks
+    assert not applied.times
+    assert all(map(torch.equal, model.parameters(), before))
+
+
+@pytest.mark.parametrize("where", ["elsewhere", "net.elsewhere", "other.3"])
+@pytest.mark.parametrize("make", [lambda: Step(dt=50.0), lambda: Unrolled(gain=2.0)], ids=["map", "unrolled"])
+def test_a_finding_about_another_layer_tames_none(make, where):
+    torch.manual_seed(0)
+    assert tame_(make(), (torch.randn(16, 2),), {}, where, AGAIN) is None
+
+
+@pytest.mark.parametrize("where", ["cell", "cell.weight", "net.cell", "cell l0"])
+def test_a_finding_names_a_layer_in_several_ways(where):
+    torch.manual_seed(0)
+    model = Unrolled(gain=2.0)
+    found = tame_(model, (torch.randn(16, 2),), {}, where)
+    assert found is not None
+    assert {id(each) for each in found[0]} == {id(each) for each in model.cell.parameters()}
+
+
+def test_a_layer_that_goes_through_a_sequence_carries_nothing():
+    class Reader(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lin, self.start = nn.Linear(2, 8), nn.Parameter(torch.ones(8))
+
+        def forward(self, x):
+            return sum(9.0 * self.lin(now) for now in x.unbind(1)) + self.start
+
+    torch.manual_seed(0)
+    model, x = Reader(), torch.randn(16, 5, 2)
+    assert tame_(model, (x,), {}, "") is None
+    assert tame_(model, (x,), {}, "", 5) is not None, "the finding says that a state is carried on"
+
+
+def test_a_sequence_that_keeps_its_shape_is_no_state():
+    model = nn.Sequential()
+    model.add_module("rnn", nn.RNN(4, 4, batch_first=True))
+    model.forward = lambda x: x + 50.0 * model.rnn(x)[0]
+    assert tame_(model, (torch.randn(8, 6, 4),), {}, "", AGAIN) is None
+
+
+def test_what_a_map_is_given_beside_its_state_it_is_given_again():
+    class Driven(Step):
+        def forward(self, s, scale, *, shift):
+            return s + scale * self.dt * self.net(s) + shift
+
+    torch.manual_seed(0)
+    model = Driven(dt=50.0)
+    found = tame_(model, (torch.randn(16, 2), 1.0), {"shift": 0.01}, "", AGAIN)
+    assert found is not None
+    assert {id(each) for each in found[0]} == {id(each) for each in model.net[2].parameters()}
+
+
+def stepped(made):
+    """One step of a script that calls a map again and again, and what that came to."""
+    torch.manual_seed(0)
+    model = Step(dt=50.0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    before = [param.detach().clone() for param in model.parameters()]
+    applied = intervention_for(RESCALE)
+    with Applied([applied]):
+        state = torch.randn(16, 2)
+        for _ in range(4):
+            state = made(model, state)
+        state.square().mean().backward()
+        optimizer.step()
+        assert not model._forward_hooks
+    changed = [not torch.equal(*pair) for pair in zip(model.parameters(), before, strict=True)]
+    return applied.times, changed
+
+
+def test_a_script_that_goes_on_from_what_it_gets_is_seen_to():
+    times, changed = stepped(lambda model, state: model(state))
+    assert times
+    assert changed == [False, False, True, True], "tamed, and no step was made of what was computed before"
+
+
+def test_it_is_seen_where_there_is_no_optimizer():
+    torch.manual_seed(0)
+    model, applied = Step(dt=50.0), intervention_for(RESCALE)
+    before = [param.detach().clone() for param in model.parameters()]
+    with Applied([applied]):
+        state = torch.randn(16, 2)
+        for _ in range(4):
+            state = model(state)
+        grads = torch.autograd.grad(state.square().mean(), list(model.parameters()))
+    assert applied.times
+    assert not any(grad.any() for grad in grads), "the script's own lines make no step"
+    assert [not torch.equal(*pair) for pair in zip(model.parameters(), before, strict=True)][2:] == [True, True]
+
+
+def test_a_script_that_does_not_is_left_alone():
+    times, changed = stepped(lambda model, state: model(torch.randn(16, 2)) + 0.0 * state)
+    assert not times
+    assert all(changed), "by the step"
+
+
+@pytest.mark.parametrize("at", [1, 2, 5, 8])
+def test_what_stumbles_leaves_nothing_scaled(at):
+    """In the first trial, with layers scaled down, and once what pins is known and what runs away is looked for."""
+    calls = []
+
+    class Fragile(Squashed):
+        def forward(self, x):
+            calls.append(x)
+            if len(calls) == at:
+                raise MemoryError
+            return super().forward(x)
+
+    torch.manual_seed(0)
+    model = Fragile(500.0)
+    before = [param.detach().clone() for param in model.parameters()]
+    errors, process = [], Applied([intervention_for(RESCALE, "layers.1")])
+    process.on_error = errors.append
+    with process:
+        model(torch.randn(64, 4))
+    assert [type(each) for each in errors] == [MemoryError]
+    assert all(map(torch.equal, model.parameters(), before))
+
+
+@pytest.mark.parametrize("scales", [(0.3, 0.7), (0.1, 0.9, 0.37)])
+def test_weights_that_are_scaled_twice_are_left_to_the_last_bit(scales):
+    torch.manual_seed(0)
+    weight = nn.Parameter(torch.randn(200, 200))
+    optimizer = torch.optim.SGD([weight], lr=0.1)
+    applied = intervention_for(RESCALE)
+    with torch.no_grad():
+        applied.layers += [Scaled([weight], scale) for scale in scales]
+    before = weight.detach().clone()
+    for _ in range(10):
+        applied.before_step(optimizer)
+        with torch.no_grad():
+            applied.after_step(optimizer)
+    assert torch.equal(weight, before), "ten steps were lost"

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from steadygrad.interventions import Applied, intervention_for
+from steadygrad.interventions.pinned import unpin_
 
 from .runs import bare, end, fitted, lost, perceptron, rows, with_remedy
 
@@ -236,6 +237,27 @@ def test_a_batch_that_is_not_finite_scales_nothing():
     with Applied([intervention_for("rescale-initialisation", "0")]):
         model(torch.full((32, 4), math.nan))
     assert torch.equal(model[0].weight, before)
+
+
+def test_attention_that_no_weights_make_is_nobodys_to_scale():
+    """Beside a layer that pins its sigmoid: that one is scaled."""
+
+    class Both(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lin, self.read = nn.Linear(8, 8), nn.Linear(16, 1)
+
+        def forward(self, x):
+            looked = torch.softmax(50.0 * x @ x.transpose(1, 2), -1) @ x
+            return self.read(torch.cat([torch.sigmoid(500.0 * self.lin(x)), looked], -1)).mean(1)
+
+    torch.manual_seed(0)
+    model, x = Both(), torch.randn(16, 12, 8)
+    before = [param.detach().clone() for param in model.parameters()]
+    found = unpin_(model, (x,), {}, "lin")
+    assert [id(each) for tensors, _ in found for each in tensors] == [id(each) for each in model.lin.parameters()]
+    assert 1e-3 < found[0][1] < 1e-2
+    assert all(map(torch.equal, model.parameters(), before)), "only asked"
 
 
 def test_a_layer_that_is_not_named_is_not_scaled():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from steadygrad.findings import Finding
 from steadygrad.remedies import REMEDIES, remedy
-from steadygrad.trials import Candidate, everything, plan
+from steadygrad.trials import Candidate, candidates, everything, plan
 from steadygrad.trials.plan import EACH, MOST, NEAR_LOGITS, RELIEFS
 
 CAUSES = sorted({cause for each in REMEDIES for cause in each.removes})
@@ -18,8 +18,8 @@ def finding(cause, confidence=0.8, **values):
     return Finding(cause, confidence, values.pop("where", "net"), "", **values)
 
 
-def names(candidates):
-    return [each.remedy for each in candidates]
+def names(planned):
+    return [each.remedy for each in planned]
 
 
 def test_nothing_found_is_nothing_planned():
@@ -84,6 +84,15 @@ def test_without_a_sharpness_the_rate_is_a_tenth(ratio):
         if each.remedy == "lower-learning-rate"
     ]
     assert factors == [0.1, 0.01]
+
+
+def test_only_a_finding_about_a_recurrence_says_that_a_state_is_carried_on():
+    """And over how many steps: what else weights are scaled down for is no reason to look for one."""
+    planned = candidates("rescale-initialisation", finding("recurrent-gain", evidence={"steps": 50}))
+    assert [each.options for each in planned] == [{"steps": 50}]
+    for cause in ("saturation", "init-gain", "attention-logits"):
+        planned = candidates("rescale-initialisation", finding(cause, evidence={"steps": 50}))
+        assert [each.options for each in planned] == [{}]
 
 
 def test_the_place_is_that_of_the_finding_whose_cause_it_removes():

@@ -6,11 +6,12 @@ Every hook here is guarded: an error of ours is handed to `on_error` and never r
 from .by_hand import UPDATES, ByHand, HandTap, leaves_of
 from .carried import CarriedState
 from .clips import LIMITS, ClipTap
+from .inert import InertHook
 from .loads import LoadTap
 from .losses import LossTap
 from .own_updates import OwnUpdates, params_of
 from .passes import PassTap, has_compiled
-from .quiet import is_quiet, quiet
+from .quiet import is_quiet, quiet, quiet_depth
 from .rescale import RescaleInit
 from .scaler import ScalerTap, is_loss_scale
 from .steps import Plan, StepObserver, StepTap, on_stack
@@ -26,6 +27,7 @@ __all__ = [
     "ClipTap",
     "Entry",
     "HandTap",
+    "InertHook",
     "LoadTap",
     "LossTap",
     "OwnUpdates",
@@ -43,4 +45,5 @@ __all__ = [
     "on_stack",
     "params_of",
     "quiet",
+    "quiet_depth",
 ]

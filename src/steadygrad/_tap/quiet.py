@@ -14,15 +14,20 @@ def is_quiet() -> bool:
     ...     is_quiet()
     True
     """
-    return getattr(_LOCAL, "quiet", False)
+    return quiet_depth() > 0
+
+
+def quiet_depth() -> int:
+    """Within how many blocks of `quiet` this thread is: what is a training within one may make trials in another."""
+    return getattr(_LOCAL, "depth", 0)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """What happens inside is no part of the training."""
-    before = is_quiet()
-    _LOCAL.quiet = True
+    before = quiet_depth()
+    _LOCAL.depth = before + 1
     try:
         yield
     finally:
-        _LOCAL.quiet = before
+        _LOCAL.depth = before

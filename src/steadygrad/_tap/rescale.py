@@ -91,7 +91,7 @@ def _mend_(module: nn.Module, args: tuple[Any, ...], output: Any) -> float:
             # Of gates stacked on each other, each multiplies the state.
             size = max(_number(torch.linalg.matrix_norm(gate.float(), 2)) for gate in weight.split(weight.shape[1]))
             if size > RECURRENT:
-                weight.mul_(1.0 / size)
+                weight.data.mul_(1.0 / size)  # no version counts it: the script may have used it in this step
                 factors.append(1.0 / size)
     came, went = _size(args[0] if args else None), _size(output)
     if came > 0.0 and not went <= AMPLIFIES * came:
@@ -99,7 +99,7 @@ def _mend_(module: nn.Module, args: tuple[Any, ...], output: Any) -> float:
         gain = went / came if math.isfinite(went) else _beyond_natural(weights)
         if gain > AMPLIFIES:
             for weight in weights:
-                weight.mul_(1.0 / gain)
+                weight.data.mul_(1.0 / gain)
             factors.append(1.0 / gain)
     return min(factors)
 

@@ -13,10 +13,11 @@ from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from .._tap import LIMITS, ClipTap, OwnUpdates, is_quiet, leaves_of, on_stack, params_of
+from .._tap import LIMITS, ClipTap, OwnUpdates, leaves_of, on_stack, params_of, quiet_depth
 from ..guard import HiddenGradients
 from .intervention import Intervention
 from .replaced import Replaced
+from .tried import uncounted
 
 
 class Applied:
@@ -61,6 +62,7 @@ class Applied:
         self._clips = clips
         self._steps = steps
         self._alone = alone
+        self._quiet = 0
         self._scaler: weakref.ref[Any] | None = None
         self._scaled: tuple[Tensor | None, Tensor | None] = (None, None)
         self.on_backward: Callable[[Tensor], None] | None = None
@@ -79,6 +81,7 @@ class Applied:
     def install(self) -> None:
         """Put everything in place, before the script makes its model."""
         self._installed = True
+        self._quiet = quiet_depth() if self._alone else 0
         self._watch_construction()
         self._watch_backward()
         self._watch_grad()
@@ -148,8 +151,8 @@ class Applied:
             optimizer.register_step_post_hook(lambda one, args, kwargs, each=each: each.after_step(one))
 
     def _passes_by(self) -> bool:
-        """Whether what happens is computed by us, and no part of a training."""
-        return is_quiet() and not self._alone
+        """Whether what happens is computed by us, and no part of a training: not of one that is our trial either."""
+        return quiet_depth() > self._quiet
 
     # What the process does.
 
@@ -319,7 +322,8 @@ class Applied:
                 args, kwargs = self._safely(lambda each=each, given=given: each.forward(module, *given), given)
                 if first:
                     given = args, kwargs
-                    self._safely(lambda each=each, given=given: each.first_forward(module, *given), None)
+                    with uncounted(module.parameters()):
+                        self._safely(lambda each=each, given=given: each.first_forward(module, *given), None)
             if first:
                 self._called.update(module.modules())
         finally:

@@ -14,6 +14,7 @@ from .data import has_numbers
 from .functions import LeavableMode, enter, holds_anywhere, leave
 from .inputs import is_data, parts_of
 from .reparametrised import Layer, Reparametrisation
+from .tried import uncounted
 
 OUT_OF_SCALE = 10.0
 """Mean or deviation of a feature that is out of scale."""
@@ -213,7 +214,8 @@ class StandardiseFirstLayer(Reparametrisation):
         shape[product.inputs] = -1
         mean = torch.where(varies, mean, 0.0).to(weight.dtype).view(shape)
         spread = torch.where(varies, spread, 1.0).to(weight.dtype).view(shape)
-        self.layers.append(_Standardised(weight, product.bias, mean, spread, product.inputs))
+        with uncounted([weight] if product.bias is None else [weight, product.bias]):
+            self.layers.append(_Standardised(weight, product.bias, mean, spread, product.inputs))
         self.times += 1
 
 

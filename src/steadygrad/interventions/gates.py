@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from .._readback import read_tensor_scalar
+from .._tap import quiet
 from ..measure.forward_trace import ForwardTrace
 from ..measure.undisturbed import undisturbed
 from ..preflight.memory import LookedUp
 from ..preflight.variants import mapped
+from .tried import Tried
 
 GATES = 4
 """Gates at the most that share a bias."""
@@ -26,6 +28,7 @@ BETTER = 1.0
 """Nats by which the usual gradient of an input has to grow, for a gate to be the one that forgets."""
 
 
+@quiet()
 def open_gates_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], longest: int) -> int:
     r"""Set the bias of the gate that forgets to :math:`\pm \log u`, u uniform between 1 and `longest` - 1.
 
@@ -44,27 +47,40 @@ def open_gates_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     References:
         Tallec and Ollivier, "Can recurrent neural networks warp time?", 2018.
     """
+    with Tried() as tried:
+        found = _opened(module, args, kwargs, longest, tried)
+    for gate, value in found:
+        gate.copy_(value)
+    return len(found)
+
+
+def _opened(
+    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], longest: int, tried: Tried
+) -> list[tuple[Tensor, Tensor]]:
+    """The gates that forget, one after the other, and what opens them."""
     units = _gate_widths(module, args, kwargs)
     gates = list(_gates(module, units))[: MOST * GATES]
     reached = _level(module, args, kwargs) if gates else None
+    found: list[tuple[Tensor, Tensor]] = []
     if reached is None:
-        return 0
-    for opened in range(ROUNDS):
+        return found
+    for _ in range(ROUNDS):
         best: tuple[float, Tensor, Tensor] | None = None
         for gate in gates:
             before = gate.clone()
             remembers = torch.empty_like(gate).uniform_(1.0, max(2.0, longest - 1.0)).log_()
             for sign in (1.0, -1.0):
-                gate.copy_(sign * remembers)
+                tried.set(gate, sign * remembers)
                 level = _level(module, args, kwargs)
                 if level is not None and level > (reached + BETTER if best is None else best[0]):
                     best = level, gate, gate.clone()
-            gate.copy_(before)
+            tried.set(gate, before)
         if best is None:
-            return opened
+            break
         reached, gate, value = best
-        gate.copy_(value)
-    return ROUNDS
+        tried.set(gate, value)
+        found.append((gate, value))
+    return found
 
 
 def _gate_widths(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> set[int]:
@@ -75,13 +91,13 @@ def _gate_widths(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any
 
 
 def _gates(module: nn.Module, units: set[int]) -> Iterator[Tensor]:
-    """The parts of vectors that may be a gate's bias."""
+    """The parts of vectors that may be a gate's bias, to be written: by `data`, which no version counts."""
     for name, param in module.named_parameters():
         if param.ndim != 1 or name.rpartition(".")[2] == "weight":
             continue
         parts = next((n for n in range(1, GATES + 1) if len(param) % n == 0 and len(param) // n in units), 0)
         if parts:
-            yield from param.detach().chunk(parts)
+            yield from param.data.chunk(parts)
 
 
 def _level(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> float | None:

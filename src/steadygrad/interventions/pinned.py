@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from .._readback import read_tensor_scalar
+from .._tap import quiet
 from ..measure.forward_trace import ActivationCall, ForwardTrace
 from ..measure.undisturbed import undisturbed
 from ..rules.attention import SHARP
 from ..rules.units import ENTRIES, SATURATED
+from .tried import Tried
 
 ROUNDS = 8
 """Passes at the most: one for each layer that is pinned behind another, or whose parts add up."""
@@ -29,6 +31,7 @@ UNKNOWN = 10.0
 """Root mean square that is taken where an operation in place has left nothing of what it was given, or an overflow."""
 
 
+@quiet()
 def unpin_(
     module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], where: str
 ) -> list[tuple[list[Tensor], float]]:
@@ -60,15 +63,16 @@ def unpin_(
     pinned = [] if first is None else _all_pinned(first)
     if first is None or not any(_is_named(first, sources, where) for _, _, sources in pinned):
         return []
-    for chosen, _, _ in pinned:
-        for layer, factor in _unpin(module, trace, chosen).items():
-            scaled[layer] = scaled.get(layer, 1.0) * factor
-    for layer, factor in scaled.items():
-        _scale_(module, layer, 1.0 / factor)
+    with Tried() as tried:
+        for chosen, _, _ in pinned:
+            for layer, factor in _unpin(module, trace, chosen, tried).items():
+                scaled[layer] = scaled.get(layer, 1.0) * factor
     return [(_tensors(module, layer), factor) for layer, factor in scaled.items()]
 
 
-def _unpin(module: nn.Module, trace: Callable[[], ForwardTrace], chosen: tuple[str, int]) -> dict[str, float]:
+def _unpin(
+    module: nn.Module, trace: Callable[[], ForwardTrace], chosen: tuple[str, int], tried: Tried
+) -> dict[str, float]:
     """Scale the layers before one nonlinearity; returns by how much."""
     scaled: dict[str, float] = {}
     before, factor, target = 0.0, 1.0, 1.0
@@ -79,16 +83,16 @@ def _unpin(module: nn.Module, trace: Callable[[], ForwardTrace], chosen: tuple[s
             target = _natural_size(seen, pinned[2])
         size = 0.0 if pinned is None else pinned[1] / target
         size = UNKNOWN if math.isinf(size) else size  # squares that overflow, or half precision that did
-        if pinned is None or not size > AT_WORK:
+        if pinned is None or not pinned[2] or not size > AT_WORK:
             break
         if number == 1 and size > math.sqrt(factor) * before:  # a norm in between takes no notice
             for layer in scaled:
-                _scale_(module, layer, 1.0 / factor)
+                tried.scale(_tensors(module, layer), 1.0 / factor)
             return {}
         layers = {seen.calls[source].layer for source in pinned[2]}
         factor, before = size ** (-1.0 / len(layers)), size
         for layer in layers:
-            _scale_(module, layer, factor)
+            tried.scale(_tensors(module, layer), factor)
             scaled[layer] = scaled.get(layer, 1.0) * factor
         if chosen[0] == "activation" and seen.activations[chosen[1]].input_rms is None:
             break
@@ -130,12 +134,6 @@ def _at(trace: ForwardTrace, chosen: tuple[str, int]) -> Pinned | None:
 
 def _tensors(module: nn.Module, layer: str) -> list[Tensor]:
     return [param for name, param in module.named_parameters() if layer in (name, name.rpartition(".")[0])]
-
-
-@torch.no_grad()
-def _scale_(module: nn.Module, layer: str, factor: float) -> None:
-    for param in _tensors(module, layer):
-        param.mul_(factor)
 
 
 def _is_pinned(call: ActivationCall, trace: ForwardTrace) -> bool:

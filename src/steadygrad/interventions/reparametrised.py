@@ -106,8 +106,8 @@ class Reparametrisation(Intervention):
 
     @torch.no_grad()
     def step_aside(self) -> None:
-        """They hold W and b while others look."""
-        for each in self._inside:
+        """They hold W and b while others look; of tensors that were entered twice the last is left first."""
+        for each in reversed(self._inside):
             each.leave()
 
     @torch.no_grad()

@@ -2,20 +2,21 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .._readback import read_tensor_scalar
+from .._tap import InertHook, quiet
 from ..measure.forward_trace import ForwardTrace
 from ..measure.undisturbed import undisturbed
 from ..preflight.variants import mapped
+from .tried import Tried
 
 AGAIN = 32
-"""Times that a model is applied to what it has made, where that has the shape of what it was given."""
+"""Times at the most that a model is applied to what it has made."""
 
 RUNS_AWAY = 3.0
 """Times the size of what a step that does nothing leaves, from which outputs, and their distance, run away."""
@@ -23,23 +24,30 @@ RUNS_AWAY = 3.0
 NUDGE = 1e-4
 """Part of its size by which an input is moved, to see how far the outputs come apart."""
 
+OVER_TIME = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu"})
+"""Functions that carry a state through a sequence: what has its shape when it comes out is no state."""
+
 HALVINGS = 40
 """Of the weights, at the most."""
 
 
+@quiet()
 def tame_(
-    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], where: str
+    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], where: str, steps: int = 0
 ) -> tuple[list[Tensor], float] | None:
     r"""Find the largest :math:`s = 2^{-k}` at which outputs run away neither from their inputs nor from each other.
 
-    Which weights: those of layers that one pass uses more than once; of a model that maps a state to the next, and is
-    called again and again by the script, those of its last layers. The weights stay as they are.
+    Which weights: those of layers that one pass uses more than once, each time on what it has made of them before; of a
+    model that maps a state to the next, and is known to be called again and again by the script, those of its last
+    layers. The weights stay as they are.
 
     Args:
         module: an outermost module.
         args: what it is called with.
         kwargs: the same, by name.
-        where: the module that the finding names, whose layers are meant; empty for any.
+        where: what the finding names, whose layers are meant; empty for any.
+        steps: over how many time steps a state is known to be carried on, by the module or by the script; 0 where
+            nobody has said that one is. A shape that comes out as it went in says nothing: images do too.
 
     Returns:
         The tensors and s; None where nothing runs away, or where it is not up to them.
@@ -49,35 +57,27 @@ def tame_(
     mapped((args, kwargs), given.append)
     with undisturbed(module), torch.no_grad(), trace:
         made = module(*args, **kwargs)
-    is_map = (
-        len(given) == 1
-        and isinstance(made, Tensor)
-        and made.is_floating_point()
-        and (made.shape, made.dtype) == (given[0].shape, given[0].dtype)
-    )
-    used = Counter(call.layer for call in trace.calls)
-    if is_map:
-        before = {source for call in trace.calls for source in call.sources}
-        layers = {call.layer for place, call in enumerate(trace.calls) if place not in before}
-    else:
-        layers = {layer for layer, times in used.items() if times > 1}
-    named = {layer for layer in layers if where and (layer == where or layer.startswith(where + "."))}
-    chosen = named or layers
+    layers, is_map = _meant(trace, steps > 0 and _is_state(given, made))
+    named = {call.layer for call in trace.calls if _is_named(module, call.layer, where)}
+    # Of a map the last layers are meant whichever of its layers is named.
+    chosen = layers & named or (layers if is_map and named else set[str]())
     tensors: list[Tensor] = [p for name, p in module.named_parameters() if {name, name.rpartition(".")[0]} & chosen]
-    if not tensors:
+    if not tensors or not (is_map or steps or _is_carried(trace)):
         return None
 
     def made_of(entries: Any) -> Any:
         output = module(*entries[0], **entries[1])
-        for _ in range(AGAIN if is_map else 0):
-            output = module(output)
+        for _ in range(min(steps, AGAIN) if is_map else 0):
+            again = mapped(entries, lambda _, output=output: output)
+            output = module(*again[0], **again[1])
         return output
 
     moved = mapped((args, kwargs), _nudged)
 
     def outputs(entries: Any, scale: float) -> list[Tensor]:
         found: list[Tensor] = []
-        with _scaled(tensors, scale), undisturbed(module), torch.no_grad():
+        with Tried() as tried, undisturbed(module), torch.no_grad():
+            tried.scale(tensors, scale)
             mapped(made_of(entries), found.append)
         return found
 
@@ -95,25 +95,86 @@ def tame_(
     return None
 
 
+class Fed:
+    """Counts how often a script gives a module what the module has made, from its first call on.
+
+    Args:
+        module: an outermost module, before its first call.
+        args: what it is called with.
+        kwargs: the same, by name.
+    """
+
+    def __init__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.module, self.args, self.kwargs = module, args, kwargs
+        self.times = 0
+        self._made: Tensor | None = None
+        self._handle = module.register_forward_hook(InertHook(self._keep))
+
+    def called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """It is about to be called again."""
+        given: list[Tensor] = []
+        mapped((args, kwargs), given.append)
+        made = self._made
+        self.times += made is not None and any(
+            each.data_ptr() == made.data_ptr() and each.shape == made.shape for each in given
+        )
+
+    def remove(self) -> None:
+        """Count no more, and hold nothing that was made."""
+        self._handle.remove()
+        self._made = None
+
+    def _keep(self, module: nn.Module, args: Any, output: Any) -> None:
+        # What is held has its place in memory to itself: what lies there is this, and nothing newer.
+        self._made = output.detach() if isinstance(output, Tensor) and output.numel() else None
+
+
+def _is_state(given: list[Tensor], made: Any) -> bool:
+    """Whether what comes out may be what goes in next."""
+    return (
+        len(given) == 1
+        and isinstance(made, Tensor)
+        and made.is_floating_point()
+        and (made.shape, made.dtype) == (given[0].shape, given[0].dtype)
+    )
+
+
+def _meant(trace: ForwardTrace, is_state: bool) -> tuple[set[str], bool]:
+    """The layers that make a step, and whether the whole model is that step."""
+    used = Counter(call.layer for call in trace.calls)
+    again = {layer for layer, times in used.items() if times > 1}
+    if not is_state or _is_carried(trace) or any(call.function in OVER_TIME for call in trace.calls):
+        return again, False
+    before = {source for call in trace.calls for source in call.sources}
+    return {call.layer for place, call in enumerate(trace.calls) if place not in before}, True
+
+
+def _is_carried(trace: ForwardTrace) -> bool:
+    """Whether a layer is given what it has made: sequences may be gone through by layers that carry nothing."""
+    before: list[frozenset[tuple[str, str]]] = []
+    for call in trace.calls:
+        came = frozenset[tuple[str, str]]().union(*(before[source] for source in call.sources))
+        mine = call.layer, call.kind  # a table of embeddings may make the logits too
+        if mine in came:
+            return True
+        before.append(came | {mine})
+    return False
+
+
+def _is_named(module: nn.Module, layer: str, where: str) -> bool:
+    """Whether a finding is about a layer, or about what it is a part of. It may name a weight, or a direction."""
+    path = where.partition(" ")[0]
+    root, _, rest = path.partition(".")
+    if rest and not hasattr(module, root):
+        path = rest  # of one model of several
+    return not where or f"{layer}.".startswith(f"{path}.") or path.startswith(f"{layer}.")
+
+
 def _nudged(value: Tensor) -> Tensor:
     if not value.is_floating_point() or not value.numel():
         return value
     noise = torch.randn(value.shape, generator=torch.Generator().manual_seed(0)).to(value)
     return value + NUDGE * value.square().mean().sqrt() * noise
-
-
-@contextmanager
-def _scaled(tensors: Sequence[Tensor], scale: float) -> Iterator[None]:
-    kept = [each.detach().clone() for each in tensors]
-    with torch.no_grad():
-        for each in tensors:
-            each.mul_(scale)
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for each, value in zip(tensors, kept, strict=True):
-                each.copy_(value)
 
 
 def _apart(ones: Sequence[Tensor], others: Sequence[Tensor]) -> float:

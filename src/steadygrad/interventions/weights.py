@@ -12,13 +12,14 @@ from torch.optim import Optimizer
 from .._names import find_roots
 from .._random_state import random_state, restore_random_state
 from .._readback import read_tensor_scalar
-from .._tap import RescaleInit, params_of
+from .._tap import RescaleInit, params_of, quiet
 from ..init import auto_, chrono_, lsuv_, orthogonal_recurrent_
 from .gates import open_gates_
 from .intervention import Intervention
 from .pinned import unpin_
 from .reparametrised import Reparametrisation, Scaled
-from .taming import tame_
+from .taming import Fed, tame_
+from .tried import Tried
 
 NEXT = 0
 """Added to the script's seed for the draws: other seeds draw other weights, and none the script's own numbers."""
@@ -41,7 +42,7 @@ class _Initial(Intervention):
         before = random_state()
         try:
             torch.manual_seed((torch.initial_seed() + NEXT) % 2**63)
-            with torch.no_grad():
+            with quiet(), torch.no_grad():
                 self.times += bool(self.change_(module, args, kwargs))
         except (ValueError, RuntimeError, TypeError):
             return  # this module cannot be changed so; another may
@@ -103,32 +104,76 @@ class RescaleInitialisation(Reparametrisation):
 
     Before it, what pins a nonlinearity, and what a state that is carried on runs away with. Weights of a natural size
     do so because of a constant of the script: those go on training in the size that they had.
+
+    `steps` says over how many time steps a state is carried on; with 0 it is seen in the first step: a script that
+    gives a module what the module has made carries one. Such a step is left out, and what it has shown is tamed.
     """
 
     remedy = "rescale-initialisation"
 
-    def __init__(self, where: str = "", **options: Any) -> None:
+    def __init__(self, where: str = "", *, steps: int = 0, **options: Any) -> None:
         super().__init__(where, **options)
+        self._steps = steps
         self._passes: list[RescaleInit] = []
+        self._fed: dict[nn.Module, Fed] = {}
+        self._stale: list[Tensor] = []
 
     def optimizer_made(self, optimizer: Optimizer) -> None:
         """Weights that no module has."""
         self.times += to_natural_size_(optimizer)
 
     def first_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Lie on the layers for this pass."""
-        for tensors, factor in unpin_(module, args, kwargs, self.where):
+        """Lie on the layers for this pass. What raises before that leaves nothing scaled."""
+        with Tried() as tried:
+            found = unpin_(module, args, kwargs, self.where)
+            for tensors, factor in found:
+                tried.scale(tensors, factor)
+            tamed = tame_(module, args, kwargs, self.where, self._steps)
+        for tensors, factor in found if tamed is None else [*found, tamed]:
             self._scale(tensors, factor)
-        found = tame_(module, args, kwargs, self.where)
-        if found is not None:
-            self._scale(*found)
         self._passes.append(RescaleInit([module], self._done, self._failed))
+        if tamed is None and not self._steps:
+            self._fed[module] = Fed(module, args, kwargs)
+
+    def forward(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Look whether it is given what it has made."""
+        if module in self._fed:
+            self._fed[module].called(args, kwargs)
+        return args, kwargs
+
+    def settle(self) -> None:
+        """The first step's passes are over: what they have shown is carried on may run away."""
+        fed, self._fed = self._fed, {}
+        for each in fed.values():
+            each.remove()
+            if not each.times:
+                continue
+            try:
+                tamed = tame_(each.module, each.args, each.kwargs, self.where, each.times)
+            except (ValueError, RuntimeError, TypeError):
+                continue  # it cannot be tried so
+            if tamed is not None:
+                self._scale(*tamed)
+                self._stale += tamed[0]
+
+    def before_step(self, optimizer: Optimizer) -> bool:
+        """Gradients of weights that are others by now make no step."""
+        self.settle()
+        mine = {id(param) for param in params_of(optimizer)}
+        is_stale = any(id(each) in mine for each in self._stale)
+        self._stale = [each for each in self._stale if id(each) not in mine]
+        return super().before_step(optimizer) or is_stale
 
     def end(self) -> None:
         """A pass that has never come to its end leaves nothing on them."""
         for each in self._passes:
             each.remove()
         self._passes.clear()
+        for each in self._fed.values():
+            each.remove()
+        self._fed.clear()
         super().end()
 
     @torch.no_grad()

@@ -110,6 +110,7 @@ REMEDIES = (
             "attention-logits",
         ),
         outside=True,
+        options={"steps": 0},
     ),
     Remedy(
         "random-initialisation",

@@ -76,6 +76,11 @@ def candidates(name: str, finding: Finding) -> Iterator[Candidate]:
         # Logits that were far apart from the start are to be near each other, not only off their ceiling.
         near = {"threshold": NEAR_LOGITS} if evidence.get("seen_in") == FIRST else {}
         yield Candidate(name, known.removes, finding.where, near)
+    elif name == "rescale-initialisation":
+        where = finding.where if finding.cause in known.removes else ""
+        # A state that is carried on by the script is none that its first call would show.
+        steps = _number(evidence.get("steps")) if finding.cause == "recurrent-gain" else None
+        yield Candidate(name, known.removes, where, {"steps": int(steps)} if steps else {})
     else:
         where = finding.where if finding.cause in known.removes else ""
         yield Candidate(name, known.removes, where)
