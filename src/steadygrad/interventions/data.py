@@ -81,10 +81,12 @@ class _Meetings(LeavableMode):
         self._owner = owner
 
     def given(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        name = getattr(func, "__name__", "")
+        if reaches_in(func) or not torch.is_grad_enabled() or name in DERIVATIVES:
+            return args, kwargs
         several = (*args, *kwargs.values())
         trained = next((each for each in several if isinstance(each, Tensor) and each.requires_grad), None)
-        name = getattr(func, "__name__", "")
-        if trained is None or not torch.is_grad_enabled() or reaches_in(func) or name in DERIVATIVES:
+        if trained is None:
             return args, kwargs
         # What is written into is no data yet: results are often gathered in a tensor of NaN.
         written = args[0] if args and in_place(func) else kwargs.get("out")

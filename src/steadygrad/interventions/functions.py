@@ -1,7 +1,7 @@
 """Seeing every function of torch that a script calls."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -70,11 +70,15 @@ class LeavableMode(TorchFunctionMode):
 
     def look(self, func: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A function is called; returns its result."""
-        with suppress(Exception):
+        try:
             args, kwargs = self.given(func, args, kwargs)
+        except Exception:
+            pass  # as the script has called it
         output = func(*args, **kwargs)
-        with suppress(Exception):
+        try:
             self.made(func, args, kwargs, output)
+        except Exception:
+            pass
         return output
 
     def given(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
