@@ -534,6 +534,116 @@ def test_a_stale_second_moment_is_known_by_the_step_that_raises_the_alarm(runner
     assert float(ran.stdout.split()[-1]) < 0.2
 
 
+def test_an_outlier_is_over_and_explains_no_later_alarm(tmp_path):
+    """One bad record, and much later a rate of the script's own mistake."""
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+
+    class Schedule:
+        made = 0
+
+        def step(self):
+            self.made += 1
+            optimizer.param_groups[0]["lr"] = 50.0 if 300 <= self.made < 330 else 0.05
+
+    def batch(number):
+        x, y = data(number)
+        return (x, torch.where(torch.arange(32)[:, None] == 3, 8e5, y)) if number == 100 else (x, y)
+
+    losses, watch = train(model, optimizer, 400, tmp_path, batch=batch, schedule=Schedule())
+    assert repairs(watch)[0] == "lower-learning-rate"
+    assert losses[-1] < 0.1
+
+
+class Attentive(nn.Module):
+    """Sharp from the first pass on, and learning all the same."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.query, self.key, self.value = (nn.Linear(8, 16) for _ in range(3))
+        self.out = nn.Linear(16, 1)
+        with torch.no_grad():
+            self.query.weight *= 12
+            self.key.weight *= 12
+
+    def forward(self, x):
+        mixed = nn.functional.scaled_dot_product_attention(self.query(x), self.key(x), self.value(x))
+        return self.out(mixed).mean(1)
+
+
+def test_what_a_run_has_learned_is_not_forgotten_with_a_repair(tmp_path):
+    """Bursts that come one after the other, each after a remedy of the last: nothing goes back to the first weights."""
+    model = Attentive()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
+    losses = []
+    with sg.watch(model, optimizer, mode="repair", record=tmp_path) as watch:
+        for number in range(600):
+            generator = torch.Generator().manual_seed(number)
+            x = torch.randn(64, 6, 8, generator=generator)
+            y = 3 * x[:, :, :1].mean(1)
+            if number in (500, 512):
+                y[3] = 8e5
+            loss = nn.functional.mse_loss(model(x), y)
+            optimizer.zero_grad()
+            (loss * (1e6 if number in (515, 518, 521) else 1)).backward()
+            optimizer.step()
+            losses.append(loss.item())
+    assert all(detail.get("to") != 0 for _, _, detail in actions(watch))
+    assert losses[-1] < losses[100] < losses[0]
+
+
+def raw(number):
+    x, y = data(number)
+    return x * torch.tensor([1.0, 10.0, 1e3, 1e4, 1.0, 300.0]) + torch.tensor([0.0, 50.0, 3e4, 1e5, 0.0, 0.0]), y
+
+
+def dear(number):
+    x, y = data(number)
+    return x, 3e4 * y + 9e4
+
+
+@pytest.mark.parametrize("batch", [raw, dear], ids=["inputs", "targets"])
+@pytest.mark.parametrize(
+    "make",
+    [lambda params: torch.optim.SGD(params, lr=0.02, momentum=0.9), lambda params: torch.optim.Adam(params, lr=1e-2)],
+    ids=["sgd", "adam"],
+)
+@pytest.mark.parametrize("end", ["closed", "failed"])
+def test_layers_that_are_trained_as_others_are_so_when_the_watch_is_gone(make, batch, end, tmp_path, monkeypatch):
+    """Moments are those of V and c: the next step would be one of another size."""
+    model = net()
+    model[1] = nn.ReLU()
+    optimizer = make(model.parameters())
+    losses, calls = [], nn.Module.__call__
+
+    def step(number):
+        x, y = batch(number)
+        loss = nn.functional.mse_loss(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+
+    with sg.watch(model, optimizer, mode="repair", record=tmp_path) as watch:
+        for number in range(200):
+            step(number)
+        if end == "failed":
+            monkeypatch.setattr("steadygrad._watch.session.Session.measure", lambda *rest: 1 / 0)
+            step(200)
+            monkeypatch.undo()
+            for number in range(201, 260):
+                step(number)
+    assert nn.Module.__call__ is calls, "nothing of the process is held"
+    for number in range(len(losses), 320):
+        step(number)
+    if not repairs(watch):
+        pytest.skip("Adam gets on without")
+    before = sorted(losses[150:200])[25]
+    assert max(losses[200:]) < 10 * max(losses[150:200])
+    assert sorted(losses[-50:])[25] < 1.5 * before
+
+
 BLIND = Path(__file__).parents[1] / "diagnosis"
 
 

@@ -226,7 +226,7 @@ class Watcher:
             for session in self._sessions.values():
                 session.recovery.rate.restore()
             if self._repairer is not None:
-                self._repairer.remove(self._optimizers(), failed=True)
+                self._repairer.stay(self._optimizers())
             self._home.say(
                 say(
                     "an error inside steadygrad ({error}): it has let go of this run, training goes on unwatched",

@@ -291,17 +291,17 @@ class Repairer:
         now = session.guard.level.level()
         return now is not None and now < level - max(FALLS * abs(level), 2.0 * session.guard.level.noise())
 
-    def remove(self, optimizers: Mapping[int, Optimizer | None], *, failed: bool = False) -> None:
-        """Let go of the trainings.
-
-        Args:
-            optimizers: of each training.
-            failed: whether that is because of an error of ours: then nobody has asked for the remedies to go.
-        """
+    def stay(self, optimizers: Mapping[int, Optimizer | None]) -> None:
+        """Nobody will tell of steps any more, by an error of ours: nobody has asked for the remedies to go."""
         for each in self._repairs:
             if each.applied is not None:
-                optimizer = optimizers.get(each.of)
-                each.applied.stay(optimizer) if failed else each.applied.leave(optimizer)
+                each.applied.stay(optimizers.get(each.of))
+
+    def remove(self, optimizers: Mapping[int, Optimizer | None]) -> None:
+        """Let go of the trainings, but for what their optimizers' states depend on by now."""
+        for each in self._repairs:
+            if each.applied is not None:
+                each.applied.leave(optimizers.get(each.of))
         self._repairs.clear()
 
     def _repair(self, session: Session, optimizer: Optimizer, parts: TrainingParts) -> None:

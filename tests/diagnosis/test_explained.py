@@ -1,0 +1,149 @@
+"""What explains what, and what a run is named that nobody can look into: real runs, each a minute of somebody's day."""
+
+import pytest
+import torch
+from torch import nn
+
+import steadygrad as sg
+
+
+def train(tmp_path, model, optimizer, loss_of, steps=140, mode="protect"):
+    with sg.watch(model, optimizer, mode=mode, record=tmp_path) as watch:
+        for step in range(steps):
+            loss = loss_of(model, step)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return sg.open_run(watch.run)
+
+
+def generator(step):
+    return torch.Generator().manual_seed(step)
+
+
+def parity(model, step):
+    bits = torch.randint(0, 2, (64, 8), generator=generator(step))
+    return nn.functional.cross_entropy(model(2.0 * bits - 1.0), bits[:, :2].sum(1) % 2)
+
+
+def perceptron(activation=nn.Tanh, width=32, outputs=2):
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Linear(8, width), activation(), nn.Linear(width, width), activation(), nn.Linear(width, outputs)
+    )
+
+
+def test_units_that_the_first_steps_have_pinned_are_the_doing_of_the_rate(tmp_path):
+    """Sound in the first pass, and then thrown to where nothing comes through."""
+    model = perceptron()
+    run = train(tmp_path, model, torch.optim.Adam(model.parameters(), lr=3.0), parity)
+    first, *others = run.findings()
+    assert first.cause == "learning-rate"
+    assert all(each.confidence < first.confidence / 1.5 for each in others if each.cause == "saturation")
+
+
+class Steep(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = perceptron(outputs=16)
+
+    def forward(self, x):
+        return torch.tanh(800.0 * self.body(x))
+
+
+def test_a_slope_of_hundreds_is_no_rate(tmp_path):
+    """Where a unit is between its ends the gradient is hundreds of times too large, so that a lower rate does help."""
+    torch.manual_seed(0)
+    model = Steep()
+
+    def loss_of(model, step):
+        x = torch.randn(64, 8, generator=generator(step))
+        codes = model(x)
+        wanted = torch.sign(x @ torch.randn(8, 16, generator=generator(10_000)))
+        return (codes - wanted).square().mean()
+
+    run = train(tmp_path, model, torch.optim.SGD(model.parameters(), lr=0.3, momentum=0.9), loss_of)
+    assert run.findings()[0].cause == "saturation"
+
+
+class Hidden(torch.autograd.Function):
+    """The square root of code that torch does not show: its slope at 0 is infinite."""
+
+    @staticmethod
+    def forward(ctx, x):
+        root = x.sqrt()
+        ctx.save_for_backward(root)
+        return root
+
+    @staticmethod
+    def backward(ctx, grad):
+        (root,) = ctx.saved_tensors
+        return grad / (2 * root)
+
+
+@pytest.mark.parametrize("broken", ["slope", "data"])
+def test_a_finite_loss_with_a_gradient_that_is_not_is_no_fault_of_the_data(tmp_path, broken):
+    torch.manual_seed(0)
+    model = nn.Linear(4, 4)
+
+    def loss_of(model, step):
+        x = torch.randn(16, 4, generator=generator(step))
+        distance = (model(x) - x).square().sum(1)
+        if step == 60:
+            distance = distance * 0.0 if broken == "slope" else distance * float("nan")
+        return Hidden.apply(distance).mean()
+
+    run = train(tmp_path, model, torch.optim.SGD(model.parameters(), lr=0.01), loss_of, 80)
+    assert run.findings()[0].cause == ("unsafe-op" if broken == "slope" else "nonfinite-data")
+
+
+def test_a_loss_without_a_minimum_is_known_by_its_falling_ever_faster(tmp_path):
+    """A penalty with the wrong sign: gradients grow as the root of the loss only."""
+    torch.manual_seed(0)
+    users, items = nn.Embedding(200, 8), nn.Embedding(100, 8)
+    for each in (users, items):
+        nn.init.normal_(each.weight, std=0.3)
+    model = nn.ModuleList([users, items])
+
+    def loss_of(model, step):
+        user = torch.randint(0, 200, (64,), generator=generator(step))
+        item = torch.randint(0, 100, (64,), generator=generator(step + 10_000))
+        fit = ((users(user) * items(item)).sum(1) - 1.0).square().mean()
+        return fit.clamp(max=4.0) - 5e-3 * (users.weight.square().sum() + items.weight.square().sum())
+
+    run = train(tmp_path, model, torch.optim.Adam(model.parameters(), lr=0.02), loss_of, 300)
+    assert run.findings()[0].cause == "weight-growth"
+
+
+def test_a_run_that_bursts_at_its_start_and_says_nothing_from_there_on_is_stalled(tmp_path):
+    """Its loss has fallen, from a million to that of a guess: the units are dead."""
+    model = perceptron(nn.ReLU, outputs=3)
+    scale = torch.tensor([1.0, 1e3, 1.0, 10.0, 1.0, 300.0, 1.0, 1.0])
+
+    def loss_of(model, step):
+        x = torch.randn(32, 8, generator=generator(step)).abs()
+        return nn.functional.cross_entropy(model(x * scale), (x[:, 0] * 1.5).long().clamp(max=2))
+
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    with sg.watch(model, optimizer, mode="observe", record=tmp_path) as watch:
+        for step in range(140):
+            loss = loss_of(model, step)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    run = sg.open_run(watch.run)
+    assert run.findings()[0].cause == "input-scale"
+
+
+def test_a_noisy_loss_with_some_pinned_units_is_not_stalled(tmp_path):
+    """As that of a value function whose returns grow: it only seems to stand still."""
+    model = perceptron(outputs=1)
+    noise = torch.Generator().manual_seed(5)
+
+    def loss_of(model, step):
+        x = 3.0 * torch.randn(32, 8, generator=generator(step))
+        spread = float(torch.randn(1, generator=noise).abs())
+        return (model(x) - x[:, :1] * spread * 10).square().mean()
+
+    run = train(tmp_path, model, torch.optim.Adam(model.parameters(), lr=3e-3), loss_of, 300)
+    assert not [alarm for alarm in run.main.alarms() if alarm.detector == "stalled"]
