@@ -1,5 +1,6 @@
 """Mode `repair`: what the evidence says is wrong is put right in place, verified, and taken back if it does not help."""
 
+import copy
 import sys
 from pathlib import Path
 
@@ -642,6 +643,51 @@ def test_layers_that_are_trained_as_others_are_so_when_the_watch_is_gone(make, b
     before = sorted(losses[150:200])[25]
     assert max(losses[200:]) < 10 * max(losses[150:200])
     assert sorted(losses[-50:])[25] < 1.5 * before
+
+
+@pytest.mark.parametrize("mode", ["repair", "protect"])
+@pytest.mark.parametrize(
+    ("batch", "loss_of", "rate"),
+    [
+        (raw, nn.functional.mse_loss, 0.02),
+        (dear, nn.functional.mse_loss, 0.02),
+        (data, lambda output, y: nn.functional.mse_loss(output, y, reduction="sum"), 0.1),
+    ],
+    ids=["inputs", "targets", "sum"],
+)
+def test_a_resumed_run_is_repaired_as_it_was(batch, loss_of, rate, mode, tmp_path):
+    """From a checkpoint of model, optimizer and watch it goes on as if it had never stopped, to the last digits."""
+
+    def made():
+        model = net()
+        model[1] = nn.ReLU()
+        return model, torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
+
+    def go(model, optimizer, numbers):
+        losses = []
+        for number in numbers:
+            x, y = batch(number)
+            loss = loss_of(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        return losses
+
+    model, optimizer = made()
+    with sg.watch(model, optimizer, mode="repair", record=tmp_path) as watch:
+        go(model, optimizer, range(150))
+        kept = copy.deepcopy((model.state_dict(), optimizer.state_dict(), watch.state_dict()))
+        wanted = go(model, optimizer, range(150, 250))
+    assert len(repairs(watch)) == 1
+    model, optimizer = made()
+    model.load_state_dict(kept[0])
+    optimizer.load_state_dict(kept[1])
+    with sg.watch(model, optimizer, mode=mode, record=tmp_path) as watch:
+        watch.load_state_dict(kept[2])
+        found = go(model, optimizer, range(150, 250))
+    assert found == pytest.approx(wanted, rel=1e-3)
+    assert not repairs(watch)
 
 
 BLIND = Path(__file__).parents[1] / "diagnosis"

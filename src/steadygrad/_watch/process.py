@@ -30,6 +30,7 @@ from .._tap import UPDATES, ByHand, ClipTap, HandTap, LossTap, Plan, ScalerTap, 
 from ..clip import Policy
 from ..errors import TrainingDiverged
 from ..guard import Incident, Raised, Ruling
+from ..interventions import go_on, kept_of
 from ..records import DRIFTS
 from ..store import MAX_OPTIMIZERS, append_event
 from .examiner import Examiner
@@ -141,21 +142,48 @@ class Watcher:
 
     def state_dict(self) -> dict[str, Any]:
         """What is known of each optimizer, in the order of their first steps."""
-        known = [session.state_dict() for session in self._sessions.values()]
+        known = [{**session.state_dict(), **self._repairs_of(session)} for session in self._sessions.values()]
         return {"schema": SCHEMA, "optimizers": known or self._resumed}
+
+    @property
+    def _mends(self) -> bool:
+        return self._mode == "repair"
+
+    def _repairs_of(self, session: Session) -> dict[str, Any]:
+        return {} if self._repairer is None else {"repairs": self._repairer.state_of(session)}
+
+    def _resume(self, session: Session, optimizer: Optimizer) -> None:
+        """Go on from the state that was loaded for an optimizer, if one was."""
+        if session.index >= len(self._resumed):
+            return
+        state = self._resumed[session.index]
+        session.load_state_dict(state)
+        repairs = state.get("repairs")
+        if not repairs or not repairs["repairs"]:
+            return
+        if self.acts:  # in mode protect too: moments are those of layers that were trained as others
+            self._repairer = self._repairer or Repairer(self._journal, self._home, self._clips)
+            self._repairer.resume(session, optimizer, repairs)
+            return
+        for each in repairs["repairs"]:
+            go_on(optimizer, [kept_of(kept, session.params) for kept in each["layers"]])
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`: each optimizer that has stepped already now, the others at their first step."""
         if state.get("schema") != SCHEMA:
             raise ValueError(f"state has schema {state.get('schema')!r}, expected {SCHEMA!r}")
         self._resumed = list(state["optimizers"])
-        for session in self._sessions.values():
+        for session in list(self._sessions.values()):
             optimizer = session.ref()
             if optimizer is not None and session.index < len(self._resumed):
-                session.load_state_dict(self._resumed[session.index])
+                self._resume(session, optimizer)
                 if self._acts_on(session):
                     session.recovery.ring.clear()
                     session.recovery.begin(session.step, self._parts(session, optimizer), session.names)
+        chosen = list(self._chosen or ())
+        if len(chosen) == 1 and any(each.get("repairs", {}).get("repairs") for each in self._resumed):
+            with self._lock:  # some remedies have a part in the first backward pass already
+                self._session(chosen[0], None)
 
     def install(self) -> None:
         """Put the hooks in place."""
@@ -329,7 +357,7 @@ class Watcher:
             found = tuple(raised)
         # Of what a look has found only a loss that was driven up is acted upon (by the repairer, if there is one): for
         # what never learns there is no better snapshot, and no rate at which it would.
-        mending = self._repairer is not None
+        mending = self._mends
         driven = tuple(each for each in found if each.detector in DRIFTS and not (mending and "cause" in each.detail))
         with self._aside():
             if acts and not reading.left_out:
@@ -489,8 +517,7 @@ class Watcher:
                 self._home.say(
                     say("no snapshots: on several ranks they need a snapshot_memory that is the same on all")
                 )
-        if session.index < len(self._resumed):
-            session.load_state_dict(self._resumed[session.index])
+        self._resume(session, optimizer)
         if self.acts and not session.observed:
             session.carried.learn()
             if not session.sharded:
@@ -532,7 +559,7 @@ class Watcher:
         if not self._acts_on(session):
             return
         self._carry_out(session, optimizer, lost=lost)
-        if self._repairer is not None and session.alone:
+        if self._repairer is not None and self._mends and session.alone:
             self._repairer.judge(session, optimizer, self._parts(session, optimizer), ruling)
 
     def _carry_out(self, session: Session, optimizer: Optimizer, *, lost: bool) -> None:
@@ -609,7 +636,7 @@ class Watcher:
         self._inherited = getattr(self, "_journal", None)  # kept, not closed: closing belongs to the parent
         self._journal = Journal(self._mode, self._home)
         self._keeper = Keeper(self._journal, self._home)
-        self._repairer = Repairer(self._journal, self._home, self._clips) if self._mode == "repair" else None
+        self._repairer = Repairer(self._journal, self._home, self._clips) if self._mends else None
         mends = self._repairer
         self._looks = (
             Looks(self._examiner) if mends is None else Looks(self._examiner, mends.unmended, eager=mends.untouched)

@@ -24,7 +24,7 @@ from ..diagnosis.case import ALIKE, FIRST
 from ..errors import SteadygradError
 from ..findings import VANISHING, Finding
 from ..guard import Raised, Ruling
-from ..interventions import Applied, intervention_for
+from ..interventions import Applied, Intervention, intervention_for, kept_of
 from ..remedies import remedy
 from ..store import Run, open_run
 from ..trials import Candidate, candidates
@@ -157,6 +157,7 @@ class _Repair:
     finding: Finding
     applied: Applied | None
     step: int
+    options: Mapping[str, Any]
     before: TrainingSnapshot | None = None
     level: float | None = None
     held: bool = False
@@ -291,6 +292,47 @@ class Repairer:
         now = session.guard.level.level()
         return now is not None and now < level - max(FALLS * abs(level), 2.0 * session.guard.level.noise())
 
+    def state_of(self, session: Session) -> dict[str, Any]:
+        """What was done to a training, for its checkpoint."""
+        repairs = [
+            {
+                "remedy": each.remedy,
+                "cause": each.finding.cause,
+                "confidence": each.finding.confidence,
+                "where": each.finding.where,
+                "options": dict(each.options),
+                "step": each.step,
+                "level": each.level,
+                "held": each.held,
+                "undone": each.undone,
+                "lies": each.applied is not None,
+                "layers": [] if each.applied is None else each.applied.state_of(session.params),
+            }
+            for each in self._repairs
+            if each.of == session.index
+        ]
+        idle, outlier = session.index in self._idle, self._outlier.get(session.index)
+        return {"repairs": repairs, "tried": list(map(list, self._tried)), "idle": idle, "outlier": outlier}
+
+    def resume(self, session: Session, optimizer: Optimizer, state: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint: what lies on the training is laid on it again, and overwrites nothing."""
+        self._tried.update((cause, name) for cause, name in state["tried"])
+        if state["idle"]:
+            self._idle.add(session.index)
+        if state["outlier"] is not None:
+            self._outlier[session.index] = state["outlier"]
+        for each in state["repairs"]:
+            name, applied = each["remedy"], None
+            if each["lies"] and name not in AT_ONCE:  # those options came with the optimizer
+                lying: list[Intervention] = [kept_of(kept, session.params) for kept in each["layers"]]
+                if name not in RENEWS and not lying:  # what was done to the state that it began with is done
+                    lying = [intervention_for(name, each["where"], **each["options"])]
+                applied = self._laid_on(lying, session, optimizer, resumed=True)
+            finding = Finding(each["cause"], each["confidence"], each["where"], "")
+            repair = _Repair(session.index, name, finding, applied, each["step"], each["options"], level=each["level"])
+            repair.held, repair.undone, repair.settled = each["held"], each["undone"], True
+            self._repairs.append(repair)
+
     def stay(self, optimizers: Mapping[int, Optimizer | None]) -> None:
         """Nobody will tell of steps any more, by an error of ours: nobody has asked for the remedies to go."""
         for each in self._repairs:
@@ -404,7 +446,7 @@ class Repairer:
         session.buffers.save()
         session.carried.arm()
         session.recovery.begin_anew()
-        self._repairs.append(_Repair(session.index, name, finding, applied, session.step, first, level))
+        self._repairs.append(_Repair(session.index, name, finding, applied, session.step, options, first, level))
         known = remedy(name)
         detail = {
             "remedy": name,
@@ -447,7 +489,12 @@ class Repairer:
         self, name: str, candidate: Candidate, session: Session, optimizer: Optimizer, options: dict[str, Any]
     ) -> Applied:
         """A remedy that lies on the training from here on."""
-        applied = Applied([intervention_for(name, candidate.where, **options)], self._clips, steps=False)
+        return self._laid_on([intervention_for(name, candidate.where, **options)], session, optimizer)
+
+    def _laid_on(
+        self, interventions: Sequence[Intervention], session: Session, optimizer: Optimizer, *, resumed: bool = False
+    ) -> Applied:
+        applied = Applied(interventions, self._clips, steps=False, resumed=resumed)
         applied.on_error = functools.partial(self._failed, session, applied)
         applied.install()
         applied.adopt(optimizer)

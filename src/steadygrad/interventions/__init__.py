@@ -5,9 +5,20 @@ makes the same steps with one change after the other. The rest are the changes, 
 catalogue.
 """
 
-from .applied import Applied
+from .applied import Applied, go_on
 from .family import INTERVENTIONS, intervention_for
 from .in_loop import Trials, try_remedies
 from .intervention import Intervention
+from .resumed import kept_of, state_of
 
-__all__ = ["INTERVENTIONS", "Applied", "Intervention", "Trials", "intervention_for", "try_remedies"]
+__all__ = [
+    "INTERVENTIONS",
+    "Applied",
+    "Intervention",
+    "Trials",
+    "go_on",
+    "intervention_for",
+    "kept_of",
+    "state_of",
+    "try_remedies",
+]

@@ -16,7 +16,9 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from .._tap import LIMITS, ClipTap, OwnUpdates, leaves_of, on_stack, params_of, quiet_depth
 from ..guard import HiddenGradients
 from .intervention import Intervention
+from .reparametrised import Reparametrisation
 from .replaced import Replaced
+from .resumed import state_of
 from .tried import uncounted
 
 
@@ -32,6 +34,7 @@ class Applied:
         steps: whether to lie on optimizer steps; else `before_step` and `after_step` are called by somebody who does so
             already: hooks cannot be added or taken away while one of them is running.
         alone: whether everything that happens is a trial of ours, at which our watchers do not look.
+        resumed: whether weights are no longer those of the start: nothing is a first pass.
 
     Attributes:
         on_backward: is told each loss, as the script has it, that is differentiated.
@@ -47,6 +50,7 @@ class Applied:
         *,
         steps: bool = True,
         alone: bool = False,
+        resumed: bool = False,
     ) -> None:
         self._interventions = list(interventions)
         self._called: weakref.WeakSet[nn.Module] = weakref.WeakSet()
@@ -61,6 +65,7 @@ class Applied:
         self._installed = False
         self._clips = clips
         self._steps = steps
+        self._resumed = resumed
         self._alone = alone
         self._quiet = 0
         self._scaler: weakref.ref[Any] | None = None
@@ -100,6 +105,10 @@ class Applied:
     def times(self) -> int:
         """How often anything was changed."""
         return sum(each.times for each in self._interventions)
+
+    def state_of(self, params: Sequence[Tensor]) -> list[dict[str, Any]]:
+        """What a checkpoint has to know of it, for these parameters."""
+        return [state_of(each, params) for each in self._interventions if isinstance(each, Reparametrisation)]
 
     def adopt(self, optimizer: Optimizer) -> None:
         """An optimizer that was made before."""
@@ -144,11 +153,8 @@ class Applied:
         """Let go of the process, but for what the state of this optimizer depends on by now."""
         kept = [kept for each in self._interventions if (kept := each.outlives()) is not None]
         self.remove()
-        if optimizer is None or isinstance(optimizer, OwnUpdates):
-            return
-        for each in kept:
-            optimizer.register_step_pre_hook(lambda one, args, kwargs, each=each: _begin(each, one))
-            optimizer.register_step_post_hook(lambda one, args, kwargs, each=each: each.after_step(one))
+        if optimizer is not None and not isinstance(optimizer, OwnUpdates):
+            go_on(optimizer, kept)
 
     def _passes_by(self) -> bool:
         """Whether what happens is computed by us, and no part of a training: not of one that is our trial either."""
@@ -315,7 +321,7 @@ class Applied:
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         self._local.depth = 1  # what an intervention computes is no call of the script
-        first = module not in self._called and self._is_untouched(module)
+        first = not self._resumed and module not in self._called and self._is_untouched(module)
         try:
             for each in self._interventions:
                 given = args, kwargs
@@ -399,6 +405,13 @@ class Applied:
 
     def _replace(self, owner: Any, name: str, wrapper: Any) -> None:
         self._undo.append(Replaced(owner, name, wrapper).undo)
+
+
+def go_on(optimizer: Optimizer, kept: Sequence[Intervention]) -> None:
+    """Let each do its part in every step of an optimizer, as long as there is one."""
+    for each in kept:
+        optimizer.register_step_pre_hook(lambda one, args, kwargs, each=each: _begin(each, one))
+        optimizer.register_step_post_hook(lambda one, args, kwargs, each=each: each.after_step(one))
 
 
 def _begin(kept: Intervention, optimizer: Optimizer) -> None:

@@ -29,7 +29,7 @@ LAYERS = (nn.Linear, nn.modules.conv._ConvNd, nn.RNNBase)
 """Layers that can be a first one: of a recurrent one, its first."""
 
 
-class _Standardised(Layer):
+class Standardised(Layer):
     r"""A layer that gets data: :math:`W = V / \sigma`, :math:`b = c - V \mu / \sigma`.
 
     Args:
@@ -40,23 +40,34 @@ class _Standardised(Layer):
         inputs: the axis.
     """
 
+    KEPT = ("_mean", "_spread", "_inputs")
+
     def __init__(self, weight: Tensor, bias: Tensor | None, mean: Tensor, spread: Tensor, inputs: int) -> None:
         super().__init__([weight] if bias is None else [weight, bias])
-        self.weight, self.bias = weight, bias
         self._mean, self._spread, self._inputs = mean, spread, inputs
         self.to_used()  # what was drawn for W and b is taken for V and c
+
+    @property
+    def weight(self) -> Tensor:
+        """W."""
+        return self.tensors[0]
+
+    @property
+    def bias(self) -> Tensor | None:
+        """b, if there is one."""
+        return self.tensors[1] if len(self.tensors) > 1 else None
 
     def to_trained(self) -> None:
         """V and c."""
         if self.bias is not None:
-            self.bias += self._by_output(self.weight * self._mean)
-        self.weight *= self._spread
+            self.bias.add_(self._by_output(self.weight * self._mean))
+        self.weight.mul_(self._spread)
 
     def to_used(self) -> None:
         """W and b, which compute with the data as it is."""
-        self.weight /= self._spread
+        self.weight.div_(self._spread)
         if self.bias is not None:
-            self.bias -= self._by_output(self.weight * self._mean)
+            self.bias.sub_(self._by_output(self.weight * self._mean))
 
     def grads_to_trained(self) -> None:
         """By the chain rule."""
@@ -215,7 +226,7 @@ class StandardiseFirstLayer(Reparametrisation):
         mean = torch.where(varies, mean, 0.0).to(weight.dtype).view(shape)
         spread = torch.where(varies, spread, 1.0).to(weight.dtype).view(shape)
         with uncounted([weight] if product.bias is None else [weight, product.bias]):
-            self.layers.append(_Standardised(weight, product.bias, mean, spread, product.inputs))
+            self.layers.append(Standardised(weight, product.bias, mean, spread, product.inputs))
         self.times += 1
 
 

@@ -10,19 +10,19 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from .._readback import read_tensor_scalar
 from .functions import Functions, holds_anywhere, leave
 from .inputs import is_data
-from .intervention import Intervention
-from .reparametrised import Kept, Layer, Reparametrisation
+from .reparametrised import Layer, Reparametrisation
 
 POWERS = {"mse_loss": 2, "l1_loss": 1, "smooth_l1_loss": 1, "huber_loss": 1}
 """torch's regression losses, by the power with which they grow far from zero."""
 
 
-class _Predicting(Layer):
+class Predicting(Layer):
     r"""A layer whose outputs are predictions: :math:`W = \sigma V`, :math:`b = \sigma c + \mu`."""
+
+    KEPT = ("mean", "spread", "units", "begun")
 
     def __init__(self, weight: Tensor, bias: Tensor, mean: Tensor, spread: Tensor) -> None:
         super().__init__([weight, bias])
-        self.bias = bias
         self.mean, self.spread = mean, spread
         self.units = read_tensor_scalar(spread) or 1.0
         self.begun = False
@@ -35,7 +35,7 @@ class _Predicting(Layer):
 
     def to_trained(self) -> None:
         """V and c."""
-        self.bias -= self.mean
+        self.tensors[1] -= self.mean
         for each in self.tensors:
             each /= self.spread
 
@@ -43,7 +43,7 @@ class _Predicting(Layer):
         """W and b, which predict targets as they are."""
         for each in self.tensors:
             each *= self.spread
-        self.bias += self.mean
+        self.tensors[1] += self.mean
 
     def grads_to_trained(self) -> None:
         """Times the deviation."""
@@ -79,7 +79,7 @@ class StandardiseLastLayer(Reparametrisation, Functions):
     def __init__(self, where: str = "", **options: Any) -> None:
         super().__init__(where, **options)
         self._made: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
-        self._layer: _Predicting | None = None
+        self._layer: Predicting | None = None
         self._power = 0
         self._handles: list[Any] = []
 
@@ -90,11 +90,10 @@ class StandardiseLastLayer(Reparametrisation, Functions):
         Reparametrisation.end(self)
         self._layer = None
 
-    def outlives(self) -> Intervention | None:
-        """The units of the loss's gradient too."""
-        share = 1.0 if self._layer is None else float(self._layer.spread) ** -self._power
-        kept = super().outlives()
-        return Kept(kept.layers, share=share) if isinstance(kept, Reparametrisation) else None
+    @property
+    def share(self) -> float:
+        """In units of the deviation, or of its square."""
+        return 1.0 if self._layer is None else self._layer.units**-self._power
 
     def first_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Look at what each layer makes, until one has made a prediction."""
@@ -104,8 +103,8 @@ class StandardiseLastLayer(Reparametrisation, Functions):
                     self._handles.append(layer.register_forward_hook(self._keep))
 
     def factor(self, loss: Tensor) -> float:
-        """In units of the deviation, or of its square."""
-        return 1.0 if self._layer is None else self._layer.units**-self._power
+        """As everything beside the layer has it."""
+        return self.share
 
     def before_step(self, optimizer: Optimizer) -> bool:
         """The step is made on V and c."""
@@ -150,7 +149,7 @@ class StandardiseLastLayer(Reparametrisation, Functions):
         spread = (columns - columns.mean(0)).square().mean().sqrt()
         if not holds_anywhere(spread > 1e-6 * columns.abs().mean()):
             return
-        self._layer = _Predicting(layer.weight, layer.bias, columns.mean(0), spread)
+        self._layer = Predicting(layer.weight, layer.bias, columns.mean(0), spread)
         self.layers.append(self._layer)
         self._power = POWERS[name]
         self._let_go()

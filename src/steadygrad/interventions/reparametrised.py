@@ -1,7 +1,7 @@
 """Layers that are trained as others: the optimizer makes its step on V and c, the model computes with W and b."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -18,6 +18,23 @@ class Layer:
     Args:
         tensors: W, and b if there is one.
     """
+
+    KEPT: ClassVar[tuple[str, ...]] = ()
+    """The attributes that say which functions, numbers and tensors."""
+
+    @classmethod
+    def again(cls, tensors: Sequence[Tensor], kept: Mapping[str, Any]) -> "Layer":
+        """The same of tensors that are W and b already, as after a restart."""
+        layer = cls.__new__(cls)
+        Layer.__init__(layer, tensors)
+        for name in cls.KEPT:
+            value = kept[name]
+            setattr(layer, name, value.to(tensors[0].device) if isinstance(value, Tensor) else value)
+        return layer
+
+    def kept(self) -> dict[str, Any]:
+        """What `again` needs."""
+        return {name: getattr(self, name) for name in self.KEPT}
 
     def __init__(self, tensors: Sequence[Tensor]) -> None:
         self.tensors = list(tensors)
@@ -79,7 +96,12 @@ class Reparametrisation(Intervention):
         """Moments are those of V and c: with gradients of W and b the next step would be one of another size."""
         layers, self.layers = self.layers, []
         inside, self._inside = self._inside, []
-        return Kept(layers, inside) if layers else None
+        return Kept(layers, inside, self.share) if layers else None
+
+    @property
+    def share(self) -> float:
+        """By what gradients beside those layers are multiplied."""
+        return 1.0
 
     def end(self) -> None:
         """Lie on them no more. What they compute stays."""
@@ -135,6 +157,11 @@ class Kept(Reparametrisation):
         super().__init__()
         self.layers, self._inside, self._share = list(layers), list(inside), share
 
+    @property
+    def share(self) -> float:
+        """By what gradients beside those layers are multiplied."""
+        return self._share
+
     def before_step(self, optimizer: Optimizer) -> bool:
         """The step is made on V and c."""
         if self._share != 1.0 and not self._inside:
@@ -152,6 +179,8 @@ class Scaled(Layer):
         tensors: V as it is now, which :math:`s V` takes the place of.
         scale: :math:`s`.
     """
+
+    KEPT = ("_scale",)
 
     def __init__(self, tensors: Sequence[Tensor], scale: float) -> None:
         super().__init__(tensors)
