@@ -610,3 +610,30 @@ def test_what_else_is_made_of_an_input_stays_when_another_takes_its_place(tap):
     (name,) = taped.inputs
     again = taped.replay({name: torch.zeros(8, 3)})[0]
     assert torch.allclose(again, (x * 10).square().mean())
+
+
+def test_single_numbers_beside_a_batch_are_no_data_and_totals_of_metrics_neither(tap):
+    torch.manual_seed(0)
+    model, x, y = nn.Linear(4, 1), torch.randn(8, 4), torch.randn(8, 1)
+    total = torch.tensor(2124.0)
+    tap.follow_functions()
+    loss = nn.functional.mse_loss(model(x), y) * torch.tensor(0.5)
+    total.copy_(total + loss.detach() * torch.tensor(64.0))
+    tap.conclude(loss)
+    (taped,) = tap.passes()
+    assert [each.shape for each in (*taped.inputs.values(), *taped.others.values())] == [x.shape, y.shape]
+
+
+class Subclass(torch.Tensor):
+    """As libraries have them for images or batches."""
+
+
+def test_a_tensor_that_is_an_object_of_another_class_is_the_one_that_it_was_made_of(tap):
+    """torch shows no call of `as_subclass`."""
+    torch.manual_seed(0)
+    model, x, y = nn.Linear(4, 1), torch.randn(8, 4), torch.randn(8, 1)
+    tap.follow_functions()
+    loss = nn.functional.mse_loss(model(x).as_subclass(Subclass).view(-1), y.view(-1))
+    tap.conclude(loss)
+    (taped,) = tap.passes()
+    assert torch.allclose(taped.replay()[0], loss.as_subclass(torch.Tensor))

@@ -267,6 +267,10 @@ class TapedPass:
                     taken = {**data.inputs, **data.others}  # one name for both: they are replaced by it
                     name = _free(f"{entry.name}.{len(part)}" if entry.is_model else entry.name, taken)
                     part[name], data.keys[name] = tensor, _key(thing)
+            for part in (data.inputs, data.others):
+                if any(each.ndim for each in part.values()):  # single numbers beside a batch: weights, counts, totals
+                    for name in [name for name, each in part.items() if not each.ndim]:
+                        del part[name], data.keys[name]
         return self._data
 
     def _prepared(self, trained: Sequence[bool]) -> dict[Any, Tensor]:

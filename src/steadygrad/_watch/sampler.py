@@ -24,9 +24,9 @@ LONGEST = 1_000
 FIXED = 100
 """Steps between samples where every rank must sample at the same steps, whatever its clock says."""
 
-ALWAYS = frozenset({16, 32, 64})
-"""Steps that are sampled whatever it costs: how far the first steps have carried the weights must not depend on what
-else a machine had to do."""
+ALWAYS = 16
+"""The first of the steps that are sampled whatever it costs, and then at every doubling: how far the weights were
+carried must not depend on what else a machine had to do."""
 
 NEAR_ALARM = 8
 """Steps after an alarm that are all sampled."""
@@ -84,7 +84,7 @@ class Sampler:
 
     def due(self, step: int) -> bool:
         """Whether this step is to be sampled."""
-        return bool(self._params) and (step >= self._next_at or step in ALWAYS or self.near_alarm(step))
+        return bool(self._params) and (step >= self._next_at or _is_always(step) or self.near_alarm(step))
 
     def near_alarm(self, step: int) -> bool:
         """Whether an alarm was raised in one of the steps before this one."""
@@ -150,6 +150,10 @@ class Sampler:
     def _spread(self, tensors: Sequence[Tensor], places: Sequence[int]) -> np.ndarray:
         parts = [([places[i] for i in inner], norms) for inner, norms in tensor_norms(tensors)]
         return read_vector(parts, len(self._params), NOT_MEASURED)
+
+
+def _is_always(step: int) -> bool:
+    return step >= ALWAYS and not step & (step - 1)
 
 
 def _parts(params: Sequence[Tensor]) -> list[list[int]]:

@@ -239,14 +239,18 @@ def _read(curve: TimeGradient) -> tuple[float, ...]:
 
 
 def _repeated(base: Pass) -> dict[str, list[Call]]:
-    """Weights that multiply what they have made themselves, several times in a row."""
+    """Weights that multiply what they have made themselves, several times in a row.
+
+    One call beside them may be there: Keras makes the first step twice, once to see what comes out.
+    """
     grouped: dict[str, list[Call]] = {}
     for call in base.calls:
         grouped.setdefault(call.weights[0], []).append(call)
+    chains = ((calls, {call.depth: call for call in calls}) for calls in grouped.values())
     return {
-        calls[0].layer: calls
-        for calls in grouped.values()
-        if len(calls) >= FEWEST and len({call.depth for call in calls}) == len(calls)
+        calls[0].layer: list(chain.values())
+        for calls, chain in chains
+        if len(chain) >= FEWEST and len(calls) - len(chain) <= 1
     }
 
 
