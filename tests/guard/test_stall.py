@@ -123,3 +123,14 @@ def test_a_run_that_has_lost_what_it_had_learned_has_learned():
     assert not again.never_fell()
     again.begun_anew()
     assert again.never_fell()
+
+
+def test_a_state_of_a_version_that_kept_less_is_gone_on_from():
+    stall = Stall()
+    for loss in [2.0] * 16:
+        stall.begin(loss)
+    state = {name: value for name, value in stall.state_dict().items() if name not in ("_last", "_lowest", "_at_look")}
+    again = Stall()
+    again.load_state_dict(state)
+    assert again.first == 2.0
+    assert again.never_fell()

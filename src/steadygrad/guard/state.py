@@ -19,9 +19,10 @@ class Stateful:
         return {name: _plain(getattr(self, name)) for name in self.KEPT}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict`."""
+        """Go on from a `state_dict`; what an earlier version did not keep begins anew."""
         for name in self.KEPT:
-            setattr(self, name, _filled(getattr(self, name), state[name]))
+            if name in state:
+                setattr(self, name, _filled(getattr(self, name), state[name]))
 
 
 def _plain(value: Any) -> Any:
