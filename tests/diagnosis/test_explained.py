@@ -5,6 +5,10 @@ import torch
 from torch import nn
 
 import steadygrad as sg
+from steadygrad.diagnosis.case import case_of
+from steadygrad.diagnosis.diagnose import _explained, of_case
+from steadygrad.findings import Finding
+from steadygrad.records import Alarm
 
 
 def train(tmp_path, model, optimizer, loss_of, steps=140, mode="protect"):
@@ -40,6 +44,20 @@ def test_units_that_the_first_steps_have_pinned_are_the_doing_of_the_rate(tmp_pa
     first, *others = run.findings()
     assert first.cause == "learning-rate"
     assert all(each.confidence < first.confidence / 1.5 for each in others if each.cause == "saturation")
+
+
+@pytest.mark.parametrize(("rate", "flung"), [(0.3, True), (1e-3, False)])
+def test_weights_that_the_first_steps_have_flung_away_say_so_themselves(rate, flung, tmp_path):
+    """Where nothing can be tried beside the run: as its recording is when it is seen to be idle."""
+    model = perceptron()
+    run = train(tmp_path, model, torch.optim.Adam(model.parameters(), lr=rate), parity, 40, mode="observe")
+    idle = Alarm(0, 39, "stalled", {})
+    case = case_of(run.main, 0, [idle])
+    found = [each for each in of_case(case) if "weight_norm_first" in each.evidence]
+    assert [each.cause for each in found] == ["learning-rate"] * flung
+    late = [Finding("attention-logits", 0.77, "v", "", {"seen_in": "onset"})]
+    weighed = [each.confidence for each in _explained([*found, *late]) if each.cause == "attention-logits"]
+    assert (weighed[0] < 0.5) == flung
 
 
 class Steep(nn.Module):
@@ -124,7 +142,7 @@ def test_a_run_that_bursts_at_its_start_and_says_nothing_from_there_on_is_stalle
         x = torch.randn(32, 8, generator=generator(step)).abs()
         return nn.functional.cross_entropy(model(x * scale), (x[:, 0] * 1.5).long().clamp(max=2))
 
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.02)
     with sg.watch(model, optimizer, mode="observe", record=tmp_path) as watch:
         for step in range(140):
             loss = loss_of(model, step)
@@ -132,18 +150,17 @@ def test_a_run_that_bursts_at_its_start_and_says_nothing_from_there_on_is_stalle
             loss.backward()
             optimizer.step()
     run = sg.open_run(watch.run)
+    assert "stalled" in {alarm.detector for alarm in run.main.alarms()}
     assert run.findings()[0].cause == "input-scale"
 
 
 def test_a_noisy_loss_with_some_pinned_units_is_not_stalled(tmp_path):
-    """As that of a value function whose returns grow: it only seems to stand still."""
+    """As that of a value function whose inputs grow: it only seems to stand still."""
     model = perceptron(outputs=1)
-    noise = torch.Generator().manual_seed(5)
 
     def loss_of(model, step):
-        x = 3.0 * torch.randn(32, 8, generator=generator(step))
-        spread = float(torch.randn(1, generator=noise).abs())
-        return (model(x) - x[:, :1] * spread * 10).square().mean()
+        x = torch.randn(32, 8, generator=generator(step)) * (1.0 if step < 20 else 12.0)
+        return (model(x) - torch.randn(32, 1, generator=generator(step + 10_000))).square().mean()
 
-    run = train(tmp_path, model, torch.optim.Adam(model.parameters(), lr=3e-3), loss_of, 300)
-    assert not [alarm for alarm in run.main.alarms() if alarm.detector == "stalled"]
+    run = train(tmp_path, model, torch.optim.SGD(model.parameters(), lr=1e-3), loss_of, 140)
+    assert not run.main.alarms()

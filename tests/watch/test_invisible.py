@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from tests.trainings import ARCHITECTURES, OPTIMIZERS, identical, train
 
 

@@ -1,6 +1,7 @@
 """Loops of every style: AMP, accumulation, sparse gradients, unused parameters, several optimizers, carried states."""
 
 import math
+import sys
 
 import pytest
 import torch
@@ -480,3 +481,32 @@ def test_losses_of_an_unwatched_training_are_not_mixed_in(tmp_path):
             (watched(torch.ones(1, 2)).sum() * 0 + 1).backward()
             optimizer.step()
     assert set(recorded(watch).steps().loss) == {1.0}
+
+
+COMPILED_BETWEEN = """
+import torch
+from torch import nn
+import steadygrad as sg
+
+torch.manual_seed(0)
+model = nn.Linear(3, 1)
+optimizer = torch.optim.LBFGS(model.parameters(), lr=0.1)
+torch.compile(nn.Linear(2, 2), backend="eager")(torch.ones(1, 2))
+with sg.watch(model, optimizer, record="runs") as watch:
+    for step in range(20):
+        x = torch.randn(8, 3)
+        def closure():
+            optimizer.zero_grad()
+            loss = (model(x) - x.sum(1, keepdim=True)).square().mean() * (float("nan") if step == 5 else 1.0)
+            loss.backward()
+            return loss
+        optimizer.step(closure)
+print([(alarm.step, alarm.detector) for alarm in sg.open_run(watch.run).main.alarms()])
+"""
+
+
+def test_what_the_first_compilation_lays_on_an_optimizers_step_is_no_second_step(runner):
+    """LBFGS had its hooks twice where one was made, something compiled, and only then it was watched."""
+    runner.write(COMPILED_BETWEEN)
+    done = runner.bare(sys.executable, "train.py")
+    assert done.stdout.strip() == "[(5, 'nonfinite-gradient')]", done.stderr

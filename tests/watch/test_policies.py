@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
-from tests.contracts.policies import KINDS
 from torch import nn
 
 import steadygrad as sg
+from tests.contracts.policies import KINDS
 
 
 def train(clip, *, steps=60, bad=(), make=None, tmp_path=None, scaler=False, factor=math.nan, mode="protect"):

@@ -3,9 +3,9 @@
 import math
 
 import pytest
-from tests.trainings import train
 
 import steadygrad as sg
+from tests.trainings import train
 
 NAN = math.nan
 

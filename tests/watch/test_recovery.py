@@ -8,11 +8,11 @@ import sys
 
 import pytest
 import torch
-from tests.guard.oracle import differences, fingerprint
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import steadygrad as sg
+from tests.guard.oracle import differences, fingerprint
 
 STEPS = 240
 

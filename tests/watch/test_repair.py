@@ -1,6 +1,5 @@
 """Mode `repair`: what the evidence says is wrong is put right in place, verified, and taken back if it does not help."""
 
-import copy
 import sys
 from pathlib import Path
 
@@ -11,22 +10,9 @@ from torch import nn
 import steadygrad as sg
 from steadygrad.interventions.gradients import ZeroGradBeforeBackward
 
+from .regression import actions, data, net, repairs
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "temporal_order.py"
-
-
-def actions(watch):
-    return [(each.step, each.action, each.detail) for each in sg.open_run(watch.run).main.actions()]
-
-
-def data(number, size=32, width=6):
-    generator = torch.Generator().manual_seed(number)
-    x = torch.randn(size, width, generator=generator)
-    return x, 2 * x[:, :1] - x[:, 1:2]
-
-
-def net(width=6):
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(width, 24), nn.Tanh(), nn.Linear(24, 1))
 
 
 def train(
@@ -55,10 +41,6 @@ def train(
                 schedule.step()
             losses.append(loss.item())
     return losses, watch
-
-
-def repairs(watch):
-    return [detail["remedy"] for _, action, detail in actions(watch) if action == "repair"]
 
 
 def test_gradients_that_pile_up_are_cleared(tmp_path):
@@ -592,102 +574,6 @@ def test_what_a_run_has_learned_is_not_forgotten_with_a_repair(tmp_path):
             losses.append(loss.item())
     assert all(detail.get("to") != 0 for _, _, detail in actions(watch))
     assert losses[-1] < losses[100] < losses[0]
-
-
-def raw(number):
-    x, y = data(number)
-    return x * torch.tensor([1.0, 10.0, 1e3, 1e4, 1.0, 300.0]) + torch.tensor([0.0, 50.0, 3e4, 1e5, 0.0, 0.0]), y
-
-
-def dear(number):
-    x, y = data(number)
-    return x, 3e4 * y + 9e4
-
-
-@pytest.mark.parametrize("batch", [raw, dear], ids=["inputs", "targets"])
-@pytest.mark.parametrize(
-    "make",
-    [lambda params: torch.optim.SGD(params, lr=0.02, momentum=0.9), lambda params: torch.optim.Adam(params, lr=1e-2)],
-    ids=["sgd", "adam"],
-)
-@pytest.mark.parametrize("end", ["closed", "failed"])
-def test_layers_that_are_trained_as_others_are_so_when_the_watch_is_gone(make, batch, end, tmp_path, monkeypatch):
-    """Moments are those of V and c: the next step would be one of another size."""
-    model = net()
-    model[1] = nn.ReLU()
-    optimizer = make(model.parameters())
-    losses, calls = [], nn.Module.__call__
-
-    def step(number):
-        x, y = batch(number)
-        loss = nn.functional.mse_loss(model(x), y)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-
-    with sg.watch(model, optimizer, mode="repair", record=tmp_path) as watch:
-        for number in range(200):
-            step(number)
-        if end == "failed":
-            monkeypatch.setattr("steadygrad._watch.session.Session.measure", lambda *rest: 1 / 0)
-            step(200)
-            monkeypatch.undo()
-            for number in range(201, 260):
-                step(number)
-    assert nn.Module.__call__ is calls, "nothing of the process is held"
-    for number in range(len(losses), 320):
-        step(number)
-    if not repairs(watch):
-        pytest.skip("Adam gets on without")
-    before = sorted(losses[150:200])[25]
-    assert max(losses[200:]) < 10 * max(losses[150:200])
-    assert sorted(losses[-50:])[25] < 1.5 * before
-
-
-@pytest.mark.parametrize("mode", ["repair", "protect"])
-@pytest.mark.parametrize(
-    ("batch", "loss_of", "rate"),
-    [
-        (raw, nn.functional.mse_loss, 0.02),
-        (dear, nn.functional.mse_loss, 0.02),
-        (data, lambda output, y: nn.functional.mse_loss(output, y, reduction="sum"), 0.1),
-    ],
-    ids=["inputs", "targets", "sum"],
-)
-def test_a_resumed_run_is_repaired_as_it_was(batch, loss_of, rate, mode, tmp_path):
-    """From a checkpoint of model, optimizer and watch it goes on as if it had never stopped, to the last digits."""
-
-    def made():
-        model = net()
-        model[1] = nn.ReLU()
-        return model, torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9)
-
-    def go(model, optimizer, numbers):
-        losses = []
-        for number in numbers:
-            x, y = batch(number)
-            loss = loss_of(model(x), y)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item())
-        return losses
-
-    model, optimizer = made()
-    with sg.watch(model, optimizer, mode="repair", record=tmp_path) as watch:
-        go(model, optimizer, range(150))
-        kept = copy.deepcopy((model.state_dict(), optimizer.state_dict(), watch.state_dict()))
-        wanted = go(model, optimizer, range(150, 250))
-    assert len(repairs(watch)) == 1
-    model, optimizer = made()
-    model.load_state_dict(kept[0])
-    optimizer.load_state_dict(kept[1])
-    with sg.watch(model, optimizer, mode=mode, record=tmp_path) as watch:
-        watch.load_state_dict(kept[2])
-        found = go(model, optimizer, range(150, 250))
-    assert found == pytest.approx(wanted, rel=1e-3)
-    assert not repairs(watch)
 
 
 BLIND = Path(__file__).parents[1] / "diagnosis"

@@ -97,6 +97,14 @@ class _Call:
         self.outer: _Call | None = None
 
 
+def _bare(step: Any) -> Any:
+    """The step that a class has written, under all that torch has laid on it: with the first compilation in a process
+    it lays something on LBFGS and SparseAdam that has the marks of the hooked step below."""
+    while getattr(step, "hooked", False) and hasattr(step, "__wrapped__"):
+        step = step.__wrapped__
+    return step
+
+
 class StepTap:
     """Hooks on every optimizer step of the process; the observer says which optimizers it wants.
 
@@ -126,7 +134,9 @@ class StepTap:
         for kind in _descendants(Optimizer):
             step: Any = vars(kind).get("step")
             if getattr(step, "hooked", False) and LOST not in vars(step) and hasattr(step, "__wrapped__"):
-                renewed: Any = Optimizer.profile_hook_step(step.__wrapped__)
+                renewed: Any = Optimizer.profile_hook_step(_bare(step))
+                if getattr(step, "_torchdynamo_disable", False):
+                    renewed = torch._dynamo.disable(renewed)
                 renewed.hooked = True
                 kind.step = renewed
 

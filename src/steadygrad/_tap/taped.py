@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .._random_state import random_state, restore_random_state
 from .._readback import read_tensor_scalar
 from .._recorded import recorded
 from ..measure.forward_trace import CLASSIFICATION
@@ -79,7 +80,7 @@ class TapedPass:
 
     @property
     def outside(self) -> dict[str, Tensor]:
-        """The tensors from outside that data was made of, before anything was done to them, by what they went into."""
+        """The tensors from outside that anything was computed of, as they came, by what they went into."""
         found: dict[str, Tensor] = {}
         known: set[int] = set()
         for entry in self.entries:
@@ -281,7 +282,7 @@ class TapedPass:
         def value(thing: Tensor | Ref) -> Tensor:
             return values[_key(thing)] if isinstance(thing, Ref) else thing
 
-        state = torch.get_rng_state()
+        state = random_state()
         try:
             if self._random is not None:
                 torch.set_rng_state(self._random)
@@ -301,7 +302,7 @@ class TapedPass:
         except Exception:
             LOG.debug("what a script has made of its batch cannot be computed again", exc_info=True)
         finally:
-            torch.set_rng_state(state)
+            restore_random_state(state)
         return {key: each for key, each in values.items() if carries[key.entry]}
 
 

@@ -123,6 +123,7 @@ class Watcher:
             self.losses.on_enter, self.losses.on_left = self._hand.entered, self._hand.left
             self.losses.follows_grad = self._follows_grad
         self._lock = threading.RLock()
+        self._going_on: dict[int, list[Any]] = {}
         self.dead = False
         self._forget()
 
@@ -159,14 +160,17 @@ class Watcher:
         state = self._resumed[session.index]
         session.load_state_dict(state)
         repairs = state.get("repairs")
-        if not repairs or not repairs["repairs"]:
+        if repairs is None:
             return
-        if self.acts:  # in mode protect too: moments are those of layers that were trained as others
+        if self.acts and repairs["repairs"]:  # in mode protect too: moments are those of layers trained as others
             self._repairer = self._repairer or Repairer(self._journal, self._home, self._clips)
+        if self._repairer is not None:
             self._repairer.resume(session, optimizer, repairs)
             return
-        for each in repairs["repairs"]:
-            go_on(optimizer, [kept_of(kept, session.params) for kept in each["layers"]])
+        for handle in self._going_on.pop(session.index, ()):
+            handle.remove()
+        layers = [kept_of(kept, session.params) for each in repairs["repairs"] for kept in each["layers"]]
+        self._going_on[session.index] = go_on(optimizer, layers)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`: each optimizer that has stepped already now, the others at their first step."""

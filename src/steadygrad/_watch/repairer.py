@@ -22,13 +22,31 @@ from .._tap import ClipTap
 from ..diagnosis import diagnose
 from ..diagnosis.case import ALIKE, FIRST
 from ..errors import SteadygradError
-from ..findings import VANISHING, Finding
+from ..findings import Finding
 from ..guard import Raised, Ruling
 from ..interventions import Applied, Intervention, intervention_for, kept_of
 from ..remedies import remedy
 from ..store import Run, open_run
 from ..trials import Candidate, candidates
 from .journal import Home, Journal
+from .live_remedies import (
+    ALSO_WHEN_HELD,
+    ASKED_FOR,
+    AT_ONCE,
+    DRIVEN,
+    HELD,
+    LIVE,
+    NOW,
+    OF_SOME,
+    REINITIALISES,
+    RENEWS,
+    RESETS,
+    SKIPPED,
+    STALLS,
+    TOO_FAR,
+    UNFIT,
+    UNTOUCHED,
+)
 from .session import Session
 from .words import first_line
 
@@ -56,95 +74,8 @@ GRACE = 2
 REPEATED = 4
 """Steps lost in a row from which leaving batches out is no cure."""
 
-REINITIALISES = frozenset(
-    {
-        "rescale-initialisation",
-        "auto-initialisation",
-        "orthogonal-recurrent-init",
-        "chrono-init",
-        "zero-bias",
-        "standardise-first-layer",
-        "standardise-last-layer",
-    }
-)
-"""Remedies that overwrite weights: only where nothing has been learned yet."""
-
-SKIPPED = frozenset({"outlier-batch", "corrupt-state"})
-"""Causes that are over with a step left out or a rollback, unless they come again and again."""
-
-UNTOUCHED = frozenset({"nonfinite-data", "outlier-batch"})
-"""Causes that the weights know nothing of: such a step was left out, or clipped. What comes again is filled in, or
-limited, all the same: a loss that is NaN or huge once in each pass through the data is in every mean of it."""
-
 APART = 8
 """Steps after which an outlier is another one."""
-
-RESETS = frozenset({"reset-moments", "reset-running-stats"})
-"""Remedies that begin anew beside the weights."""
-
-RENEWS = REINITIALISES | RESETS
-"""Remedies that change the state that a run begins with, or goes back to."""
-
-AT_ONCE = frozenset({"strong-wolfe", "lower-beta2"})
-"""Remedies that are there as soon as they are applied: what has changed no option then changes nothing."""
-
-ASKED_FOR = frozenset({"mean-reduction", "standardise-last-layer"})
-"""Remedies of one kind of their cause: only where the finding names them."""
-
-OF_SOME = frozenset({"rescale-query-key-weights"})
-"""Remedies that know some kinds of modules, and change those at once where the fault was there from the start."""
-
-HELD = "constrain-weight-norms"
-"""The remedy that holds weights where they are."""
-
-DRIVEN = frozenset({"attention-logits"})
-"""Causes that a rate brings about in a run that has learned nothing, where they were not there from the start."""
-
-ALSO_WHEN_HELD = frozenset({"update-spike", "gradient-spike", "bottomless-loss"})
-"""What it does not let happen, or what was so before: a step that would have carried the weights too far; a loss that
-has fallen without end."""
-
-TOO_FAR = frozenset({"lower-learning-rate", "strong-wolfe", HELD})
-"""Remedies of steps that went too far: what those have done to a run that is no longer young is undone, if a snapshot
-of a better loss is kept."""
-
-NOW = {**{name: {"step": 0} for name in RESETS}, HELD: {"factor": 1.0}}
-"""Options of remedies that begin now: moments are renewed at the next step, weights are as long as they may be."""
-
-UNFIT = frozenset({"unsafe-op", "nonfinite-data", "half-overflow"})
-"""Causes of numbers that are not finite: alarms of another kind are no word against their remedies."""
-
-STALLS = VANISHING | {"clip-before-unscale"}
-"""Causes of a run that learns nothing: there a remedy has held only if it begins to."""
-
-LIVE: dict[str, tuple[str, ...]] = {
-    "missing-zero-grad": ("zero-grad-before-backward",),
-    "clip-before-unscale": ("unscale-before-clip",),
-    "unsafe-op": ("add-epsilon-inside-the-operation",),
-    "nonfinite-data": ("drop-or-impute-nonfinite-samples",),
-    "outlier-batch": ("winsorise-features", "drop-outlier-samples"),
-    "half-overflow": ("float32-for-this-layer",),
-    "corrupt-state": ("reset-moments", "reset-running-stats"),
-    "loss-scale": (
-        "standardise-last-layer",
-        "mean-reduction",
-        "divide-loss-by-accumulation-steps",
-        "lower-learning-rate",
-    ),
-    "init-gain": ("rescale-initialisation", "auto-initialisation"),
-    "recurrent-gain": ("orthogonal-recurrent-init", "rescale-initialisation"),
-    "attention-logits": ("rescale-query-key-weights", "rescale-initialisation", "lower-learning-rate"),
-    "stale-second-moment": ("lower-beta2", "stable-adamw", "lower-learning-rate"),
-    "learning-rate": ("strong-wolfe", "lower-learning-rate"),
-    "input-scale": ("standardise-first-layer", "lower-learning-rate"),
-    "vanishing-depth": ("auto-initialisation",),
-    "vanishing-recurrent": ("chrono-init", "orthogonal-recurrent-init"),
-    "dead-units": ("auto-initialisation", "zero-bias"),
-    "saturation": ("rescale-initialisation", "auto-initialisation"),
-    "weight-growth": (HELD, "lower-learning-rate"),
-}
-"""What may be done to a training that goes on, by cause. Nothing that changes what the model computes of its inputs:
-standardised inputs would have to be standardised by whoever uses the model."""
 
 
 @dataclass
@@ -315,7 +246,12 @@ class Repairer:
         return {"repairs": repairs, "tried": list(map(list, self._tried)), "idle": idle, "outlier": outlier}
 
     def resume(self, session: Session, optimizer: Optimizer, state: Mapping[str, Any]) -> None:
-        """Go on from a checkpoint: what lies on the training is laid on it again, and overwrites nothing."""
+        """Go on from a checkpoint: what lay on the training is laid on it again, in place of what does; nothing is
+        overwritten."""
+        for each in self._repairs:
+            if each.of == session.index and each.applied is not None:
+                each.applied.remove()
+        self._repairs = [each for each in self._repairs if each.of != session.index]
         self._tried.update((cause, name) for cause, name in state["tried"])
         if state["idle"]:
             self._idle.add(session.index)

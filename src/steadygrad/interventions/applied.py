@@ -407,11 +407,14 @@ class Applied:
         self._undo.append(Replaced(owner, name, wrapper).undo)
 
 
-def go_on(optimizer: Optimizer, kept: Sequence[Intervention]) -> None:
-    """Let each do its part in every step of an optimizer, as long as there is one."""
-    for each in kept:
-        optimizer.register_step_pre_hook(lambda one, args, kwargs, each=each: _begin(each, one))
+def go_on(optimizer: Optimizer, kept: Sequence[Intervention]) -> list[Any]:
+    """Let each do its part in every step of an optimizer, as long as there is one, or until the handles are removed."""
+    begin = [optimizer.register_step_pre_hook(lambda one, args, kwargs, each=each: _begin(each, one)) for each in kept]
+    end = [
         optimizer.register_step_post_hook(lambda one, args, kwargs, each=each: each.after_step(one))
+        for each in reversed(kept)
+    ]
+    return [*begin, *end]
 
 
 def _begin(kept: Intervention, optimizer: Optimizer) -> None:

@@ -1,0 +1,25 @@
+"""A regression on a line that any net learns, and what a watch has done to it."""
+
+import torch
+from torch import nn
+
+import steadygrad as sg
+
+
+def actions(watch):
+    return [(each.step, each.action, each.detail) for each in sg.open_run(watch.run).main.actions()]
+
+
+def repairs(watch):
+    return [detail["remedy"] for _, action, detail in actions(watch) if action == "repair"]
+
+
+def data(number, size=32, width=6):
+    generator = torch.Generator().manual_seed(number)
+    x = torch.randn(size, width, generator=generator)
+    return x, 2 * x[:, :1] - x[:, 1:2]
+
+
+def net(width=6):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(width, 24), nn.Tanh(), nn.Linear(24, 1))
