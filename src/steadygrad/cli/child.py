@@ -3,7 +3,8 @@
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 
 FORWARDED = tuple(
     getattr(signal, name)
@@ -17,12 +18,13 @@ FROM_TERMINAL = frozenset(
 """Signals that a terminal sends to the whole foreground group: the child has them already."""
 
 
-def run_child(command: Sequence[str], env: dict[str, str]) -> int:
+def run_child(command: Sequence[str], env: dict[str, str], meanwhile: Callable[[], None] | None = None) -> int:
     """Run a command to its end, passing signals on.
 
     Args:
         command: the command line.
         env: its environment.
+        meanwhile: done in a thread while the command runs; nothing waits for it.
 
     Returns:
         Its exit status, or minus the number of the signal that ended it.
@@ -40,6 +42,8 @@ def run_child(command: Sequence[str], env: dict[str, str]) -> int:
     previous = {number: signal.signal(number, forward) for number in FORWARDED}
     try:
         child = subprocess.Popen(command, env=env)
+        if meanwhile is not None:
+            threading.Thread(target=meanwhile, daemon=True).start()
         return child.wait()
     finally:
         for number, handler in previous.items():

@@ -1,6 +1,7 @@
 """`steadygrad run`: start a command watched, and afterwards say what happened, whatever ended it."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def run(
         append_event(folder, "off")
     try:
         config = _config.ChildConfig(str(folder.resolve()), mode, memory, keep_batch, chosen_language(), chosen)
-        status = run_child(target.command, environment(config))
+        status = run_child(target.command, environment(config), _load_what_concludes)
     except OSError as error:
         raise UsageError(
             say("cannot start {command}: {error}", command=target.command[0], error=error.strerror or error)
@@ -143,9 +144,16 @@ def _require_ui() -> None:
     require_ui()
 
 
+def _load_what_concludes() -> None:
+    """Load what tells of the run while it runs, so that nobody waits for it: not before its start, nor at its end."""
+    with suppress(Exception):  # whatever is wrong is told where it is needed
+        from .. import diagnosis  # noqa: F401
+        from . import summary  # noqa: F401
+
+
 def _conclude(folder: Path, status: int, json_path: Path | None, report_path: Path | None, quiet: bool) -> None:
     """Everything after the child's end. Whatever fails here is told in one line; the status stays the child's."""
-    # Loaded here and not above: the user's command is not to wait for what only tells of it.
+    # Loaded here and not above, see `_load_what_concludes`.
     from rich.console import Console
 
     from ..diagnosis import lost_run, open_run, to_json

@@ -86,6 +86,20 @@ def attach_later():
 
 def attach():
     """Hand over to the installed package; without it, leave word that it is missing."""
+    import gc
+
+    # Modules leave no garbage, and torch's are so many that looking for it among them takes as long as loading ours.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        load_and_start()
+    finally:
+        if collects:
+            gc.enable()
+
+
+def load_and_start():
+    """Everything of `attach` that may fail."""
     try:
         from steadygrad._autostart.child import start
     except ImportError as error:
