@@ -164,3 +164,41 @@ def test_a_noisy_loss_with_some_pinned_units_is_not_stalled(tmp_path):
 
     run = train(tmp_path, model, torch.optim.SGD(model.parameters(), lr=1e-3), loss_of, 140)
     assert not run.main.alarms()
+
+
+@pytest.mark.parametrize(("rate", "replaced"), [(0.05, True), (1e-3, False)])
+def test_first_steps_that_replace_the_weights_are_the_rates_doing(rate, replaced, tmp_path):
+    """Weights that begin as large as they end: how far the steps went says it, and no norm."""
+    model = perceptron()
+    with torch.no_grad():
+        model[0].weight.mul_(3.0)  # as an embedding, most of the norm
+    run = train(tmp_path, model, torch.optim.Adam(model.parameters(), lr=rate), parity, 40, mode="observe")
+    case = case_of(run.main, 0, [Alarm(0, 39, "stalled", {})])
+    found = [each for each in of_case(case) if "moved" in each.evidence]
+    assert [each.cause for each in found] == ["learning-rate"] * replaced
+
+
+class Backwards(torch.optim.Adam):
+    """Adam with a decay whose sign is wrong."""
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for param in group["params"]:
+                param.mul_(1.0 + 2.0 * group["lr"])
+        return super().step(closure)
+
+
+def test_updates_that_are_made_of_the_weights_are_no_moments_doing(tmp_path):
+    """They are long because the weights are: by as much as these grow, step after step."""
+    model = perceptron(outputs=4)
+
+    def classes(model, step):
+        x, luck = torch.randn(2, 64, 8, generator=generator(step))
+        noisy = x + 0.5 * luck
+        return nn.functional.cross_entropy(model(x), 2 * (noisy[:, 0] > 0).long() + (noisy[:, 1] > 0).long())
+
+    run = train(tmp_path, model, Backwards(model.parameters(), lr=5e-3), classes, 500, mode="observe")
+    first, *others = run.findings()
+    assert first.cause == "weight-growth"
+    assert "stale-second-moment" not in {each.cause for each in others}

@@ -99,3 +99,15 @@ def test_a_rebased_level_starts_anew_from_where_it_is():
     assert not level.elevated()
     assert level.best == 2.5
     assert level_of(1.0).rebase() is None
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_noise_that_grows_with_the_loss_does_not_hide_that_it_is_lost(up):
+    """Weights that grow without end: the loss is ten times its best, and no two losses are alike."""
+    generator = random.Random(1)
+    level = level_of(*falling(steps=120, start=1.4, end=0.6, noise=0.1))
+    for step in range(240):
+        level.push(0.6 * math.exp((0.012 * step if up else 0.0) + 0.6 * generator.gauss(0, 1)))
+    assert level.learned()
+    assert level.worse() is up
+    assert not level_of(*[5.0] * 300).worse()

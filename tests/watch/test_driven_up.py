@@ -17,14 +17,15 @@ def losses(printed):
 
 
 @pytest.mark.slow
-def test_it_is_taken_back_to_its_start_at_a_rate_that_it_bears(runner):
+def test_it_is_taken_back_to_before_it_at_a_rate_that_it_bears(runner):
     bare = losses(runner.bare(sys.executable, SCRIPT, *WORDS).stdout)
     assert min(bare[-20:]) > 2 * bare[0], "the run is not lost"
     ran = runner.watched(SCRIPT, *WORDS)
     kept = losses(ran.stdout)
     assert max(kept[-20:]) < kept[0] == bare[0]
     done = {each["action"]: each["detail"] for each in ran.summary["actions"]}
-    assert done["roll-back"]["to"] == 0
+    back = done["roll-back"]["to"]
+    assert bare[back] < bare[0] or back == 0, "what it goes back to is lost already"
     assert done["lower-lr"]["factor"] <= 0.1
     run = open_run(ran.folder)
     assert run.verdict == "recovered"

@@ -510,3 +510,60 @@ def test_what_the_first_compilation_lays_on_an_optimizers_step_is_no_second_step
     runner.write(COMPILED_BETWEEN)
     done = runner.bare(sys.executable, "train.py")
     assert done.stdout.strip() == "[(5, 'nonfinite-gradient')]", done.stderr
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_run_of_which_the_scaler_leaves_out_every_step_is_stopped_and_explained(fused, tmp_path):
+    """No optimizer is ever called: the steps are seen all the same, and looked into."""
+
+    class Masked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.score, self.head = nn.Linear(4, 6), nn.Linear(6, 2)
+
+        def forward(self, x):
+            with torch.autocast("cpu", dtype=torch.float16):
+                score = self.score(x)
+                mask = torch.tensor(-1e9).to(score.dtype) * torch.zeros(6, dtype=score.dtype)  # -inf * 0
+                return self.head((score + mask).softmax(-1).half()).float()
+
+    torch.manual_seed(0)
+    model = Masked()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, fused=fused)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    made = 0
+    with (
+        pytest.raises(sg.TrainingDiverged, match="32 steps in a row"),
+        sg.watch(model, optimizer, record=tmp_path) as watch,
+    ):
+        for _ in range(100):
+            loss = nn.functional.cross_entropy(model(torch.randn(16, 4)), torch.randint(2, (16,)))
+            optimizer.zero_grad()
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+            made += 1
+    run = sg.open_run(watch.run)
+    assert made == 31
+    assert run.verdict == "stopped"
+    assert list(recorded(watch).steps().action) == ["scaler-skip"] * 32
+    assert all(math.isnan(loss) for loss in recorded(watch).steps().loss)
+    assert run.findings()[0].cause == "half-overflow"
+
+
+def test_a_step_that_the_scaler_leaves_out_ends_its_passes(tmp_path):
+    """The pass of the step after it is one, and no accumulation of two."""
+    torch.manual_seed(0)
+    model = nn.Linear(4, 1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**100)
+    counts = []
+    with sg.watch(model, optimizer, record=tmp_path) as watch:
+        for _ in range(6):
+            optimizer.zero_grad()
+            scaler.scale((model(torch.randn(16, 4)) * 1e12).square().mean()).backward()
+            counts.append(len(watch._watcher._examiner.passes.passes()))
+            scaler.step(optimizer)
+            scaler.update()
+    assert counts == [1] * 6
+    assert len(actions(watch, "scaler-skip")) >= 3

@@ -1,6 +1,7 @@
 """Clips of the user's own, seen where torch's functions for it are called."""
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ class ClipTap:
         calls: how often gradients were clipped.
         scaled: how often while they were still multiplied.
         last: the limit and the line of the last clip.
+        longest: how long all gradients together may be behind it, by the Euclidean norm.
         before: each is called with the parameters before each clip.
         after: each is called with them after it.
     """
@@ -38,6 +40,7 @@ class ClipTap:
         self.calls = 0
         self.scaled = 0
         self.last: tuple[float, tuple[str, int] | None] | None = None
+        self.longest = math.inf
         self.before: list[Callable[[Sequence[Tensor]], None]] = []
         self.after: list[Callable[[Sequence[Tensor]], None]] = []
 
@@ -66,7 +69,11 @@ class ClipTap:
             try:
                 for each in list(self.before):
                     each(clipped)
-                self._see(args[0] if args else kwargs.get(LIMITS[original.__name__]))
+                limit = args[0] if args else kwargs.get(LIMITS[original.__name__])
+                self._see(limit)
+                if isinstance(limit, (int, float)):
+                    alone = original.__name__ != "clip_grad_norm_"  # a limit for each number
+                    self.longest = limit * math.sqrt(sum(each.numel() for each in clipped)) if alone else float(limit)
             except Exception as error:
                 self._on_error(error)
             try:

@@ -182,14 +182,14 @@ class TapedPass:
         others: Mapping[str, Tensor] | None = None,
         *,
         on_call: Callable[[Entry, tuple[Any, ...], dict[str, Any]], None] | None = None,
-        silent: bool = False,
+        saying: Callable[[Tensor], Tensor] | None = None,
     ) -> tuple[Tensor, Any]:
         """Compute the loss again, with its graph, from the weights as they are now.
 
         Args:
             others: tensors that take the place of those of the same name in `inputs` and `others`.
             on_call: is told each call, with its arguments, before it is made.
-            silent: put zeros in place of what models return.
+            saying: makes what is put in the place of what models return; None: that itself.
 
         Returns:
             The loss, and what the last model returned.
@@ -224,8 +224,8 @@ class TapedPass:
             if entry.name in KEEP_STATISTICS:
                 args, kwargs = _with_own_statistics(args, kwargs)
             result = entry.again(args, kwargs)
-            if silent and entry.is_model:
-                result = swapped(result, lambda each: torch.zeros_like(each) if each.is_floating_point() else each)
+            if saying is not None and entry.is_model:
+                result = swapped(result, lambda each: saying(each) if each.is_floating_point() else each)
             if changes_in_place(entry.call) and not isinstance(result, Tensor):
                 result = args[0]
             made.append(list(tensors_within(result)))
@@ -233,7 +233,7 @@ class TapedPass:
                 output = result
         assert self._place is not None
         loss = made[self._place.entry][self._place.place]
-        if self._has_graph and not (loss.requires_grad or silent) and torch.is_grad_enabled():
+        if self._has_graph and not loss.requires_grad and saying is None and torch.is_grad_enabled():
             raise CannotReplay(recorded("the loss was differentiated by a function of the user's own"))
         return loss, output
 

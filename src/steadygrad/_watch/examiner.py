@@ -34,6 +34,9 @@ WORTH_SAYING = 2.0
 LOOKED_AT = 32
 """First steps at whose backward pass it is seen whether gradients lie there already; then one in 16."""
 
+CLIPPED = 2.0
+"""Times the limit of a clip that gradients may be long behind it: that of others is counted with them."""
+
 REFRESHED = 64
 """Steps between two copies of the buffers, while nothing is wrong."""
 
@@ -203,13 +206,22 @@ class Examiner:
         """Whether the script clips gradients while they are multiplied: by a scaler, or by a number of its own."""
         clips = self.clips
         by_scaler = bool(clips.scaled) and clips.scaled >= clips.calls / 2
-        return by_scaler or (clips.calls >= session.step / 2 > 0 and self._own_scale() is not None)
+        return by_scaler or (clips.calls >= session.step / 2 > 0 and self._own_scale(session) is not None)
 
-    def _own_scale(self) -> float | None:
-        """The loss scale that a script has written itself: a high power of two before the loss; None without one."""
+    def _own_scale(self, session: Session) -> float | None:
+        """The loss scale that a script has written itself and clips under: a high power of two before the loss.
+
+        None without one, and where the clip has met gradients that the script had divided already: those may be as long
+        as its limit at the step, the others no longer than the limit divided by the scale. Of updates by hand nobody
+        knows where in their line they divide.
+        """
         factors = [each.factor for each in self.passes.passes()]
-        scales = [each for each in factors if is_loss_scale(each)]
-        return scales[0] if scales else None
+        scale = next((each for each in factors if is_loss_scale(each)), None)
+        if scale is None or session.by_hand:
+            return scale
+        training = self.kept(session)
+        norm = math.inf if training is None else training.last_norm
+        return scale if norm <= CLIPPED * self.clips.longest / scale else None
 
     def kept(self, session: Session) -> Kept | None:
         """What is kept of a training, if it is followed."""
@@ -263,7 +275,7 @@ class Examiner:
     def _symptoms(self, session: Session, training: Kept, coefficient: float) -> dict[str, Any]:
         scaler, optimizer = self._scaler.scaler, session.ref()
         assert optimizer is not None
-        own_scale = self._own_scale() if scaler is None and self.clips.calls else None
+        own_scale = self._own_scale(session) if scaler is None and self.clips.calls else None
         passes = self.passes.passes() or training.first
         lines = {**training.lines, **(passes[-1].lines if passes else {})}
         return {

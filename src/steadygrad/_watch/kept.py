@@ -53,6 +53,7 @@ class Kept:
         self.piled_told = False
         self._fresh = True
         self._norm_before: float | None = None
+        self.last_norm = math.inf
         self.first: list[TapedPass] = []
         self.weights: list[Tensor] | None = None
         self.rates: list[Any] = []
@@ -143,6 +144,7 @@ class Kept:
             lay = min(self._added_to(norm, there) for norm, there in self._entries)
             self.carried = [*self.carried, lay / self._norm_before][-CARRIED:]
             self.piled = self.piled + 1 if abs(self.carried[-1] - 1.0) < WHOLE else 0
+        self.last_norm = reading.norm
         self._norm_before = coefficient * math.sqrt(sum(float(norm) ** 2 for norm in own)) or None
         self._entries = []
         self._fresh = True

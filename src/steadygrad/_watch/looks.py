@@ -10,14 +10,15 @@ from torch.optim import Optimizer
 from .._i18n import in_english
 from .._tap import quiet
 from ..evidence import Evidence
-from ..examination import examine, losses_again
+from ..examination import examine, losses_again, nothing, nothing_of_samples, of_another
 from ..findings import SCALES, VANISHING, Finding
 from ..guard import Raised, Ruling
 from ..records import DRIFTS, Observation
 from ..rules import Rule
 from ..rules.attention import attention
 from ..rules.data import data
-from ..rules.depth import depth
+from ..rules.depth import depth, fading
+from ..rules.half import overflowing
 from ..rules.head import head
 from ..rules.learning_rate import learning_rate
 from ..rules.loss_scale import loss_scale
@@ -43,6 +44,9 @@ LOUD = 30.0
 
 NOTHING = 0.9
 """The part of the loss of a model that says nothing, from which one says next to nothing."""
+
+IGNORES = 0.01
+"""The part of a loss by which that of mixed-up samples is higher, below which samples make no difference."""
 
 LEARNED = 0.75
 """The part of a guess's loss below which a classifier has learned."""
@@ -161,7 +165,7 @@ class Looks:
             return False
         passes = examiner.passes.passes() or kept.first
         with quiet():
-            silent = losses_again(passes, session.params, session.names, silent=True)
+            silent = losses_again(passes, session.params, session.names, saying=nothing)
         return silent is not None and 0.0 < max(silent) * LOUD < level
 
     def _says_nothing(self, session: Session) -> bool:
@@ -170,8 +174,20 @@ class Looks:
         if kept is None or level is None or not kept.may_look() or not passes.passes():
             return False
         with quiet():
-            silent = losses_again(passes.passes(), session.params, session.names, silent=True)
+            silent = losses_again(passes.passes(), session.params, session.names, saying=nothing)
         return silent is not None and NOTHING * max(silent) < level <= max(silent) / NOTHING and max(silent) > 0.0
+
+    def _ignores_samples(self, session: Session) -> bool:
+        """Whether what the model says of one sample does for another one: it has learned nothing of them."""
+        passes = self._examiner.passes.passes()
+        with quiet():
+            now, mixed, none = (
+                losses_again(passes, session.params, session.names, saying=saying)
+                for saying in (None, of_another, nothing_of_samples)
+            )
+        if not now or not mixed or now == none:  # a loss that a model returns itself has no samples
+            return False
+        return sum(mixed) - sum(now) < IGNORES * sum(map(abs, now))
 
     def _classifies(self, session: Session) -> bool:
         """Whether the loss is one of torch's for classes: a large one says something by itself."""
@@ -185,7 +201,8 @@ class Looks:
             return [], []
         if examiner.clips_scaled(session):
             return self._clipped_scaled(session, kept)
-        return self._look_for("stalled", vanishing, session, optimizer, kept, inside=inside)
+        judge = faded if self._ignores_samples(session) else vanishing
+        return self._look_for("stalled", judge, session, optimizer, kept, inside=inside)
 
     def _clipped_scaled(self, session: Session, kept: Kept) -> Seen:
         """Nothing has to be computed to know why the loss does not fall."""
@@ -246,7 +263,7 @@ class Looks:
         examiner = self._examiner
         passes = examiner.passes.passes()
         stepping = None if inside else optimizer
-        steps = judge is not vanishing
+        steps = judge not in (vanishing, faded)
         with quiet(), in_english(), kept.looking():  # it is recorded with the alarm, in English
             now = examine(examiner.subject(session, stepping if steps else None, passes, [], as_then=True))
             start = None
@@ -261,6 +278,8 @@ class Looks:
                 start = examiner.examine_start(session, optimizer, kept)
         kept.looked_at(session.step, False)
         detail = {"unreached": [found.where], "cause": found.cause, "why": found.summary}
+        if judge is faded:
+            detail["ignores_samples"] = True
         known = [stable_factor(each.evidence) for each in (start, now) if each is not None]
         if detector == "loss-divergence" and any(known):
             detail["stable_factor"] = min(filter(None, known))
@@ -303,6 +322,13 @@ def vanishing(evidence: Evidence | None) -> Finding | None:
     if evidence is None or _has_learned(evidence):  # attention that is sharp may have been trained to be
         return _surest(evidence, (units, depth, forgetful, symmetric), VANISHING)
     return _surest(evidence, (units, depth, forgetful, symmetric, attention), VANISHING | {"attention-logits"})
+
+
+def faded(evidence: Evidence | None) -> Finding | None:
+    """The same of a model that says nothing of its samples: of a gradient less is too little, and infinities count."""
+    return _surest(
+        evidence, (units, fading, forgetful, symmetric, overflowing), VANISHING | {"half-overflow"}
+    ) or vanishing(evidence)
 
 
 def hopeless(evidence: Evidence | None) -> Finding | None:

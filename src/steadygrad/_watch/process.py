@@ -16,7 +16,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Literal, TypeAlias
 
-import numpy as np
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -309,8 +308,16 @@ class Watcher:
             return False
         return self._chosen is None or optimizer in self._chosen
 
-    def before(self, optimizer: Optimizer, closure_loss: Any, frame: FrameType | None, *, may_clip: bool) -> Plan:
-        """Gradients are there, the step is not made yet."""
+    def before(
+        self,
+        optimizer: Optimizer,
+        closure_loss: Any,
+        frame: FrameType | None,
+        *,
+        may_clip: bool,
+        left_out: bool = False,
+    ) -> Plan:
+        """Gradients are there, the step is not made yet; `left_out`, and the scaler will not have it made."""
         began = time.perf_counter()
         self._examiner.passes.pause()  # what is measured is no part of the next pass
         if os.getpid() != self._pid:
@@ -319,20 +326,20 @@ class Watcher:
             self._hand.end()
         with self._lock:
             session = self._session(optimizer, frame)
-        self._scaler.stepped(optimizer)
+        if not left_out:
+            self._scaler.stepped(optimizer)
         acts = self._acts_on(session)
         if self._repairer is not None and acts:
             self._repairer.before_step(session, optimizer, self._parts(session, optimizer))
         lr = session.recovery.before(optimizer) if acts else learning_rate(optimizer)
         reading = session.measure(optimizer, self.losses.take() or scalar_loss(closure_loss))
+        reading.left_out = reading.left_out or left_out
         loss = self._loss(session, reading.losses, reading.norm)
         session.look_along()
         self._begin_sample(session)
         measured = session.measured(optimizer, reading, loss, lr)
         if reading.left_out:
-            ruling = Ruling(
-                "scaler-skip", 1.0, unsound(loss), {"reason": recorded("the gradient scaler found an overflow")}
-            )
+            ruling = self._scaler_skip(session, loss)
         elif session.sharded:
             bad = loss is not None and not math.isfinite(loss)
             ruling = Ruling("", 1.0, (Raised("nonfinite-loss", {"loss": loss}),) if bad else ())
@@ -366,7 +373,9 @@ class Watcher:
         with self._aside():
             if acts and not reading.left_out:
                 self._escalate(session, optimizer, with_alarms(ruling, driven), loss)
-            elif acts and ruling.alarms and session.alone:  # left out by the scaler, and no overflow of its scale: lost
+            elif acts and ruling.alarms and (session.alone or loss is None or math.isfinite(loss)):
+                # Left out by the scaler, and no overflow of its scale: lost. Ranks see different losses, and all of
+                # them the same overflow.
                 self._escalate(session, optimizer, replace(ruling, action="skip"), loss)
             ruling = with_alarms(ruling, found)
             if ruling.alarms or ruling.lost:
@@ -381,7 +390,7 @@ class Watcher:
                         inside=closure_loss is not None,
                     )
                 )
-        if ruling.lost:
+        if ruling.lost or reading.left_out:
             session.sampler.drop()
         elif not session.sharded:
             session.probe.before()
@@ -423,13 +432,14 @@ class Watcher:
         if session.sampler.pending:
             self._end_sample(pending)
         session.lost_in_a_row = session.lost_in_a_row + 1 if lost else 0
-        session.left_out_in_a_row = 0
         self._journal.step(pending)
         self._examiner.stepped(session, pending.reading, 0.0 if lost else pending.ruling.coefficient)
         if session.by_hand:  # its weights are in use: see `settle`
             self._owed = (pending, lost)
         else:
             left_out = pending.ruling.action == "scaler-skip"
+            if not left_out:
+                session.left_out_in_a_row = 0
             if self.acts and (not left_out or pending.ruling.alarms):
                 self._keeper.put_right(session, lost=lost or left_out)
             self._keep(session, optimizer, pending.ruling, lost=lost or left_out)
@@ -613,26 +623,21 @@ class Watcher:
             self._journal.action(session, "clear-carried-state", {"where": where})
 
     def _left_out(self, optimizer: Optimizer) -> None:
-        """The scaler has not called the optimizer: a step without a hook. Its losses belong to it all the same."""
-        losses: list[Tensor] = self.losses.take()
+        """The scaler has not called the optimizer: a step without a hook, and a step all the same."""
         if self.dead or not self.wants(optimizer):
+            self.losses.take()
             return
-        with self._lock:
-            session = self._session(optimizer, None)
-        _, values = read_step([], 0, 0.0, losses)
-        alarms = unsound(float(np.mean(values)) if values else None)
+        self.before(optimizer, None, None, may_clip=False, left_out=True)
+        self.after(optimizer, lost=False)
+
+    def _scaler_skip(self, session: Session, loss: float | None) -> Ruling:
+        """A step that the scaler leaves out: while it looks for its scale nothing is wrong, unless the loss is."""
         session.left_out_in_a_row += 1
+        alarms = unsound(loss)
         detail = {"reason": recorded("the gradient scaler found an overflow"), "in_a_row": session.left_out_in_a_row}
-        lost = bool(alarms) and session.alone  # ranks see different losses
-        if session.left_out_in_a_row == SCALER_STREAK and not lost:
-            alarms, lost = (*alarms, Raised("nonfinite-gradient", detail)), True
-        self._journal.alarms(session, alarms, {})
-        self._journal.action(session, "scaler-skip", detail)
-        if self.acts and alarms:
-            self._keeper.put_right(session, lost=True)
-        if self.acts and lost:
-            self._escalate(session, optimizer, Ruling("skip", 0.0, alarms, detail), None)
-            self._carry_out(session, optimizer, lost=True)
+        if session.left_out_in_a_row == SCALER_STREAK and not alarms:
+            alarms = (Raised("nonfinite-gradient", detail),)
+        return Ruling("scaler-skip", 1.0, alarms, detail)
 
     def _forget(self) -> None:
         """Start anew: at first, and in a forked child, whose parent owns the recording."""

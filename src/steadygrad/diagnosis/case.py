@@ -86,6 +86,11 @@ class Case:
         """Whether the run was seen to learn nothing, and nothing else was."""
         return self.detectors == {"stalled"}
 
+    @property
+    def ignores_samples(self) -> bool:
+        """Whether the model was seen to say nothing of its samples."""
+        return any(alarm.detail.get("ignores_samples") for alarm in self.alarms)
+
     @cached_property
     def steps(self) -> Steps:
         """The steps of this optimizer."""

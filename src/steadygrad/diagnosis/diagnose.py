@@ -115,7 +115,10 @@ def _fitting(case: Case, findings: list[Finding]) -> list[Finding]:
             weighed(each, EXPLAINED)
             if by_inputs and each.cause in ("saturation", "dead-units")
             else each
-            if each.cause in STALLING or _is_flung(each) or (by_inputs and each.cause == "input-scale")
+            if each.cause in STALLING
+            or _is_flung(each)
+            or _is_lost(each)
+            or (by_inputs and each.cause == "input-scale")
             else weighed(each, 0.8)
             for each in findings
         ]
@@ -134,7 +137,12 @@ def _is_pinned(finding: Finding) -> bool:
 
 def _is_flung(finding: Finding) -> bool:
     """Whether the first steps have carried the weights to where nothing is learned."""
-    return finding.cause == "learning-rate" and "weight_norm_first" in finding.evidence
+    return finding.cause == "learning-rate" and bool({"weight_norm_first", "moved"} & finding.evidence.keys())
+
+
+def _is_lost(finding: Finding) -> bool:
+    """Whether an operation was seen to overflow: what is divided by infinity is nothing, and the loss stays finite."""
+    return finding.cause == "half-overflow" and "operations" in finding.evidence
 
 
 def _wakes(case: Case) -> bool:

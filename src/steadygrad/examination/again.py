@@ -1,6 +1,6 @@
 """The loss of passes computed again, with whatever weights lie there now."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -12,7 +12,11 @@ from .taped_objective import TapedObjective
 
 
 def losses_again(
-    passes: Sequence[TapedPass], params: Sequence[Tensor], names: Sequence[str], *, silent: bool = False
+    passes: Sequence[TapedPass],
+    params: Sequence[Tensor],
+    names: Sequence[str],
+    *,
+    saying: Callable[[Tensor], Tensor] | None = None,
 ) -> list[float] | None:
     """The losses of these passes with the weights as they are now; buffers and random numbers are as before.
 
@@ -20,7 +24,7 @@ def losses_again(
         passes: on tape.
         params: the parameters that the optimizer trains.
         names: theirs.
-        silent: as if models had returned zeros.
+        saying: makes what stands in for what models return; see the functions below.
 
     Returns:
         One for each; None where one cannot be computed again.
@@ -30,8 +34,23 @@ def losses_again(
         for taped in passes:
             objective = TapedObjective(taped, params, names)
             with torch.no_grad(), undisturbed(objective.model):
-                losses.append(read_tensor_scalar(taped.replay(silent=silent)[0].detach()))
+                losses.append(read_tensor_scalar(taped.replay(saying=saying)[0].detach()))
     except Exception:  # whatever a user's model does when it is called again
         return None
     known = [loss for loss in losses if loss is not None]
     return known if known and len(known) == len(losses) else None
+
+
+def nothing(output: Tensor) -> Tensor:
+    """What a model says that says nothing: zeros."""
+    return torch.zeros_like(output)
+
+
+def of_another(output: Tensor) -> Tensor:
+    """What a model says of another sample: of the one before, in a batch along the first dimension."""
+    return output.roll(1, 0) if output.dim() else output
+
+
+def nothing_of_samples(output: Tensor) -> Tensor:
+    """The same of what has samples; a number, as a loss that a model returns, stays."""
+    return torch.zeros_like(output) if output.dim() else output

@@ -41,7 +41,7 @@ class LossLevel(Stateful):
 
     KEPT: ClassVar[tuple[str, ...]] = (
         *("_losses", "_best", "_first", "_count", "_norms", "_lowest_norm"),
-        *("_told", "_records", "_chain", "_rising", "_last_level", "_below"),
+        *("_told", "_records", "_chain", "_rising", "_last_level", "_below", "_noise_at_best"),
     )
 
     def __init__(self) -> None:
@@ -57,6 +57,7 @@ class LossLevel(Stateful):
         self._rising = 0
         self._last_level = float("inf")
         self._below = 0
+        self._noise_at_best = float("inf")
 
     @property
     def best(self) -> float:
@@ -81,6 +82,8 @@ class LossLevel(Stateful):
         if len(self._losses) >= RECENT:
             level = self._recent()
             self._best = min(self._best, level)
+            if level == self._best and self.at_check:
+                self._noise_at_best = self.noise()
             if level <= self._first + 0.1 * abs(self._first):
                 self._below = self._count
 
@@ -90,10 +93,17 @@ class LossLevel(Stateful):
         return self._count - self._below
 
     def worse(self) -> bool:
-        """Whether the level now is above the best by more than six times the noise and half of all progress."""
+        """Whether the level now is above the best by more than six times the noise and half of all progress.
+
+        Noise may be as large as the losses, and grow with them. So it is enough, too, if for long not a single loss has
+        been that near to the best level.
+        """
         if self._first is None or len(self._losses) < RECENT:
             return False
-        return self._recent() - self._best > max(6 * self.noise(), 0.5 * self._span())
+        half = 0.5 * self._span()
+        if len(self._losses) == HISTORY and min(self._losses) - self._best > half > 0.0:
+            return True
+        return self._recent() - self._best > max(6 * self.noise(), half)
 
     def elevated(self) -> bool:
         """Whether the level is above the best by what the noise of a median of eight explains no longer.
@@ -108,9 +118,11 @@ class LossLevel(Stateful):
     def learned(self) -> bool:
         """Whether the best level is below the first loss by more than the noise: there is something to lose.
 
-        The loss of a generator may rise from its first step on, and all is well.
+        The loss of a generator may rise from its first step on, and all is well. What counts is the noise that there
+        was then: that of a run which has come apart since is as large as its losses.
         """
-        return self._first is not None and self.known and self._first - self._best > 2.5 * self.noise()
+        noise = min(self.noise(), self._noise_at_best)
+        return self._first is not None and self.known and self._first - self._best > 2.5 * noise
 
     def rebase(self) -> None:
         """What is now is the new best: the level has changed for a reason that is none of ours."""

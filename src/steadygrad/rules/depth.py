@@ -11,12 +11,20 @@ from .head import excess, loudest
 
 VANISHES, EXPLODES = GRADIENT_WITHIN
 
+FADES = 10 * VANISHES
+"""The same where a model is seen to have learned nothing: six sigmoid layers pass on less than that."""
+
 SIGNAL = 1e3
 """Growth of the signal that leaves no room: the next step changes outputs by thousands."""
 
 
-def depth(evidence: Evidence) -> Iterator[Finding | Measurement]:
-    """`init-gain` if gradients explode towards the first layers, `vanishing-depth` if nothing of them arrives."""
+def depth(evidence: Evidence, *, vanishes: float = VANISHES) -> Iterator[Finding | Measurement]:
+    """`init-gain` if gradients explode towards the first layers, `vanishing-depth` if nothing of them arrives.
+
+    Args:
+        evidence: of one pass.
+        vanishes: the part of the last layers' gradient from which nothing arrives.
+    """
     chain = evidence.chain
     signals, grads = signal(chain), gradient(chain)
     last = chain[-1].name if chain else ""
@@ -44,9 +52,9 @@ def depth(evidence: Evidence) -> Iterator[Finding | Measurement]:
         say("gradient of the first layers"),
         say("against {layer}", layer=last),
         ratio,
-        say("{low:g} to {high:g}", low=VANISHES, high=EXPLODES),
+        say("{low:g} to {high:g}", low=vanishes, high=EXPLODES),
         say("early layers are to learn with the late ones"),
-        not VANISHES <= ratio <= EXPLODES,
+        not vanishes <= ratio <= EXPLODES,
     )
     # Where norms follow, the size of what a layer puts out is free, and the gradient with respect to it.
     free = any(layer.normalised for layer in chain)
@@ -61,15 +69,20 @@ def depth(evidence: Evidence) -> Iterator[Finding | Measurement]:
             {"grad_gain": ratio, "grad_gain_per_layer": _backward(grads), "layers": len(chain)},
             ("auto-initialisation", "lsuv", "fixup", "clip-global-norm"),
         )
-    if 0 < ratio < VANISHES and not _idle(evidence):
+    if 0 < ratio < vanishes and not _idle(evidence):
         yield Finding(
             "vanishing-depth",
-            min(0.95, 0.7 + math.log(VANISHES / ratio) / 40),
+            min(0.95, 0.7 + math.log(vanishes / ratio) / 40),
             chain[0].name,
             say("of the gradient {ratio:.2g} arrives at the first layers: they do not learn", ratio=ratio),
             {"grad_gain": ratio, "grad_gain_per_layer": _backward(grads), "layers": len(chain)},
             ("auto-initialisation", "residual-connections", "normalisation"),
         )
+
+
+def fading(evidence: Evidence) -> Iterator[Finding | Measurement]:
+    """The same of a model that is seen to have learned nothing of its samples: less than usual is too little there."""
+    yield from depth(evidence, vanishes=FADES)
 
 
 def end_to_end(grads: dict[int, float]) -> float | None:

@@ -28,15 +28,7 @@ def half(evidence: Evidence) -> Iterator[Finding | Measurement]:
         not top.output_absmax <= LARGEST["float16"] / ROOM,
     )
     if evidence.base.overflows:
-        op, place = evidence.base.overflows[0]
-        yield Finding(
-            "half-overflow",
-            0.95,
-            place or op,
-            say("{op} overflows in float16, whose range ends at 65504, though what it is given is finite", op=op),
-            {"op": op, "operations": len(evidence.base.overflows), "range": LARGEST["float16"]},
-            ("bfloat16", "float32-for-this-operation"),
-        )
+        yield from overflowing(evidence)
         return
     beyond = [call for call in calls if call.dtype == "float16" and not call.output_absmax <= LARGEST["float16"] / ROOM]
     if beyond:
@@ -69,4 +61,17 @@ def half(evidence: Evidence) -> Iterator[Finding | Measurement]:
             ),
             {"range": LARGEST["float16"], "op": "" if origin is None else origin.op},
             ("bfloat16", "loss-scaling", "float32-for-this-layer"),
+        )
+
+
+def overflowing(evidence: Evidence) -> Iterator[Finding]:
+    """Operations alone: one that overflows need not make the loss infinite, where it is divided by."""
+    for op, place in evidence.base.overflows[:1]:
+        yield Finding(
+            "half-overflow",
+            0.95,
+            place or op,
+            say("{op} overflows in float16, whose range ends at 65504, though what it is given is finite", op=op),
+            {"op": op, "operations": len(evidence.base.overflows), "range": LARGEST["float16"]},
+            ("bfloat16", "float32-for-this-operation"),
         )

@@ -21,7 +21,7 @@ from ..._i18n import say
 from ...findings import Finding
 from ...rules.learning_rate import learning_rate as rule
 from ..case import Case, weighed
-from .weight_growth import bottomless, chasing
+from .weight_growth import bottomless, chasing, drifting
 
 CAUSE = "learning-rate"
 
@@ -64,6 +64,13 @@ UNNATURAL = 3.0
 """Times the size of weights that neither amplify nor damp, below which they may have been drawn too small."""
 
 
+EARLY = 8
+"""First steps that are added up."""
+
+REPLACED = 1.0
+"""The part of itself by which most weights may move in them, before nothing of what they were drawn as is left."""
+
+
 def learning_rate(case: Case) -> Iterator[Finding]:
     """By sharpness and steps, at the start and at the onset; by a rate that had just been raised."""
     if next(bottomless(case), None) is not None:
@@ -84,7 +91,9 @@ def learning_rate(case: Case) -> Iterator[Finding]:
         raised = jump is not None and jump[0] > JUMP
         # Where gradients have outgrown the second moment every rate is too large, until it has learned of them.
         stale = case.rescaled and _lag(case) > LAGS
-        certainty = 0.5 if stale else 1.0 if raised or case.start is None else 0.8
+        # A rate that was sound at first, and has not been raised, has become too large for weights that have grown.
+        grown = not raised and case.start is not None and next(drifting(case), None) is not None
+        certainty = 0.5 if stale or grown else 1.0 if raised or case.start is None else 0.8
         yield from (weighed(each, certainty) for each in at_onset)
     elif crossed is not None:
         yield crossed
@@ -155,6 +164,7 @@ def _flung(case: Case) -> Iterator[Finding]:
     first, last = (float(np.linalg.norm(np.maximum(norms[row][matrices], 0.0))) for row in (0, -1))
     natural = math.sqrt(sum(shapes[place][0] for place in matrices))
     if not (first > 0 and last > FLUNG * first and last > UNNATURAL * natural):
+        yield from _replaced(case, matrices)
         return
     yield Finding(
         CAUSE,
@@ -168,6 +178,38 @@ def _flung(case: Case) -> Iterator[Finding]:
             last=last,
         ),
         {"weight_norm_first": first, "weight_norm": last, "steps": int(steps[-1])},
+        ("lower-learning-rate", "warm-up"),
+        case.onset,
+    )
+
+
+def _replaced(case: Case, matrices: list[int]) -> Iterator[Finding]:
+    """By first steps that together have moved most weights by more than their own size.
+
+    How far the first one went was measured. How far the others went is taken to go with the rate alone, as Adam's do,
+    or with rate and gradient, as plain ones do: by whichever is less.
+    """
+    sampled, ratios = case.recording.vectors("update_ratio", case.optimizer, last=1)
+    known = ratios[0][matrices] if len(sampled) else np.zeros(0)
+    known = known[known >= 0]
+    steps = case.steps
+    rates, norms = steps.lr[:EARLY], steps.grad_norm[:EARLY]
+    if not len(known) or not (rates[0] > 0 and norms[0] > 0 and np.isfinite(rates).all()):
+        return
+    by_rate = rates / rates[0]
+    moved = float(np.median(known)) * min(by_rate.sum(), np.nansum(by_rate * norms / norms[0]))
+    if not REPLACED < moved < math.inf:
+        return
+    yield Finding(
+        CAUSE,
+        0.85,
+        f"optimizer {case.optimizer}",
+        say(
+            "the first {count} steps have moved most weights by {times:.3g} times their own size",
+            count=len(rates),
+            times=moved,
+        ),
+        {"moved": moved, "first_ratio": float(np.median(known)), "steps": len(rates)},
         ("lower-learning-rate", "warm-up"),
         case.onset,
     )

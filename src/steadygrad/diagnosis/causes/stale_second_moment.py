@@ -30,6 +30,9 @@ LONG = 12.0
 """Root mean square of an update against lr that no gradient makes of moments that keep up with it: Adam's largest is
 the root of 10 after an outlier, RMSprop's 10 at its first step."""
 
+ALONG = 0.5
+"""Part of an update by which the weights grow longer, from which it is made of the weights and not of gradients."""
+
 STEPS = 10
 """Steps after the onset in which updates still say what they were at it: every one of them is sampled."""
 
@@ -90,12 +93,14 @@ def _longest_update(case: Case) -> float:
     tensors = next(each for each in case.recording.optimizers() if each.index == case.optimizer).tensors
     roots = np.sqrt([max(1, math.prod(each.shape)) for each in tensors])
     matrices = np.array([len(each.shape) > 1 for each in tensors])
+    growth = _growth(before, norms)
     longest = 0.0
     for step, ratio in zip(steps.tolist(), ratios, strict=True):
         rate, size = rates.get(step), sizes.get(step)
         if not rate or not math.isfinite(rate) or size is None or len(size) != len(roots) or len(ratio) != len(roots):
             continue
         known = matrices & (ratio >= 0) & (size > 0) & np.isfinite(ratio) & np.isfinite(size)
+        known &= ~(growth.get(step, 0.0) > ALONG * ratio)
         if known.any():
             longest = max(longest, float((ratio[known] * size[known] / roots[known]).max()) / rate)
     rate = rates.get(case.onset)
@@ -106,6 +111,15 @@ def _longest_update(case: Case) -> float:
     least = float((norms[-1][known] / roots[known]).min()) if known.any() else 0.0
     moved = max((_moved(alarm) for alarm in case.alarms if alarm.step == case.onset), default=0.0)
     return max(longest, moved * least / rate)
+
+
+def _growth(steps: np.ndarray, norms: np.ndarray) -> dict[int, np.ndarray]:
+    """By what part of itself each tensor grows in a step: between the sample of a step and the next one."""
+    if len(steps) < 2:
+        return {}
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rates = np.diff(np.log(norms), axis=0) / np.diff(steps)[:, None]
+    return dict(zip(steps.tolist(), [*rates, rates[-1]], strict=True))
 
 
 def _moved(alarm: Alarm) -> float:

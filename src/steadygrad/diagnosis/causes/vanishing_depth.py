@@ -12,7 +12,7 @@ Reference: Glorot and Bengio, "Understanding the difficulty of training deep fee
 from collections.abc import Iterator
 
 from ...findings import Finding
-from ...rules.depth import depth
+from ...rules.depth import depth, fading
 from ..case import Case
 
 CAUSE = "vanishing-depth"
@@ -20,4 +20,4 @@ CAUSE = "vanishing-depth"
 
 def vanishing_depth(case: Case) -> Iterator[Finding]:
     """By the gradient by depth."""
-    yield from case.static(depth, CAUSE)
+    yield from case.static(fading if case.ignores_samples else depth, CAUSE)

@@ -46,6 +46,11 @@ def weight_growth(case: Case) -> Iterator[Finding]:
     """By the sampled norms of the weights; by a loss that falls without bound, or that chases itself."""
     yield from bottomless(case)
     yield from chasing(case)
+    yield from drifting(case)
+
+
+def drifting(case: Case) -> Iterator[Finding]:
+    """The norm of the weights grows little by little, from the first steps to the onset."""
     steps, norms = case.recording.vectors("param_norm", case.optimizer, last=case.onset + 1)
     if len(steps) < 5:
         return

@@ -1,0 +1,119 @@
+"""Runs that learn nothing of their samples, without a number that is not finite: what keeps them from it is found."""
+
+import pytest
+import torch
+from torch import nn
+
+import steadygrad as sg
+
+CLASSES = 5
+STEPS = 160
+
+
+def spectra(step):
+    generator = torch.Generator().manual_seed(step)
+    classes = torch.randint(CLASSES, (50,), generator=generator)
+    grid = torch.linspace(0, 1, 24)
+    x = torch.exp(-(((grid - 0.15 - 0.18 * classes[:, None]) / 0.07) ** 2))
+    return 3.0 * x - 0.7 + 0.1 * torch.randn(50, 24, generator=generator), classes
+
+
+def tower(depth, activation):
+    torch.manual_seed(10)
+    layers = [nn.Linear(24, 48), activation()]
+    for _ in range(depth - 1):
+        layers += [nn.Linear(48, 48), activation()]
+    net = nn.Sequential(*layers, nn.Linear(48, CLASSES))
+    for module in net:
+        if isinstance(module, nn.Linear):
+            nn.init.kaiming_normal_(module.weight)
+            nn.init.zeros_(module.bias)
+    return net
+
+
+class FrameNorm(nn.Module):
+    """Divides by the root mean square, computed in the precision of what it is given."""
+
+    def forward(self, x):
+        return x / (x * x).mean(-1, keepdim=True).add(1e-5).sqrt()
+
+
+class Halved(nn.Module):
+    def __init__(self, scale):
+        super().__init__()
+        self.scale = scale
+        self.enter, self.norm, self.mid, self.head = (
+            nn.Linear(24, 48),
+            FrameNorm(),
+            nn.Linear(48, 48),
+            nn.Linear(48, CLASSES),
+        )
+
+    def forward(self, x):
+        with torch.autocast("cpu", dtype=torch.float16):
+            h = self.norm(self.enter(self.scale * x))
+        return self.head(torch.tanh(self.mid(h.float())))
+
+
+def run(tmp_path, model, optimizer):
+    with sg.watch(model, optimizer, record=tmp_path) as watch:
+        for step in range(STEPS):
+            x, y = spectra(step)
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(x), y).backward()
+            optimizer.step()
+    return sg.open_run(watch.run)
+
+
+def test_sigmoids_that_pass_on_too_little_for_the_first_layers_are_vanishing_depth(tmp_path):
+    """Of the gradient 3e-4 arrives: not so little that a check would object, but nothing was learned."""
+    model = tower(9, nn.Sigmoid)
+    found = run(tmp_path, model, torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9))
+    assert found.verdict == "stalled"
+    assert found.findings()[0].cause == "vanishing-depth"
+    assert found.findings()[0].evidence["grad_gain"] > 1e-4
+
+
+def test_the_same_depth_that_learns_is_healthy(tmp_path):
+    model = tower(9, nn.ReLU)
+    found = run(tmp_path, model, torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9))
+    assert found.verdict == "healthy"
+    assert found.main.steps().loss[-1] < 0.5
+
+
+@pytest.mark.parametrize(("scale", "overflows"), [(300.0, True), (1.0, False)])
+def test_a_square_that_overflows_in_float16_and_is_divided_by_is_half_overflow(scale, overflows, tmp_path):
+    """What is divided by infinity is zero: the loss stays finite, and says the same of every sample."""
+    torch.manual_seed(0)
+    model = Halved(scale)
+    found = run(tmp_path, model, torch.optim.AdamW(model.parameters(), lr=2e-3))
+    if not overflows:
+        assert found.verdict == "healthy"
+        assert found.main.steps().loss[-1] < 0.5
+        return
+    assert found.main.steps().loss[-1] > 1.5
+    assert found.verdict == "stalled"
+    assert found.findings()[0].cause == "half-overflow"
+
+
+class Deaf(nn.Module):
+    """Says the same whatever it hears, and returns its loss by itself, as models of transformers do."""
+
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Parameter(torch.zeros(CLASSES))
+
+    def forward(self, x, y):
+        logits = self.words.expand(len(x), -1)
+        return nn.functional.cross_entropy(logits, y), logits
+
+
+def test_a_model_without_a_fault_that_learns_nothing_raises_no_alarm(tmp_path):
+    model = Deaf()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with sg.watch(model, optimizer, record=tmp_path) as watch:
+        for step in range(STEPS):
+            optimizer.zero_grad()
+            model(*spectra(step))[0].backward()
+            optimizer.step()
+    assert sg.open_run(watch.run).verdict == "healthy"
