@@ -257,7 +257,10 @@ def _why_unobserved(run: Run) -> str:
             "itself (p.data.add_(...)) are not watched; use a torch.optim optimizer (nor are steps in torch.compile)"
         )
     if "attached" in names:
-        return say("torch was loaded, but neither a backward pass nor an optimizer step was seen")
+        return say(
+            "torch was loaded, but neither a backward pass nor an optimizer step was seen; gradients that torch.func "
+            "computes are not watched: use loss.backward() and a torch.optim optimizer"
+        )
     return say(
         "no watched Python process loaded torch: the command may run no PyTorch training, "
         "or Python was told to ignore its environment (-I, -E, -S)"
