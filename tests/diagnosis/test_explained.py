@@ -202,3 +202,11 @@ def test_updates_that_are_made_of_the_weights_are_no_moments_doing(tmp_path):
     first, *others = run.findings()
     assert first.cause == "weight-growth"
     assert "stale-second-moment" not in {each.cause for each in others}
+
+
+@pytest.mark.parametrize(("long", "weight"), [(True, 0.5), (False, 1.0)])
+def test_steps_that_a_moment_makes_long_are_not_the_rates_doing(long, weight):
+    flung = Finding("learning-rate", 0.85, "optimizer 0", "", {"moved": 3.0})
+    lag = Finding("stale-second-moment", 0.8, "v", "", {"update_rms_over_lr": 5.0} if long else {})
+    found = {each.cause: each.confidence for each in _explained([flung, lag])}
+    assert found["learning-rate"] == pytest.approx(weight * 0.85)

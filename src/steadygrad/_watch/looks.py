@@ -177,10 +177,10 @@ class Looks:
             silent = losses_again(passes.passes(), session.params, session.names, saying=nothing)
         return silent is not None and NOTHING * max(silent) < level <= max(silent) / NOTHING and max(silent) > 0.0
 
-    def _ignores_samples(self, session: Session) -> bool:
+    def _ignores_samples(self, session: Session, kept: Kept) -> bool:
         """Whether what the model says of one sample does for another one: it has learned nothing of them."""
         passes = self._examiner.passes.passes()
-        with quiet():
+        with quiet(), kept.looking():
             now, mixed, none = (
                 losses_again(passes, session.params, session.names, saying=saying)
                 for saying in (None, of_another, nothing_of_samples)
@@ -201,7 +201,7 @@ class Looks:
             return [], []
         if examiner.clips_scaled(session):
             return self._clipped_scaled(session, kept)
-        judge = faded if self._ignores_samples(session) else vanishing
+        judge = faded if self._ignores_samples(session, kept) else vanishing
         return self._look_for("stalled", judge, session, optimizer, kept, inside=inside)
 
     def _clipped_scaled(self, session: Session, kept: Kept) -> Seen:

@@ -160,6 +160,7 @@ def _explained(findings: list[Finding]) -> list[Finding]:
     from_the_start = {each.cause for each in sure if each.evidence.get("seen_in") == FIRST}
     grown = any(each.cause == "weight-growth" and each.confidence >= GROWN for each in findings)
     pinned, flung = any(map(_is_pinned, sure)), any(map(_is_flung, sure))
+    stretched = any("update_rms_over_lr" in each.evidence for each in sure)
 
     def is_explained(each: Finding) -> bool:
         late = each.evidence.get("seen_in") == ONSET
@@ -173,6 +174,8 @@ def _explained(findings: list[Finding]) -> list[Finding]:
             or (late and each.cause in SCALES and bool(from_the_start - {each.cause}))
             # A batch that nothing is known of but its gradient.
             or (each.cause == "outlier-batch" and each.where == "batch" and (grown or pinned))
+            # Steps that a moment has made longer than the rate.
+            or (_is_flung(each) and stretched)
             # Logits and units that steps have driven apart were sound before them.
             or (late and each.cause in STALLING and flung)
         )
