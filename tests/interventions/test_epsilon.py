@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
 from steadygrad.interventions import Applied, intervention_for
 
@@ -201,3 +201,33 @@ def test_of_vectors_and_numbers_of_data_only_those_like_a_prediction_are_kept():
         assert torch.tensor([0.0, 4.0, 9.0]).sqrt().tolist() == [0.0, 2.0, 3.0]
         assert (1 / torch.zeros(3)).isinf().all()
         assert torch.tensor(0.0).sqrt() == 0
+
+
+@pytest.mark.parametrize("function", [torch.softmax, nn.functional.softmax, torch.log_softmax, Tensor.softmax])
+def test_what_may_look_nowhere_looks_everywhere_alike(function):
+    """A sample that is padding and nothing else: every logit is masked."""
+    logits = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
+    masked = logits.masked_fill(torch.tensor([[False] * 4, [True] * 4, [False, True, True, False]]), -math.inf)
+    bare = function(masked, -1)
+    applied = intervention_for(EPSILON)
+    with Applied([applied]):
+        mended = function(masked, -1)
+    assert applied.times == 1
+    assert not bare[1].isfinite().any()
+    assert torch.equal(mended[[0, 2]], bare[[0, 2]])
+    assert torch.equal(mended[1], function(torch.zeros(4, dtype=torch.float64), -1))
+    mended.nan_to_num(neginf=0.0).sum().backward()
+    assert logits.grad.isfinite().all()
+    assert (logits.grad[1] == 0).all()
+
+
+@pytest.mark.parametrize("weights", [True, False])
+def test_attention_over_padding_alone(weights):
+    torch.manual_seed(0)
+    layer = nn.MultiheadAttention(8, 2, batch_first=True)
+    x, padding = torch.randn(2, 5, 8), torch.tensor([[False] * 5, [True] * 5])
+    with Applied([intervention_for(EPSILON)]):
+        out, _ = layer(x, x, x, key_padding_mask=padding, need_weights=weights)
+    assert out.isfinite().all()
+    out.sum().backward()
+    assert all(param.grad.isfinite().all() for param in layer.parameters())

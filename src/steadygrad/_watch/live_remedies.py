@@ -60,6 +60,9 @@ UNFIT = frozenset({"unsafe-op", "nonfinite-data", "half-overflow"})
 STALLS = VANISHING | {"clip-before-unscale"}
 """Causes of a run that learns nothing: there a remedy has held only if it begins to."""
 
+SEEN = frozenset({"clip-before-unscale"})
+"""Of those what was seen itself, and not concluded: its remedy stays, however long a run takes to begin to learn."""
+
 LIVE: dict[str, tuple[str, ...]] = {
     "missing-zero-grad": ("zero-grad-before-backward",),
     "clip-before-unscale": ("unscale-before-clip",),

@@ -131,6 +131,15 @@ class Looks:
         session.guard.dismiss()
         return replace(ruling, alarms=tuple(each for each in ruling.alarms if each.detector not in DRIFTS))
 
+    def is_gone(self, session: Session) -> bool:
+        """After a step: whether what keeps a model from learning is seen no more, in the pass that led to it."""
+        kept, passes = self._examiner.examinable(session), self._examiner.passes.before()
+        if kept is None or not passes:
+            return False
+        with quiet(), in_english(), kept.looking():
+            now = examine(self._examiner.subject(session, None, passes, [], as_then=False)).evidence
+        return now is not None and now.base.finite and faded(now) is None and hopeless(now) is None
+
     def _due(self, session: Session, reading: Reading) -> "Callable[..., Seen] | None":
         """The look that is to be taken at this step, if one is."""
         examiner = self._examiner

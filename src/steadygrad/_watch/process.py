@@ -650,6 +650,8 @@ class Watcher:
         self._looks = (
             Looks(self._examiner) if mends is None else Looks(self._examiner, mends.unmended, eager=mends.untouched)
         )
+        if mends is not None:
+            mends.is_gone = self._looks.is_gone
         self._sessions: dict[int, Session] = {}
         self._pending: dict[int, Pending] = {}
         self._owed: tuple[Pending, bool] | None = None

@@ -6,7 +6,7 @@ weights, and the next one is tried.
 """
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from ..diagnosis import diagnose
 from ..diagnosis.case import ALIKE, FIRST
 from ..errors import SteadygradError
 from ..findings import Finding
-from ..guard import Raised, Ruling
+from ..guard import FELL, Raised, Ruling
 from ..interventions import Applied, Intervention, intervention_for, kept_of
 from ..remedies import remedy
 from ..store import Run, open_run
@@ -41,6 +41,7 @@ from .live_remedies import (
     REINITIALISES,
     RENEWS,
     RESETS,
+    SEEN,
     SKIPPED,
     STALLS,
     TOO_FAR,
@@ -67,6 +68,9 @@ LEARNS = 96
 
 FALLS = 0.05
 """The part of itself by which its loss has to have fallen then."""
+
+WORSE = 0.5
+"""The part of itself by which it has risen where a remedy did harm."""
 
 GRACE = 2
 """Steps after a remedy in which what was on its way still raises alarms."""
@@ -109,6 +113,8 @@ class Repairer:
         self._journal = journal
         self._home = home
         self._clips = clips
+        self.is_gone: Callable[[Session], bool] = lambda session: False
+        """Whether a look finds no longer what kept a training from learning."""
         self._tried: set[tuple[str, str]] = set()
         self._repairs: list[_Repair] = []
         self._idle: set[int] = set()
@@ -183,6 +189,8 @@ class Repairer:
                 self._idle.discard(session.index)
                 detail = {"remedy": current.remedy, "since": current.step}
                 self._journal.action(session, "repair-held", detail)
+            elif session.step - current.step > LEARNS and self._stays(session, current, current.level):
+                current.held = True
             elif session.step - current.step > LEARNS:
                 self._undo(current, session, parts)
                 self._repair(session, optimizer, parts)
@@ -192,7 +200,7 @@ class Repairer:
         if current is not None:
             if session.step - current.step <= GRACE:
                 return
-            if self._speaks_against(current, ruling):
+            if self._speaks_against(current, ruling) and not self._has_worked(session):
                 self._undo(current, session, parts)
             else:
                 current.held = True
@@ -203,6 +211,12 @@ class Repairer:
         """Whether alarms say that a remedy has not removed what it was for."""
         kinds = {raised.detector.partition("-")[0] for raised in ruling.alarms}
         return current.finding.cause not in UNFIT or "nonfinite" in kinds
+
+    @staticmethod
+    def _has_worked(session: Session) -> bool:
+        """Whether the loss had lost a good part of itself since the remedy: what comes then is another thing."""
+        level = session.guard.level
+        return level.known and level.first is not None and level.first - level.best > FELL * abs(level.first)
 
     def _without_expected(self, session: Session, ruling: Ruling) -> Ruling:
         """A ruling without alarms of what a remedy that lies on the training does not let happen."""
@@ -222,6 +236,15 @@ class Repairer:
     def _has_fallen(session: Session, level: float) -> bool:
         now = session.guard.level.level()
         return now is not None and now < level - max(FALLS * abs(level), 2.0 * session.guard.level.noise())
+
+    def _stays(self, session: Session, current: _Repair, level: float) -> bool:
+        """Whether a remedy stays although the run has not begun to learn: many a sound one takes its time.
+
+        What was wrong was seen itself, or is gone, and the loss is no higher for it.
+        """
+        now = session.guard.level.level()
+        worse = now is not None and now > level + WORSE * abs(level)
+        return not worse and (current.finding.cause in SEEN or self.is_gone(session))
 
     def state_of(self, session: Session) -> dict[str, Any]:
         """What was done to a training, for its checkpoint."""
@@ -288,11 +311,19 @@ class Repairer:
         for finding, candidate in self._wanted(session):
             if (finding.cause, candidate.name) in self._tried:
                 continue
+            if self._is_over(session, finding, candidate):
+                continue
             self._tried.add((finding.cause, candidate.name))
             if candidate.remedy in REINITIALISES and not self._may_overwrite(session, finding):
                 continue
             if self._apply(finding, candidate, session, optimizer, parts):
                 return
+
+    def _is_over(self, session: Session, finding: Finding, candidate: Candidate) -> bool:
+        """Whether it is about the weights that the run had begun with, and others have taken their place for good."""
+        about = candidate.remedy in REINITIALISES | OF_SOME and _seen_first(finding)
+        renewed = (each for each in self._repairs if each.remedy in REINITIALISES and each.held and not each.undone)
+        return about and any(each.of == session.index for each in renewed)
 
     def _wanted(self, session: Session) -> Iterator[tuple[Finding, Candidate]]:
         """Findings that are sure enough, each with what may be done about it."""

@@ -11,10 +11,11 @@ from .ladder import LEAST_MEASURED, Ladder, Rung
 from .loss import LossLevel
 from .running_stats import RunningStats
 from .skip import HiddenGradients, hollow
-from .stall import Stall
+from .stall import FELL, Stall
 
 __all__ = [
     "ENDS",
+    "FELL",
     "LEAST_MEASURED",
     "Escalation",
     "Guard",

@@ -166,7 +166,19 @@ def _distance(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> An
     return (square + EPSILON).sqrt() if holds_anywhere(square < EPSILON) else None
 
 
+def _somewhere(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """What may look nowhere, because all is masked, looks everywhere alike: as behind a mask that is not infinite."""
+    value, dim = args[0], args[1] if len(args) > 1 else kwargs.get("dim")
+    if not is_float(value) or not isinstance(dim, int) or not value.numel():
+        return None
+    nowhere = value.detach().amax(dim, keepdim=True) == -math.inf
+    if not holds_anywhere(nowhere):
+        return None
+    return func(value.masked_fill(nowhere, 0.0), *args[1:], **kwargs)
+
+
 _MENDS: dict[str, Mend] = {
+    **dict.fromkeys(("softmax", "log_softmax"), _somewhere),
     **dict.fromkeys(("log", "log_", "log2", "log10", "sqrt", "sqrt_", "rsqrt", "rsqrt_"), _above_zero),
     **dict.fromkeys(("acos", "asin", "arccos", "arcsin", "acos_", "asin_", "atanh", "arctanh"), _inside_one),
     **dict.fromkeys(("log1p", "log1p_"), _above_minus_one),

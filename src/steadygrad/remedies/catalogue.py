@@ -250,7 +250,7 @@ REMEDIES = (
     Remedy(
         "add-epsilon-inside-the-operation",
         "Keep the argument away from the place where the operation fails, inside it.",
-        "(x * x + 1e-12).sqrt()  # torch.log(p.clamp_min(1e-8)), a / (b + 1e-8)",
+        "(x * x + 1e-12).sqrt()  # torch.log(p.clamp_min(1e-8)), a / (b + 1e-8), scores.masked_fill(mask, -1e4)",
         removes=("unsafe-op",),
         outside=True,
     ),
