@@ -332,8 +332,8 @@ class Watcher:
         if self._repairer is not None and acts:
             self._repairer.before_step(session, optimizer, self._parts(session, optimizer))
         lr = session.recovery.before(optimizer) if acts else learning_rate(optimizer)
-        reading = session.measure(optimizer, self.losses.take() or scalar_loss(closure_loss))
-        reading.left_out = reading.left_out or left_out
+        losses = self.losses.take() or scalar_loss(closure_loss)
+        reading = session.measure(optimizer, losses, left_out=left_out)
         loss = self._loss(session, reading.losses, reading.norm)
         session.look_along()
         self._begin_sample(session)

@@ -150,8 +150,11 @@ class Session:
         return True
 
     @torch.no_grad()
-    def measure(self, optimizer: Optimizer, losses: Sequence[Tensor]) -> "Reading":
-        """Read everything about the step's gradients and losses to the host, in one transfer a device."""
+    def measure(self, optimizer: Optimizer, losses: Sequence[Tensor], *, left_out: bool = False) -> "Reading":
+        """Read everything about the step's gradients and losses to the host, in one transfer a device.
+
+        A step may be `left_out` by a scaler that does not call the optimizer; of one that it calls `found_inf` says so.
+        """
         by_hand = isinstance(optimizer, ByHand)
         every = optimizer.gradients() if by_hand else [param.grad for param in self.params]
         grads = [grad for grad in every if grad is not None]
@@ -164,7 +167,7 @@ class Session:
         scalars = [value.detach() for value in (*losses, scale, found) if isinstance(value, Tensor)]
         norms, numbers = read_step(parts, width, NO_GRADIENT, scalars)
         loss_values = numbers[: len(losses)]
-        left_out = bool(numbers[-1]) if isinstance(found, Tensor) else False
+        left_out = bool(numbers[-1]) if isinstance(found, Tensor) else left_out
         factor = numbers[len(losses)] if isinstance(scale, Tensor) else 1.0
         if not np.isfinite(norms).all() and not left_out:
             norms = self._without_overflow(norms, every)
