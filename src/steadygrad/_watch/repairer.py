@@ -214,9 +214,13 @@ class Repairer:
 
     @staticmethod
     def _has_worked(session: Session) -> bool:
-        """Whether the loss had lost a good part of itself since the remedy: what comes then is another thing."""
+        """Whether the loss had lost a good part of itself since the remedy: what comes then is another thing.
+
+        Of the first one after it, or of the very first, whichever is lower: the one after it may be a spike still.
+        """
         level = session.guard.level
-        return level.known and level.first is not None and level.first - level.best > FELL * abs(level.first)
+        firsts = [each for each in (level.first, session.stall.first) if each is not None]
+        return level.known and bool(firsts) and min(firsts) - level.best > FELL * abs(min(firsts))
 
     def _without_expected(self, session: Session, ruling: Ruling) -> Ruling:
         """A ruling without alarms of what a remedy that lies on the training does not let happen."""
