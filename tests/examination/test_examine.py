@@ -8,7 +8,15 @@ import torch.nn.functional as F
 from torch import nn
 
 from steadygrad._tap import PassTap, quiet
-from steadygrad.examination import Subject, TapedObjective, examine, losses_again
+from steadygrad.examination import (
+    Subject,
+    TapedObjective,
+    examine,
+    losses_again,
+    nothing,
+    nothing_of_samples,
+    of_another,
+)
 
 
 def raising(error):
@@ -194,7 +202,7 @@ def test_a_pass_that_cannot_be_computed_again_has_no_loss():
     model.whole = False
     assert losses_again(tap.passes(), list(model.parameters()), ["weight", "bias"]) is None
     assert losses_again([], [], []) is None
-    assert losses_again(tap.passes(), list(model.parameters()), ["weight", "bias"], silent=True) is None
+    assert losses_again(tap.passes(), list(model.parameters()), ["weight", "bias"], saying=nothing) is None
     tap.remove()
 
 
@@ -204,6 +212,21 @@ def test_the_loss_of_a_model_that_says_nothing():
     tap.follow([model])
     tap.conclude(F.mse_loss(model(x), y))
     params = list(model.parameters())
-    (silent,) = losses_again(tap.passes(), params, ["weight", "bias"], silent=True)
+    (silent,) = losses_again(tap.passes(), params, ["weight", "bias"], saying=nothing)
     assert silent == pytest.approx(y.square().mean().item())
     tap.remove()
+
+
+def test_the_loss_of_what_a_model_says_of_other_samples():
+    """Each gets what the one before it should; a number, as a loss that the model makes itself, is of none."""
+    model, x, y = nn.Linear(4, 1), torch.randn(5, 4), torch.randn(5, 1)
+    tap = PassTap(raising)
+    tap.follow([model])
+    tap.conclude(F.mse_loss(model(x), y))
+    (mixed,) = losses_again(tap.passes(), list(model.parameters()), ["weight", "bias"], saying=of_another)
+    assert mixed == pytest.approx(F.mse_loss(model(x)[[4, 0, 1, 2, 3]], y).item())
+    tap.remove()
+    loss = torch.tensor(2.0)
+    assert of_another(loss) is loss
+    assert nothing_of_samples(loss) is loss
+    assert not nothing_of_samples(x).any()
