@@ -230,3 +230,7 @@ def test_the_loss_of_what_a_model_says_of_other_samples():
     assert of_another(loss) is loss
     assert nothing_of_samples(loss) is loss
     assert not nothing_of_samples(x).any()
+    alone = torch.randn(1, 6, 3)
+    assert torch.equal(of_another(alone), alone[:, [5, 0, 1, 2, 3, 4]]), "a batch of one: at the time before"
+    with pytest.raises(ValueError, match="a single sample"):
+        of_another(torch.randn(1, 3))

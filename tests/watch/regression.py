@@ -23,3 +23,31 @@ def data(number, size=32, width=6):
 def net(width=6):
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(width, 24), nn.Tanh(), nn.Linear(24, 1))
+
+
+def train(
+    model,
+    optimizer,
+    steps,
+    tmp_path,
+    *,
+    clear=True,
+    scale=None,
+    loss_fn=nn.functional.mse_loss,
+    mode="repair",
+    batch=data,
+    schedule=None,
+):
+    losses = []
+    with sg.watch(model, optimizer, mode=mode, record=tmp_path) as watch:
+        for number in range(steps):
+            x, y = batch(number)
+            loss = loss_fn(model(x if scale is None else x * scale[0] + scale[1]), y)
+            if clear:
+                optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if schedule is not None:
+                schedule.step()
+            losses.append(loss.item())
+    return losses, watch

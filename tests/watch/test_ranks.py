@@ -64,3 +64,28 @@ def test_a_loss_that_is_not_finite_in_a_step_that_the_scaler_leaves_out_is_one_r
             scaler.update()
             assert watch._watcher._sessions[id(optimizer)].recovery.incident is None
     assert {action.action for action in sg.open_run(watch.run).main.actions()} == {"scaler-skip"}
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_scaler_that_does_not_find_its_scale_is_seen_alike_whatever_a_ranks_loss(of_two, tmp_path, fused):
+    """One rank has a loss that is not finite, the other the same overflow behind a sound one: both act at one step."""
+
+    def begins(bad):
+        torch.manual_seed(0)
+        model = nn.Linear(8, 1)
+        if not bad:
+            model.weight.register_hook(lambda grad: grad * math.inf)  # what the other rank's loss makes of the mean
+        optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, fused=fused)
+        scaler = torch.amp.GradScaler("cpu")
+        with sg.watch(model, optimizer, record=tmp_path, snapshot_memory="1MB") as watch:
+            for number in range(30):
+                loss = model(torch.randn(16, 8)).square().mean() * (math.nan if bad else 1.0)
+                optimizer.zero_grad()
+                scaler.scale(loss).backward()
+                scaler.step(optimizer)
+                scaler.update()
+                if watch._watcher._sessions[id(optimizer)].recovery.incident is not None:
+                    return number
+        return None
+
+    assert begins(bad=True) == begins(bad=False) == 19

@@ -70,10 +70,7 @@ class ClipTap:
                 for each in list(self.before):
                     each(clipped)
                 limit = args[0] if args else kwargs.get(LIMITS[original.__name__])
-                self._see(limit)
-                if isinstance(limit, (int, float)):
-                    alone = original.__name__ != "clip_grad_norm_"  # a limit for each number
-                    self.longest = limit * math.sqrt(sum(each.numel() for each in clipped)) if alone else float(limit)
+                self._see(limit, 1 if original.__name__ == "clip_grad_norm_" else sum(map(Tensor.numel, clipped)))
             except Exception as error:
                 self._on_error(error)
             try:
@@ -84,8 +81,10 @@ class ClipTap:
 
         return clip
 
-    def _see(self, limit: Any) -> None:
+    def _see(self, limit: Any, numbers: int) -> None:
+        """A clip to a limit that each of so many numbers may reach."""
         self.calls += 1
         self.scaled += self._scaler.multiplied()
         if isinstance(limit, (int, float)):
             self.last = float(limit), source_line()
+            self.longest = limit * math.sqrt(numbers)

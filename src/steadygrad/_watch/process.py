@@ -373,9 +373,9 @@ class Watcher:
         with self._aside():
             if acts and not reading.left_out:
                 self._escalate(session, optimizer, with_alarms(ruling, driven), loss)
-            elif acts and ruling.alarms and (session.alone or loss is None or math.isfinite(loss)):
+            elif acts and ruling.alarms and (session.alone or session.left_out_in_a_row == SCALER_STREAK):
                 # Left out by the scaler, and no overflow of its scale: lost. Ranks see different losses, and all of
-                # them the same overflow.
+                # them that it does not find its scale.
                 self._escalate(session, optimizer, replace(ruling, action="skip"), loss)
             ruling = with_alarms(ruling, found)
             if ruling.alarms or ruling.lost:
@@ -635,8 +635,8 @@ class Watcher:
         session.left_out_in_a_row += 1
         alarms = unsound(loss)
         detail = {"reason": recorded("the gradient scaler found an overflow"), "in_a_row": session.left_out_in_a_row}
-        if session.left_out_in_a_row == SCALER_STREAK and not alarms:
-            alarms = (Raised("nonfinite-gradient", detail),)
+        if session.left_out_in_a_row == SCALER_STREAK and not (alarms and session.alone):
+            alarms = (*alarms, Raised("nonfinite-gradient", detail))
         return Ruling("scaler-skip", 1.0, alarms, detail)
 
     def _forget(self) -> None:

@@ -47,8 +47,17 @@ def nothing(output: Tensor) -> Tensor:
 
 
 def of_another(output: Tensor) -> Tensor:
-    """What a model says of another sample: of the one before, in a batch along the first dimension."""
-    return output.roll(1, 0) if output.dim() else output
+    """What a model says of another sample: of the one before it, or at the time before where a batch is of one.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if not output.dim():
+        return output
+    apart = [place for place in range(max(1, output.dim() - 1)) if output.shape[place] > 1]
+    if not apart:
+        raise ValueError(f"a single sample of shape {tuple(output.shape)}")
+    return output.roll(1, apart[0])
 
 
 def nothing_of_samples(output: Tensor) -> Tensor:
