@@ -132,7 +132,7 @@ class Looks:
         return replace(ruling, alarms=tuple(each for each in ruling.alarms if each.detector not in DRIFTS))
 
     def is_gone(self, session: Session) -> bool:
-        """Whether what keeps a model from learning is seen no more, in the last pass on tape with the weights of now."""
+        """Whether what keeps a model from learning is seen no more, in the last pass on tape with the weights now."""
         kept, passes = self._examiner.examinable(session), self._examiner.passes.before()
         if kept is None or not passes:
             return False
