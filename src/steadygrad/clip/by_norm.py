@@ -5,6 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from .._readback import peek
 from .arguments import threshold
 from .gradients import Gradients
 from .policy import Policy
@@ -118,6 +119,12 @@ class ClipByBlockRMS(Policy):
 _threshold = threshold
 
 
-def at_most(norms: Tensor, limit: float | Tensor) -> Tensor:
-    """The factors that bring norms down to a limit: 1 exactly for those that are not above it."""
-    return torch.where(norms > limit, limit / norms, 1.0)
+def at_most(norms: Tensor, limit: float | Tensor) -> Tensor | float:
+    """The factors that bring norms down to a limit: 1 exactly for those that are not above it.
+
+    One factor of a norm that can be read is a number: the host has it sooner than three kernels have.
+    """
+    known = peek(norms) if norms.ndim == 0 and not isinstance(limit, Tensor) else None
+    if known is None:
+        return torch.where(norms > limit, limit / norms, 1.0)
+    return limit / known[0] if known[0] > limit else 1.0

@@ -4,6 +4,7 @@ Everything that is known about `grad_scale` and `found_inf` stands in this file.
 `grad_scale` as they read it, and do nothing at all where `found_inf` is 1.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -54,17 +55,17 @@ class Fold:
     def clip_(self, policy: Policy, gradients: Gradients) -> Clipped:
         """Let a policy decide, and hand its decision to the kernel."""
         before = gradients.norm()
-        finite = torch.isfinite(before)
+        finite = before < math.inf  # one kernel, where isfinite takes four
         policy.rescale_(gradients)
         factor = gradients.take_factor()
         after = gradients.norm()
         settle_scale(self._optimizer, gradients)
         scale = getattr(self._optimizer, "grad_scale", None)
-        known = peek(finite)
+        known = peek(before)
         if factor is not None and not _is_one(factor):
             own = factor if not isinstance(scale, Tensor) else factor.to(scale.device) / scale
             self._set("grad_scale", own.reciprocal().to(torch.float32))
-        if known is None or not known[0]:
+        if known is None or not math.isfinite(known[0]):
             # Exactly 0 or 1: fused kernels take it off their step counters.
             found = finite.logical_not().to(torch.float32)
             overflow = self._before["found_inf"]

@@ -206,9 +206,16 @@ class Gradients:
             self._norms, self._norm = torch.where(finite, self.norms(), 0.0), None
 
     def _multiply(self, factor: Tensor) -> None:
-        factor = torch.where(torch.isfinite(factor) & torch.isfinite(self.norm()), factor, 1.0)
+        norm = self.norm()
+        known = peek(factor) if factor.ndim == 0 else None
+        total = peek(norm)
+        if known is None or total is None:
+            factor = torch.where(torch.isfinite(factor) & torch.isfinite(norm), factor, 1.0)
+        elif known[0] == 1.0 or not (math.isfinite(known[0]) and math.isfinite(total[0])):
+            return
         self._factor = factor if self._factor is None else self._factor * factor
-        self._norms, self._norm = self.norms() * factor, None
+        self._norms = self.norms() * factor
+        self._norm = norm * factor if factor.ndim == 0 else None
 
     def _measure(self) -> Tensor:
         self.flush()
@@ -223,8 +230,11 @@ class Gradients:
             vector = self._over_shards(norms, norm_type)
         else:
             norms, vector = [], norm_vector(self.grads, norm_type)
-        total = peek(vector.sum())
+        norm = torch.linalg.vector_norm(vector)
+        total = peek(norm)
         if total is None or math.isfinite(total[0]):
+            if norm_type == 2.0 and self.inverse_scale is None:
+                self._norm = norm
             return vector
         # Every rank has seen the same vector, so all of them measure again, or none.
         values = peek(vector) or []

@@ -9,6 +9,7 @@ from torch._utils import _flatten_dense_tensors
 
 from .. import _dist
 from .._foreach import REDUCED, dense_values, group
+from .._readback import read_array
 
 SMALL = 1_024
 """Elements up to which a tensor on the CPU is copied beside others, and all of them measured by one call."""
@@ -169,7 +170,7 @@ def _by_kind(tensors: Sequence[Tensor], norm_type: float) -> list[tuple[list[int
         plain = norm_type == 2.0 and device.type == "cpu" and dtype.is_floating_point
         sizes = _sizes_of_small(values) if plain else None
         if sizes is not None:
-            results.append((places, _norms_together(values, sizes).to(wide or dtype)))
+            results.append((places, _norms_together(values, sizes, wide or dtype)))
         else:
             norms = torch._foreach_norm(values, norm_type, **({} if wide is None else {"dtype": wide}))
             results.append((places, torch.stack(norms)))
@@ -186,14 +187,19 @@ def _sizes_of_small(values: Sequence[Tensor]) -> np.ndarray | None:
     """How many elements each has, if they are so many and so small that a call for each costs more than a copy."""
     if len(values) < MANY or torch.compiler.is_compiling() or not {*map(type, values)} <= {Tensor, nn.Parameter}:
         return None
-    sizes = np.array([value.numel() for value in values])
+    if values[0].numel() > SMALL:  # most often it is the first: an embedding, a kernel
+        return None
+    sizes = np.fromiter(map(Tensor.numel, values), np.int64, len(values))
     return sizes if sizes.min() > 0 and sizes.max() <= SMALL else None
 
 
-def _norms_together(values: Sequence[Tensor], sizes: np.ndarray) -> Tensor:
-    """The L2 norms of many small tensors, in float64: one copy and three calls, whatever their number."""
-    squares = _flatten_dense_tensors(values).to(torch.float64).square()
-    return torch.segment_reduce(squares, "sum", lengths=torch.from_numpy(sizes), unsafe=True).sqrt()
+def _norms_together(values: Sequence[Tensor], sizes: np.ndarray, dtype: torch.dtype) -> Tensor:
+    """The L2 norms of many small tensors: one copy and a few calls, whatever their number."""
+    flat = read_array(_flatten_dense_tensors(values).to(dtype))
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        squares = np.multiply(flat, flat, out=flat)  # a copy of many, and no one else's
+        sums = np.add.reduceat(squares, np.cumsum(sizes) - sizes)
+    return torch.from_numpy(np.sqrt(sums))
 
 
 def _accumulator(device: torch.device, dtype: torch.dtype) -> torch.dtype | None:
