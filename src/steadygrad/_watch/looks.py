@@ -104,7 +104,7 @@ class Looks:
             inside: whether the step is made already, and this is its closure.
         """
         examiner, stall, guard = self._examiner, session.stall, session.guard
-        found = list(session.stalled(reading.norms, loss))
+        found = list(session.stalled(reading, loss))
         seen: list[Observation] = []
         if not found and not ruling.alarms:
             look = self._due(session, reading)

@@ -205,11 +205,11 @@ class Session:
         own = self.recovery.own_options()
         return TrainingParts(self.params, optimizer, self.roots, averages, scaler, stateful, own)
 
-    def stalled(self, norms: np.ndarray, loss: float | None) -> tuple[Raised, ...]:
+    def stalled(self, reading: "Reading", loss: float | None) -> tuple[Raised, ...]:
         """An alarm if the run has never learned and its gradients do not reach the weights."""
-        norm = global_norm(norms)
+        norm = reading.norm
         self.stall.begin(loss, norm)
-        unreached = self.stall.look(self.guard.level, norms, self._matrices) if self.stall.due(self.step) else []
+        unreached = self.stall.look(self.guard.level, reading.norms, self._matrices) if self.stall.due(self.step) else []
         if self.stall.bottomless(self.guard.level, norm):
             self.stall.told()
             return (Raised("bottomless-loss", {"loss": loss, "first": self.stall.first}),)

@@ -125,7 +125,7 @@ class _Kind:
         self._aim()
 
     def look(self) -> Tensor:
-        if any(map(_moved, self._params, self._places)):
+        if list(map(Tensor.data_ptr, self._params)) != self._places:
             self._aim()
         return torch.cat(self._views)
 
@@ -144,7 +144,7 @@ class _Kind:
         self.grads = self.moved = None
 
     def _aim(self) -> None:
-        self._places = [param.data_ptr() for param in self._params]
+        self._places = list(map(Tensor.data_ptr, self._params))
         self._views = [_coordinates(param) for param in self._params]
 
 
@@ -155,10 +155,6 @@ def _norms(rows: Tensor) -> Tensor:
 
 def _lies_alike(param: Tensor, grad: Tensor) -> bool:
     return grad.layout == torch.strided and type(grad) is Tensor and grad.stride() == param.stride()
-
-
-def _moved(param: Tensor, place: int) -> bool:
-    return param.data_ptr() != place
 
 
 def _flat(param: Tensor) -> Tensor | None:
