@@ -8,12 +8,13 @@ from .carried import CarriedState
 from .clips import LIMITS, ClipTap
 from .inert import InertHook
 from .loads import LoadTap
+from .loss_scale import is_loss_scale, own_scale
 from .losses import LossTap
 from .own_updates import OwnUpdates, params_of
 from .passes import PassTap, has_compiled
 from .quiet import is_quiet, quiet, quiet_depth
 from .rescale import RescaleInit
-from .scaler import ScalerTap, is_loss_scale
+from .scaler import ScalerTap
 from .steps import Plan, StepObserver, StepTap, on_stack
 from .tape import Entry
 from .taped import CannotReplay, TapedPass
@@ -43,6 +44,7 @@ __all__ = [
     "is_quiet",
     "leaves_of",
     "on_stack",
+    "own_scale",
     "params_of",
     "quiet",
     "quiet_depth",

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .loss_scale import own_scale
 from .quiet import is_quiet
 
 MAX_PENDING = 512
@@ -159,7 +160,8 @@ class LossTap:
 
     def _unscaled(self, tensor: Tensor) -> Tensor:
         if self.scaled is None:
-            return tensor.detach()
+            factor = own_scale(tensor)
+            return tensor.detach() if factor == 1.0 else tensor.detach() / factor
         result, loss, factor = self.scaled
         if tensor is result and loss is not None:
             return loss  # dividing would not do: the scaled loss may have overflowed

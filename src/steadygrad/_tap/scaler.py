@@ -4,7 +4,6 @@ An unfused optimizer is not called at all when the scaler has found an overflow,
 """
 
 import functools
-import math
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -16,19 +15,6 @@ from torch.optim import Optimizer
 from ..errors import TrainingDiverged
 from .losses import LossTap
 from .quiet import is_quiet
-
-OWN_SCALE = 128.0
-"""The least power of two before a loss that is taken for a loss scale which a script has written itself."""
-
-
-def is_loss_scale(factor: float) -> bool:
-    """Whether a number by which a loss is multiplied is a high power of two, as loss scales are and weights are not.
-
-    Example:
-        >>> is_loss_scale(2.0**16), is_loss_scale(1000.0), is_loss_scale(2.0)
-        (True, False, False)
-    """
-    return factor >= OWN_SCALE and math.frexp(factor)[0] == 0.5
 
 
 class ScalerTap:

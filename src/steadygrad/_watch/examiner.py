@@ -276,6 +276,7 @@ class Examiner:
         scaler, optimizer = self._scaler.scaler, session.ref()
         assert optimizer is not None
         own_scale = self._own_scale(session) if scaler is None and self.clips.calls else None
+        written = [each.factor for each in (*self.passes.passes(), *training.first) if is_loss_scale(each.factor)]
         passes = self.passes.passes() or training.first
         lines = {**training.lines, **(passes[-1].lines if passes else {})}
         return {
@@ -290,6 +291,7 @@ class Examiner:
                 "last": self.clips.last,
             },
             "scale": own_scale if scaler is None else read_tensor_scalar(getattr(scaler, "_scale", None)),
+            "own_scale": max(written, default=None) if scaler is None and not session.by_hand else None,
             "backward_passes": training.backwards,
             "weight_norm": session.sampler.weight_norm,
             "along": session.along,

@@ -31,7 +31,7 @@ RENEWS = REINITIALISES | RESETS
 AT_ONCE = frozenset({"strong-wolfe", "lower-beta2"})
 """Remedies that are there as soon as they are applied: what has changed no option then changes nothing."""
 
-ASKED_FOR = frozenset({"mean-reduction", "standardise-last-layer"})
+ASKED_FOR = frozenset({"mean-reduction", "standardise-last-layer", "lower-loss-scale"})
 """Remedies of one kind of their cause: only where the finding names them."""
 
 OF_SOME = frozenset({"rescale-query-key-weights"})
@@ -69,7 +69,7 @@ LIVE: dict[str, tuple[str, ...]] = {
     "unsafe-op": ("add-epsilon-inside-the-operation",),
     "nonfinite-data": ("drop-or-impute-nonfinite-samples",),
     "outlier-batch": ("winsorise-features", "drop-outlier-samples"),
-    "half-overflow": ("float32-for-this-layer",),
+    "half-overflow": ("lower-loss-scale", "float32-for-this-layer"),
     "corrupt-state": ("reset-moments", "reset-running-stats"),
     "loss-scale": (
         "standardise-last-layer",

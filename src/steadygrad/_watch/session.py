@@ -209,7 +209,8 @@ class Session:
         """An alarm if the run has never learned and its gradients do not reach the weights."""
         norm = reading.norm
         self.stall.begin(loss, norm)
-        unreached = self.stall.look(self.guard.level, reading.norms, self._matrices) if self.stall.due(self.step) else []
+        due = self.stall.due(self.step)
+        unreached = self.stall.look(self.guard.level, reading.norms, self._matrices) if due else []
         if self.stall.bottomless(self.guard.level, norm):
             self.stall.told()
             return (Raised("bottomless-loss", {"loss": loss, "first": self.stall.first}),)

@@ -42,7 +42,7 @@ class ClipByGlobalNorm(Policy):
 
     def rescale_(self, gradients: Gradients) -> None:
         """Scale by one factor."""
-        gradients.scale_(at_most(gradients.p_norm(self.norm_type), self.max_norm))
+        gradients.scale_(one_at_most(gradients.p_norm(self.norm_type), self.max_norm))
 
 
 class ClipByTensorNorm(Policy):
@@ -119,12 +119,14 @@ class ClipByBlockRMS(Policy):
 _threshold = threshold
 
 
-def at_most(norms: Tensor, limit: float | Tensor) -> Tensor | float:
-    """The factors that bring norms down to a limit: 1 exactly for those that are not above it.
+def at_most(norms: Tensor, limit: float | Tensor) -> Tensor:
+    """The factors that bring norms down to a limit: 1 exactly for those that are not above it."""
+    return torch.where(norms > limit, limit / norms, 1.0)
 
-    One factor of a norm that can be read is a number: the host has it sooner than three kernels have.
-    """
-    known = peek(norms) if norms.ndim == 0 and not isinstance(limit, Tensor) else None
+
+def one_at_most(norm: Tensor, limit: float) -> Tensor | float:
+    """The same of one norm; where it can be read for nothing, a number: sooner there than by three kernels."""
+    known = peek(norm)
     if known is None:
-        return torch.where(norms > limit, limit / norms, 1.0)
+        return at_most(norm, limit)
     return limit / known[0] if known[0] > limit else 1.0

@@ -13,7 +13,7 @@ from .._names import find_roots, name_parameters
 from .._readback import any_nonfinite, read_tensor_scalar
 from ..measure import tensor_stats
 from .arguments import threshold
-from .by_norm import at_most
+from .by_norm import one_at_most
 from .gradients import Gradients
 
 MOST_NAMED = 5
@@ -69,7 +69,7 @@ def clip_grad_norm_(
     if error_if_nonfinite:
         _raise_if_nonfinite(norm, norm_type, gradients.grads, gradients.params)
     if math.isfinite(max_norm):
-        gradients.scale_(at_most(norm + 1e-6, float(max_norm)))
+        gradients.scale_(one_at_most(norm + 1e-6, float(max_norm)))
         gradients.flush()
     return norm.to(_result_dtype(gradients.grads))
 

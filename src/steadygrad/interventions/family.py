@@ -14,6 +14,7 @@ from .intervention import Intervention
 from .last_layer import StandardiseLastLayer
 from .learning_rate import LowerLearningRate, WarmUp
 from .logits import SoftCapLogits
+from .loss_scale import LowerLossScale
 from .missing_values import DropOrImpute
 from .normalisation import Normalisation
 from .options import LowerBeta2, RaiseEpsilon, StrongWolfe
@@ -64,6 +65,7 @@ INTERVENTIONS: tuple[type[Intervention], ...] = (
     RescaleQueryKeyWeights,
     ZeroGradBeforeBackward,
     UnscaleBeforeClip,
+    LowerLossScale,
     LowerBeta2,
     RaiseEpsilon,
     StableAdamW,

@@ -8,8 +8,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from .._foreach import scale_
-from .._readback import read_tensor_scalar
-from .._tap import OwnUpdates, is_loss_scale, leaves_of, params_of
+from .._tap import OwnUpdates, leaves_of, own_scale, params_of
 from .intervention import Intervention
 
 
@@ -114,25 +113,3 @@ class UnscaleBeforeClip(Intervention):
         if factor != 1.0 and grads:
             scale_(grads, factor)
             self.times += 1
-
-
-def own_scale(loss: Tensor) -> float:
-    """The power of two by which a script has multiplied its loss before differentiating it; 1.0 if by none.
-
-    Example:
-        >>> import torch
-        >>> loss = torch.ones(3, requires_grad=True).mean()
-        >>> own_scale(loss * 2.0**14), own_scale(65536 * (loss / 4)), own_scale(loss * 10)
-        (16384.0, 16384.0, 1.0)
-    """
-    factor, node = 1.0, loss.grad_fn
-    while node is not None and (name := type(node).__name__).startswith(("MulBackward", "DivBackward")):
-        before = [each for each, _ in node.next_functions if each is not None]
-        number = getattr(node, "_saved_other", None)
-        number = getattr(node, "_saved_self", None) if number is None else number
-        if len(before) != 1 or not isinstance(number, Tensor) or number.ndim or not number.is_cpu:
-            break
-        value = read_tensor_scalar(number) or 1.0
-        factor = factor / value if name.startswith("Div") else factor * value
-        node = before[0]
-    return factor if is_loss_scale(factor) else 1.0

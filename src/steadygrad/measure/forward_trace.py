@@ -201,7 +201,7 @@ class ForwardTrace(OpeningMode):
             return
         weights = [owned for tensor in given for owned in self._owned(tensor)]
         others = [tensor for tensor in given if not self._is_constant(tensor)]
-        if name in MASKING:
+        if name in MASKING or name == "__get__":  # to read an attribute (a gradient, too) computes nothing
             pass
         elif any(tensor.dtype is torch.float16 for tensor in made) and any_nonfinite(made) and not any_nonfinite(given):
             self.overflows.append((name, self._place(self._past(others)) if others else ""))

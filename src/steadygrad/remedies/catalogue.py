@@ -276,6 +276,13 @@ REMEDIES = (
         removes=("half-overflow",),
         outside=True,
     ),
+    Remedy(
+        "lower-loss-scale",
+        "Hold the loss scale that is written by hand where gradients fit into float16.",
+        "scale = min(scale, 1024.0)  # or torch.amp.GradScaler, which finds it by itself",
+        removes=("half-overflow",),
+        outside=True,
+    ),
     Remedy("loss-scaling", "Scale the loss of a float16 training.", 'scaler = torch.amp.GradScaler("cuda")'),
     Remedy(
         "divide-logits-by-sqrt-d",

@@ -59,7 +59,9 @@ def half(evidence: Evidence) -> Iterator[Finding | Measurement]:
                 phase=say(origin.phase),
                 largest=origin.largest_input,
             ),
-            {"range": LARGEST["float16"], "op": "" if origin is None else origin.op},
+            {"range": LARGEST["float16"]}
+            if origin is None
+            else {"range": LARGEST["float16"], "op": origin.op, "phase": origin.phase},
             ("bfloat16", "loss-scaling", "float32-for-this-layer"),
         )
 
