@@ -48,7 +48,7 @@ class Kept:
         self._entries: list[tuple[Tensor | None, dict[int, int]]] = []
         self._width = 0
         self._places: list[int] = []
-        self._are_leaves: bool | None = None
+        self._are_leaves = False
         self.piled = 0
         self.piled_told = False
         self._fresh = True
@@ -100,11 +100,15 @@ class Kept:
 
     def may_look(self) -> bool:
         """Whether one more look may be taken at a training that raises no alarm: a few, and not too long ones."""
-        allowed = max(LOOKED_AT_LEAST, LOOKED_SHARE * (time.perf_counter() - self._began))
-        if self.looks == MOST or self._looked_for > allowed:
+        if self.looks == MOST or not self.has_time_to_look():
             return False
         self.looks += 1
         return True
+
+    def has_time_to_look(self) -> bool:
+        """Whether looks have not taken too long already."""
+        allowed = max(LOOKED_AT_LEAST, LOOKED_SHARE * (time.perf_counter() - self._began))
+        return self._looked_for <= allowed
 
     @contextmanager
     def looking(self) -> Iterator[None]:
@@ -123,10 +127,10 @@ class Kept:
     def look(self, loss: Tensor, wanted: bool) -> None:
         """A backward pass begins: do gradients lie there already, of weights that it will add to?"""
         self.backwards += 1
-        if wanted and self.step and self._are_leaves is None:
+        if wanted and self.step and not self._are_leaves:  # another training's loss may come by first
             reached = set(map(id, leaves_of(loss)))
             self._are_leaves = any(id(param) in reached for param in self._largest)
-        wanted = wanted and bool(self._are_leaves)
+        wanted = wanted and self._are_leaves
         # At every one of a step's: where two trainings alternate, another's pass goes by before gradients are cleared.
         if wanted and self.step:
             there = {id(param.grad): param.grad._version for param in self._largest if param.grad is not None}

@@ -1,5 +1,6 @@
 """Looks at a run although no step of it stands out: it learns nothing, is driven up, has lost what it had learned."""
 
+import functools
 import math
 from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
@@ -10,7 +11,7 @@ from torch.optim import Optimizer
 from .._i18n import in_english
 from .._tap import quiet
 from ..evidence import Evidence
-from ..examination import examine, losses_again, nothing, nothing_of_samples, of_another
+from ..examination import examine, losses_again, nothing, nothing_of_samples, of_all, of_another
 from ..findings import SCALES, VANISHING, Finding
 from ..guard import Raised, Ruling
 from ..records import DRIFTS, Observation
@@ -48,6 +49,9 @@ NOTHING = 0.9
 IGNORES = 0.01
 """The part of a loss by which that of mixed-up samples is higher, below which samples make no difference."""
 
+SAME = 0.01
+"""The part of outputs that differs from sample to sample, below which they are the same."""
+
 LEARNED = 0.75
 """The part of a guess's loss below which a classifier has learned."""
 
@@ -59,6 +63,16 @@ ARRIVES = 1e-3
 
 Seen = tuple[list[Observation], list[Raised]]
 """What was seen, and the alarms if it is one; both empty if not."""
+
+
+def _known(evidence: Evidence | None) -> bool:
+    """Whether there is a pass to judge."""
+    return evidence is not None
+
+
+def _says_the_same(evidence: Evidence | None) -> bool:
+    """Whether outputs hardly differ from sample to sample."""
+    return evidence is not None and evidence.base.output_spread < SAME
 
 
 class Looks:
@@ -151,9 +165,11 @@ class Looks:
         if not session.rate_rises and session.idle_from_the_start() and self._eager(session):
             return self._idle_from_the_start
         least = SLOWLY if examiner.clips.scaled or clipped else None
-        if session.idle(least):
+        if session.idle(least) or session.cut_off(reading):
             return self._idle
-        return self._idle if session.flat() and self._says_nothing(session) else None
+        if session.flat() and self._says_nothing(session):
+            return self._idle
+        return self._at_rest if session.rests() else None
 
     def _piled_up(self, session: Session) -> tuple[Raised, ...]:
         """An alarm, once, if the script never clears its gradients."""
@@ -186,17 +202,36 @@ class Looks:
             silent = losses_again(passes.passes(), session.params, session.names, saying=nothing)
         return silent is not None and NOTHING * max(silent) < level <= max(silent) / NOTHING and max(silent) > 0.0
 
-    def _ignores_samples(self, session: Session, kept: Kept) -> bool:
-        """Whether what the model says of one sample does for another one: it has learned nothing of them."""
+    def _ignores_samples(self, session: Session, kept: Kept) -> bool | None:
+        """Whether what the model says of another sample, or of all of them, does for each: it has learned nothing of
+        them. None where that cannot be asked: a loss that a model returns itself has no samples."""
         passes = self._examiner.passes.passes()
         with quiet(), kept.looking():
-            now, mixed, none = (
+            now, none, *others = (
                 losses_again(passes, session.params, session.names, saying=saying)
-                for saying in (None, of_another, nothing_of_samples)
+                for saying in (None, nothing_of_samples, of_another, of_all)
             )
-        if not now or not mixed or now == none:  # a loss that a model returns itself has no samples
-            return False
-        return sum(mixed) - sum(now) < IGNORES * sum(map(abs, now))
+        known = [sum(each) for each in others if each]
+        if not now or not known or now == none:
+            return None
+        return min(known) - sum(now) < IGNORES * sum(map(abs, now))
+
+    def _at_rest(self, session: Session, optimizer: Optimizer, *, inside: bool) -> Seen:
+        """The loss falls no more: see whether the model says the same of all samples, and why."""
+        kept = self._examiner.examinable(session)
+        if kept is None or not self._examiner.passes.passes() or not kept.has_time_to_look():
+            return [], []
+        same = self._ignores_samples(session, kept)
+        if same is False or not kept.may_look():
+            return [], []
+        provided = _known if same else _says_the_same
+        look = functools.partial(self._look_for, "stalled", faded, session, optimizer, kept, provided=provided)
+        seen, raised = look(inside=inside)
+        if raised or not same or not session.replaced():
+            return seen, raised
+        kept.looked_at(session.step, False)
+        detail = {"unreached": [], "ignores_samples": True, "first_loss": session.stall.first}
+        return [self._examiner.symptoms(session, kept)], [Raised("stalled", detail)]
 
     def _classifies(self, session: Session) -> bool:
         """Whether the loss is one of torch's for classes: a large one says something by itself."""
@@ -263,8 +298,9 @@ class Looks:
         kept: Kept,
         *,
         inside: bool,
+        provided: Callable[[Evidence | None], bool] = lambda evidence: True,
     ) -> Seen:
-        """Examine the pass of now and the first one; an alarm only if a rule says why.
+        """Examine the pass of now and the first one; an alarm only if a rule says why, `provided` that it concerns us.
 
         Curvature and steps, which take most of the time, are measured where the rules ask for them (those of scales and
         rates do), or have found something. A first pass that a rule has cleared stays so.
@@ -275,6 +311,8 @@ class Looks:
         steps = judge not in (vanishing, faded)
         with quiet(), in_english(), kept.looking():  # it is recorded with the alarm, in English
             now = examine(examiner.subject(session, stepping if steps else None, passes, [], as_then=True))
+            if not provided(now.evidence):
+                return [], []
             start = None
             if judge not in kept.cleared:
                 start = examiner.examine_start(session, optimizer, kept, steps=steps)
@@ -335,9 +373,9 @@ def vanishing(evidence: Evidence | None) -> Finding | None:
 
 def faded(evidence: Evidence | None) -> Finding | None:
     """The same of a model that says nothing of its samples: of a gradient less is too little, and infinities count."""
-    return _surest(
-        evidence, (units, fading, forgetful, symmetric, overflowing), VANISHING | {"half-overflow"}
-    ) or vanishing(evidence)
+    rules = (units, fading, forgetful, symmetric, overflowing)
+    found = _surest(evidence, rules, VANISHING | {"half-overflow"}) or vanishing(evidence)
+    return found or _surest(evidence, (data,), {"input-scale"})
 
 
 def hopeless(evidence: Evidence | None) -> Finding | None:

@@ -61,6 +61,8 @@ class Sampler:
         self._last_time = time.perf_counter()
         self._last_step = 0
         self.param_norms = np.full(len(self._params), NOT_MEASURED)
+        self.first_ratios: np.ndarray | None = None
+        """|dw| / |w| of the very first step, if it was made."""
 
     def state_dict(self) -> dict[str, Any]:
         """The sizes of the weights as last measured, and when they are measured next."""
@@ -128,6 +130,8 @@ class Sampler:
         moved = self._spread(before, places)
         with np.errstate(all="ignore"):  # weights that are not finite are data
             ratios = np.where(moved == NOT_MEASURED, moved, moved / np.maximum(self.param_norms, 1e-30))
+        if step == 0:
+            self.first_ratios = ratios
         self._before = None
         self._part = (self._part + 1) % len(self._parts)
         self._plan(step, self._cost + time.perf_counter() - started)

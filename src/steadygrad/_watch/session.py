@@ -21,6 +21,7 @@ from .._readback import Mailbox, global_norm, read_step, read_tensor_scalar
 from .._snapshot import BufferSnapshot, Room, TrainingParts
 from .._tap import ByHand, CarriedState, LoadTap
 from ..clip import Policy, RobustClip, direction_of, settle_scale, step_gradients
+from ..diagnosis.causes.learning_rate import EARLY, REPLACED
 from ..guard import Guard, Measured, Raised, RunningStats, Stall
 from ..measure import UpdateProbe, natural_norm, overflow_safe_norm, tensor_norms
 from ..records import NO_GRADIENT, OptimizerInfo, TensorInfo
@@ -226,6 +227,20 @@ class Session:
     def flat(self) -> bool:
         """Whether the loss has not fallen since the early steps, at one of those steps, wherever it had begun."""
         return self.stall.flat(self.guard.level)
+
+    def rests(self) -> bool:
+        """Whether the loss has not fallen since half as many steps, at one of a few."""
+        return self.stall.rests(self.guard.level)
+
+    def cut_off(self, reading: "Reading") -> bool:
+        """Whether, at one of a few steps, at least half of the weight matrices have a gradient of zeros."""
+        return self.stall.cut_off(reading.norms, self._matrices)
+
+    def replaced(self) -> bool:
+        """Whether first steps like the very first one have moved most weights by more than their own size."""
+        ratios = self.sampler.first_ratios
+        known = np.zeros(0) if ratios is None else ratios[self._matrices & (ratios >= 0)]
+        return len(known) > 0 and REPLACED < EARLY * float(np.median(known)) < math.inf
 
     def idle_from_the_start(self) -> bool:
         """Whether the loss has not begun to fall, at one of the first steps at which that is asked."""

@@ -1,6 +1,7 @@
 """From a recorded run to its causes, ranked."""
 
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeAlias
@@ -145,6 +146,18 @@ def _is_lost(finding: Finding) -> bool:
     return finding.cause == "half-overflow" and "operations" in finding.evidence
 
 
+def _is_slope(finding: Finding) -> bool:
+    """Whether the derivative of an operation was seen to be infinite, where its value is not."""
+    return finding.cause == "unsafe-op" and finding.evidence.get("phase") == "backward"
+
+
+def _falls_to_its_end(finding: Finding) -> bool:
+    """Whether the steps that were tried took the loss down until it was not finite."""
+    losses = finding.evidence.get("losses") if finding.cause == "learning-rate" else None
+    told = [] if losses is None else [each for each in losses if isinstance(each, (int, float)) and math.isfinite(each)]
+    return len(told) > 1 and losses is not None and len(told) < len(losses) and told[-1] == min(told) < told[0]
+
+
 def _wakes(case: Case) -> bool:
     """Whether units that are idle in the first pass are not with standardised inputs."""
     after = None if case.start is None else case.start.standard_inputs
@@ -156,6 +169,8 @@ def _wakes(case: Case) -> bool:
 def _explained(findings: list[Finding]) -> list[Finding]:
     """What is seen itself explains the rest; so does what was there from the start, and scales explain rates."""
     sure = [each for each in findings if each.confidence >= SURE]
+    lost, by_slope = any(map(_is_lost, sure)), any(map(_is_slope, sure))
+    sure = [each for each in sure if not (lost and _falls_to_its_end(each))]
     structural = any(each.cause in STRUCTURAL for each in sure)
     from_the_start = {each.cause for each in sure if each.evidence.get("seen_in") == FIRST}
     grown = any(each.cause == "weight-growth" and each.confidence >= GROWN for each in findings)
@@ -170,6 +185,10 @@ def _explained(findings: list[Finding]) -> list[Finding]:
             or (each.cause == "learning-rate" and (bool(from_the_start & SCALES) or pinned))
             # What a recurrence has made large is large behind it.
             or (each.cause == "init-gain" and "output_rms" in each.evidence and "recurrent-gain" in from_the_start)
+            # An infinite slope at numbers of usual size makes NaN of any scale, and of any step.
+            or (by_slope and each.cause in SCALES | {"learning-rate"})
+            # A loss that falls until an operation overflows is not driven up.
+            or (lost and _falls_to_its_end(each))
             # A scar.
             or (late and each.cause in SCALES and bool(from_the_start - {each.cause}))
             # A batch that nothing is known of but its gradient.

@@ -60,6 +60,19 @@ def of_another(output: Tensor) -> Tensor:
     return output.roll(1, apart[0])
 
 
+def of_all(output: Tensor) -> Tensor:
+    """What a model says of all samples on average, of each of them; of what is no such number, of another one.
+
+    Raises:
+        ValueError: there is only one.
+    """
+    another = of_another(output)
+    if not output.dim() or not output.is_floating_point():
+        return another
+    apart = next(place for place in range(max(1, output.dim() - 1)) if output.shape[place] > 1)
+    return output.mean(apart, keepdim=True).expand_as(output)
+
+
 def nothing_of_samples(output: Tensor) -> Tensor:
     """The same of what has samples; a number, as a loss that a model returns, stays."""
     return torch.zeros_like(output) if output.dim() else output

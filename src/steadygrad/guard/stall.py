@@ -128,7 +128,7 @@ class Stall(Stateful):
 
         That alone is no fault: it is worth a look at what the gradient does.
         """
-        if not self._start or not self.flat(level, least=least):
+        if not self._start or not (self.flat(level, least=least) or self.rests(level)):
             return False
         start, now = median(self._start), level.level()
         now = level.best if now is None else now
@@ -141,6 +141,22 @@ class Stall(Stateful):
         early, now = median(self._early), level.level()
         now = level.best if now is None else now
         return early - now <= max(2.0 * level.noise(), least * abs(early))
+
+    def rests(self, level: LossLevel) -> bool:
+        """Whether, at one of a few steps, it has not fallen since half as many: it has learned what it will, or
+        next to nothing."""
+        half = self._at_look.get(str(self._count // 2)) if self.is_time_to_look() and level.known else None
+        if half is None:
+            return False
+        now = level.level()
+        now = level.best if now is None else now
+        return half - now <= max(2.0 * level.noise(), LEARNED * abs(half))
+
+    def cut_off(self, norms: np.ndarray, matrices: np.ndarray) -> bool:
+        """Whether, at one of a few steps, at least half of the weight matrices have a gradient of zeros."""
+        present = matrices & (norms >= 0)
+        silent = present & (norms == 0)
+        return self.is_time_to_look() and silent.sum() >= max(2, 0.5 * present.sum()) and norms.max(initial=0.0) > 0
 
     def idle_from_the_start(self, level: LossLevel) -> bool:
         """Whether, at one of the first steps, the loss has not fallen at all: as during a warm-up, so that is no word.

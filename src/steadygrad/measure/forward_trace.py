@@ -29,7 +29,10 @@ SCALINGS = frozenset({"mul", "mul_", "multiply", "__mul__", "__rmul__", "__imul_
 """Functions that multiply element by element."""
 
 RECTIFIERS = frozenset({"relu", "relu_", "relu6", "hardswish"})
-BOUNDED = {"sigmoid": (0.0, 1.0), "sigmoid_": (0.0, 1.0), "tanh": (-1.0, 1.0), "tanh_": (-1.0, 1.0)}
+BOUNDED = {
+    **dict.fromkeys(("sigmoid", "sigmoid_", "hardsigmoid", "hardsigmoid_"), (0.0, 1.0)),
+    **dict.fromkeys(("tanh", "tanh_", "softsign"), (-1.0, 1.0)),
+}
 TANH_STATES = frozenset({"rnn_tanh", "rnn_tanh_cell", "gru", "gru_cell"})
 DROPOUTS = frozenset({F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout})
 WEIGHTINGS = frozenset({"matmul", "__matmul__", "bmm", "einsum", "mul", "__mul__", "__rmul__", "baddbmm"})

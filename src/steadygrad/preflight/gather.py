@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import torch
 from torch import Tensor
@@ -36,6 +37,9 @@ FEWEST_ROWS = 2
 
 UNUSUAL = (0.03, 10.0)
 """Root mean squares of a tensor of the batch between which its scale needs no second look."""
+
+SEQUENCE = 8
+"""Calls of a layer from which it may be what reads a sequence, step by step."""
 
 UNEVEN = 30.0
 """Ratio of the largest feature to the usual one from which the scale of the inputs is looked at."""
@@ -86,8 +90,11 @@ def gather(
     )
     if found is not None:
         evidence.recurrences, evidence.time_gradients = found
-        # A state that begins at a plain zero is multiplied from the second step on.
-        lengths = {each.steps + more for each in evidence.recurrences for more in (0, 1)}
+    # A state that begins at a plain zero is multiplied from the second step on; one that has no weights of its own is
+    # not, but what it reads may be.
+    lengths = {each.steps + more for each in evidence.recurrences for more in (0, 1)}
+    lengths |= {each.calls for each in evidence.chain if each.calls >= SEQUENCE}
+    if lengths:
         evidence.memory = trying(later("where in time the target is decided"), lambda: memory(objective, lengths))
     if optimizer is not None and base.finite:
         evidence.edge = trying(later("sharpness"), lambda: edge(objective, optimizer, fewer, budget / 2))
@@ -159,7 +166,8 @@ def _doubled(objective: Objective, fewer: Any) -> float:
     if twice is None:
         raise ValueError(say("which dimension the samples lie along is not to be seen"))
     # The trace leaves dropout out, which would be noise.
-    with undisturbed(objective.model), traced(objective.model):
+    with undisturbed(objective.model), traced(objective.model), catch_warnings():
+        simplefilter("ignore")  # of shapes that do not fit: then samples lie elsewhere
         once, double = (read_tensor_scalar(objective(batch).detach()) for batch in (whole, twice))
     return double / once if once and double is not None else math.nan
 

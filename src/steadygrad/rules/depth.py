@@ -45,8 +45,9 @@ def depth(evidence: Evidence, *, vanishes: float = VANISHES) -> Iterator[Finding
     if not evidence.base.finite:
         yield from _overflown(evidence, signals)
         return
-    ratio = end_to_end(grads)
-    if ratio is None or evidence.base.second_order:
+    twice = evidence.base.second_order
+    ratio = end_to_end(_of_weights(evidence) if twice else grads)
+    if ratio is None or (twice and ratio > vanishes):  # what has grown may have grown in either of the two passes
         return
     yield Measurement(
         say("gradient of the first layers"),
@@ -78,6 +79,19 @@ def depth(evidence: Evidence, *, vanishes: float = VANISHES) -> Iterator[Finding
             {"grad_gain": ratio, "grad_gain_per_layer": _backward(grads), "layers": len(chain)},
             ("auto-initialisation", "residual-connections", "normalisation"),
         )
+
+
+def _of_weights(evidence: Evidence) -> dict[int, float]:
+    """The gradient of each level's weights against their size: of a loss that holds a gradient itself, that of what
+    layers put out is of two passes, and that of weights is their sum."""
+    base, found = evidence.base, dict[int, float]()
+    weights = {call.layer: call.weights for call in base.calls}
+    for layer in evidence.chain:
+        for name in weights[layer.name]:
+            if name in base.grad_norms and base.weight_norms.get(name):
+                size = base.grad_norms[name] / base.weight_norms[name]
+                found[layer.level] = max(found.get(layer.level, 0.0), size)
+    return found
 
 
 def fading(evidence: Evidence) -> Iterator[Finding | Measurement]:

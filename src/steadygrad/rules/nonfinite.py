@@ -10,6 +10,11 @@ from ..findings import Finding, Measurement
 OVERFLOWS = 1e4
 """An operation whose inputs are this large was given too much; one that fails on smaller ones is unsafe by itself."""
 
+LINEAR = frozenset(
+    {"convolution", "addmm", "mm", "addmv", "mv", "bmm", "baddbmm", "native_batch_norm", "native_layer_norm"}
+)
+"""Operations that make NaN of -inf, with weights of both signs; masks are added to what a softmax gets."""
+
 
 def nonfinite(evidence: Evidence) -> Iterator[Finding | Measurement]:
     """`nonfinite-data` where the batch has NaN or infinity and the loss or gradient with it, else `unsafe-op`."""
@@ -25,7 +30,8 @@ def nonfinite(evidence: Evidence) -> Iterator[Finding | Measurement]:
     )
     if evidence.base.finite and evidence.origin is None:
         return  # what the model masks on purpose has no effect
-    if not bad and evidence.origin is None:  # what was no mask, since no operation made the first bad number
+    # What was no mask: no operation made the first bad number, or one that nobody gives a mask to.
+    if not bad and (evidence.origin is None or evidence.origin.op in LINEAR):
         bad = [each for each in (*evidence.inputs, *evidence.targets) if each.minus_infinite]
     if bad:
         yield Finding(
@@ -81,4 +87,4 @@ def nonfinite(evidence: Evidence) -> Iterator[Finding | Measurement]:
 
 
 def _is_half(evidence: Evidence) -> bool:
-    return any(call.dtype == "float16" for call in evidence.base.calls)
+    return bool(evidence.base.overflows) or any(call.dtype == "float16" for call in evidence.base.calls)

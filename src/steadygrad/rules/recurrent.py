@@ -31,6 +31,10 @@ GONE = -30.0
 TELLS = 0.1
 """Squared correlation with the target from which a time step counts for something, beside what chance makes."""
 
+FAINT = 1e-4
+"""The part of the gradient that arrives where the target is decided, from which nothing is learned of it in a run that
+is seen to have learned nothing."""
+
 LOST = -60.0
 """Nats over all steps by which a gradient without gates, which nothing will open, is gone in float32."""
 
@@ -71,7 +75,7 @@ def recurrent(evidence: Evidence) -> Iterator[Finding | Measurement]:
             short = True
             yield _forgets(each, leading)
     if not short:
-        yield from _out_of_reach(evidence)
+        yield from _out_of_reach(evidence, math.exp(ROUNDED))
 
 
 def forgetful(evidence: Evidence) -> Iterator[Finding | Measurement]:
@@ -84,26 +88,29 @@ def forgetful(evidence: Evidence) -> Iterator[Finding | Measurement]:
         told = leading < FORGETS or (each.ungated and total < LOST)  # by `recurrent`
         if not told and (total < ROUNDED if _is_followed(each) else leading < FLAT and total < GONE):
             yield _forgets(each, leading)
+    yield from _out_of_reach(evidence, FAINT)
 
 
-def _out_of_reach(evidence: Evidence) -> Iterator[Finding]:
-    """What decides the target lies where no gradient arrives: a memory may be short, but not shorter than that."""
+def _out_of_reach(evidence: Evidence, least: float) -> Iterator[Finding]:
+    """What decides the target lies where less than `least` of the gradient arrives: a memory may be short, but not
+    shorter than that."""
     memory = evidence.memory
     cells = [each for each in evidence.recurrences if _is_followed(each) and not _is_dead(evidence, each.name)]
-    if memory is None or not cells or not all(map(math.isfinite, memory.arriving)):
+    if memory is None or (evidence.recurrences and not cells) or not all(map(math.isfinite, memory.arriving)):
         return
     if any(each.exponents[0] * each.steps > EXPANDS for each in evidence.recurrences):
         return  # beside a gradient that has exploded every other looks as if it had vanished
     squared, share, decided = memory.squared, memory.share, memory.decided
     tells = squared[decided]
-    known = max((each for each, part in zip(squared, share, strict=True) if part > math.exp(ROUNDED)), default=0.0)
-    if tells < max(TELLS, memory.chance) or share[decided] > math.exp(ROUNDED) or known > max(tells / 2, memory.chance):
+    known = max((each for each, part in zip(squared, share, strict=True) if part > least), default=0.0)
+    if tells < max(TELLS, memory.chance) or share[decided] > least or known > max(tells / 2, memory.chance):
         return
-    cell = min(cells, key=lambda each: each.exponents[0] * each.steps)
+    cell = min(cells, key=lambda each: each.exponents[0] * each.steps, default=None)
+    about = {} if cell is None else {"lyapunov_exponent": cell.exponents[0], "spectral_radius": cell.radius}
     yield Finding(
         "vanishing-recurrent",
         0.85,
-        cell.name,
+        memory.name if cell is None else cell.name,
         say(
             "step {decided} of {steps} says most about the target (squared correlation {tells:.2g}), and {share:.2g} "
             "of the gradient arrives there",
@@ -113,9 +120,8 @@ def _out_of_reach(evidence: Evidence) -> Iterator[Finding]:
             share=share[decided],
         ),
         {
-            "lyapunov_exponent": cell.exponents[0],
-            "steps": cell.steps,
-            "spectral_radius": cell.radius,
+            **about,
+            "steps": len(squared),
             "decided_at": decided,
             "squared_correlation": tells,
             "gradient_share": share[decided],
