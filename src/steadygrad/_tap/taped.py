@@ -20,6 +20,9 @@ FACTORS = frozenset({"neg", "__neg__", "mul", "__mul__", "__rmul__", "div", "__t
 """What a script does to a loss that is one number already."""
 
 
+PRODUCTS = FACTORS | {"mul_", "__imul__", "div_", "__itruediv__", "__rtruediv__", "__rdiv__", "divide", "multiply"}
+"""What multiplies or divides by a number."""
+
 CONSTANT = ("zeros", "ones", "full", "empty", "eye", "arange", "linspace", "tril", "triu", "new_zeros", "new_ones")
 """Functions whose results say nothing of the data: first states, positions, masks."""
 
@@ -93,14 +96,21 @@ class TapedPass:
     @property
     def numbers(self) -> set[float]:
         """The plain numbers that models and functions were given, single numbers in tensors from outside among them."""
-        plain = {
-            float(each)
-            for entry in self.entries
-            for each in (*entry.args, *entry.kwargs.values())
-            if type(each) in (int, float)
-        }
+        return self._plain_numbers(self.entries) | self._single_numbers()
+
+    @property
+    def factors(self) -> set[float]:
+        """Those of them that anything was multiplied or divided by."""
+        return self._plain_numbers([each for each in self.entries if each.name in PRODUCTS]) | self._single_numbers()
+
+    @staticmethod
+    def _plain_numbers(entries: Sequence[Entry]) -> set[float]:
+        given = (each for entry in entries for each in (*entry.args, *entry.kwargs.values()))
+        return {float(each) for each in given if type(each) in (int, float)}
+
+    def _single_numbers(self) -> set[float]:
         single = (read_tensor_scalar(each) for each in self.outside.values() if each.numel() == 1 and not each.ndim)
-        return plain | {number for number in single if number is not None}
+        return {number for number in single if number is not None}
 
     @property
     def factor(self) -> float:

@@ -349,6 +349,7 @@ class Looks:
         with quiet(), in_english():
             with with_weights(session.params, better.weights), with_fresh_state(optimizer, rates):
                 broke = examine(examiner.subject(session, None if inside else optimizer, passes, [], as_then=False))
+            now = examine(examiner.subject(session, None, passes, [], as_then=True))
             start = None if kept.start_examined else examiner.examine_start(session, optimizer, kept)
         kept.looked_at(session.step, False)
         detail: dict[str, Any] = {"loss": better.now, "loss_then": better.then, "weights_of": better.step}
@@ -360,6 +361,8 @@ class Looks:
         if any(known):
             detail["stable_factor"] = min(filter(None, known))
         seen = [examiner.symptoms(session, kept), *examiner.seen(session, kept, broke, start, weights_of=better.step)]
+        if _surest(now.evidence, (overflowing,), {"half-overflow"}):  # what the weights have grown out of
+            seen += examiner.seen(session, kept, now, None)
         late = max(1, min(session.guard.elevated_for, session.step - better.step))
         return seen, [Raised("loss-divergence", {**detail, "first_loss": session.stall.first}, late=late)]
 

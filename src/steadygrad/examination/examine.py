@@ -37,7 +37,7 @@ class Examination:
         evidence: everything that the check would measure; None where the pass cannot be computed again.
         batch_before: loss and gradient norm of the batch before, with the same weights; None if it is not there.
         old_buffers: loss and gradient norm with the buffers of a while ago; None if those are still the same.
-        numbers: the plain numbers in the functions behind the models.
+        numbers: what anything was multiplied or divided by in the functions behind the models.
         batch: which batch it was, see `identity`.
         samples: which of its samples had the largest loss, see `worst_samples`; None where that is not known.
         taped: the pass itself; None if none was kept.
@@ -106,7 +106,7 @@ def examine(subject: Subject) -> Examination:
             found.batch_before = _before(subject)
             found.old_buffers = _with_old_buffers(subject, objective)
             found.samples = worst_samples(taped, objective)
-            found.numbers = tuple(sorted(taped.numbers))[:MOST_NUMBERS]
+            found.numbers = tuple(sorted(taped.factors))[:MOST_NUMBERS]
     except CannotReplay as error:
         found.evidence, found.problem = None, str(error)
     except Exception as error:  # whatever a user's model does when it is called again

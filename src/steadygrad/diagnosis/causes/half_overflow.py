@@ -17,7 +17,7 @@ from dataclasses import replace
 from ..._i18n import say
 from ...findings import Finding
 from ...rules.half import half
-from ..case import Case
+from ..case import ONSET, Case
 
 CAUSE = "half-overflow"
 
@@ -27,9 +27,15 @@ BACKWARD = "backward"
 
 def half_overflow(case: Case) -> Iterator[Finding]:
     """By the operations in float16, at the start or at the onset."""
-    for finding in case.at_start(half, CAUSE) or case.at_onset(half, CAUSE):
+    for finding in case.at_start(half, CAUSE) or case.at_onset(half, CAUSE) or _grown_out(case):
         scale = next((each["own_scale"] for each in case.symptoms if each.get("own_scale")), None)
         yield finding if scale is None or finding.evidence.get("phase") != BACKWARD else _of_scale(finding, scale)
+
+
+def _grown_out(case: Case) -> list[Finding]:
+    """Operations that overflow with the weights of now alone: the loss stays finite where it is divided by that."""
+    found = (case.ask(half, CAUSE, look.evidence, ONSET) for look in case.looks)
+    return next(([each for each in several if "operations" in each.evidence] for several in found if several), [])
 
 
 def _of_scale(finding: Finding, scale: float) -> Finding:

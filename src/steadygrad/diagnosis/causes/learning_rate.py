@@ -189,14 +189,14 @@ def _replaced(case: Case, matrices: list[int]) -> Iterator[Finding]:
     How far the first one went was measured. How far the others went is taken to go with the rate alone, as Adam's do,
     or with rate and gradient, as plain ones do: by whichever is less.
     """
-    sampled, ratios = case.recording.vectors("update_ratio", case.optimizer, last=1)
+    sampled, ratios = case.recording.vectors("update_ratio", case.optimizer, last=3)
     known = ratios[0][matrices] if len(sampled) else np.zeros(0)
     known = known[known >= 0]
     steps = case.steps
     rates, norms = steps.lr[:EARLY], steps.grad_norm[:EARLY]
-    if not len(known) or not (rates[0] > 0 and norms[0] > 0 and np.isfinite(rates).all()):
+    if not len(known) or not (norms[0] > 0 and np.isfinite(rates).all()):
         return
-    by_rate = rates / rates[0]
+    by_rate = rates / rates[0] if rates[0] > 0 else np.ones(len(rates))  # a script's own updates have none to be read
     moved = float(np.median(known)) * min(by_rate.sum(), np.nansum(by_rate * norms / norms[0]))
     if not REPLACED < moved < math.inf:
         return

@@ -14,6 +14,8 @@ Reference: Goyal et al., "Accurate, large minibatch SGD", 2017.
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from ..._i18n import say
 from ...findings import Finding
 from ...rules.loss_scale import loss_scale as rule
@@ -37,8 +39,9 @@ def _accumulated(case: Case) -> Iterator[Finding]:
     edge = None if start is None else start.edge
     numbers = {number for look in case.looks for number in look.numbers}
     divided = any(abs(number - factor) < 1e-6 * factor for number in numbers for factor in (passes, 1 / passes))
+    one = None if edge is None else edge.ratio * _raised(case)
     harmless = start is not None and bool(start.rehearsals) and not start.rehearsals[0].diverged
-    if harmless and not divided and (edge is None or edge.ratio >= 1.0):
+    if harmless and not divided and (one is None or one >= 1.0):
         yield Finding(
             CAUSE,
             0.75,
@@ -53,7 +56,7 @@ def _accumulated(case: Case) -> Iterator[Finding]:
             case.onset,
         )
         return
-    if edge is None or divided or not edge.ratio < 1.0 < passes * edge.ratio:
+    if one is None or divided or not one < 1.0 < passes * one:
         return
     yield Finding(
         CAUSE,
@@ -63,10 +66,16 @@ def _accumulated(case: Case) -> Iterator[Finding]:
             "the gradients of {passes} passes are summed for each step, and their losses are not divided by {passes}: "
             "sharpness is {one:.2g} of the limit for one pass, {all:.2g} for all",
             passes=passes,
-            one=edge.ratio,
-            all=passes * edge.ratio,
+            one=one,
+            all=passes * one,
         ),
-        {"passes": passes, "sharpness_ratio": edge.ratio},
+        {"passes": passes, "sharpness_ratio": one},
         ("divide-loss-by-accumulation-steps", "lower-learning-rate"),
         case.onset,
     )
+
+
+def _raised(case: Case) -> float:
+    """By how much the rate had been raised by the onset since the first pass, as by a warm-up."""
+    rates = case.steps.lr[case.steps.step <= case.onset]
+    return float(rates.max() / rates[0]) if len(rates) and rates[0] > 0 and np.isfinite(rates).all() else 1.0
