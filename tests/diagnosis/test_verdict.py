@@ -117,3 +117,18 @@ def test_json_is_strict():
 
     text = to_json({"a": [float("inf"), {"b": NAN}], 3: (1.5, None, True)})
     assert json.loads(text, parse_constant=pytest.fail) == {"a": ["inf", {"b": "nan"}], "3": [1.5, None, True]}
+
+
+@pytest.mark.parametrize(("after", "verdict"), [(1.0, "stalled"), (0.3, "recovered")])
+def test_what_a_run_had_lost_before_it_was_called_stalled_is_nothing_learned(after, verdict, tmp_path):
+    """Biases alone may explain nine tenths of a first loss."""
+    losses = list(np.geomspace(10.0, 1.0, 60)) + [1.0] * 60 + [after] * 200
+    folder = create_run(tmp_path, "train", "protect", ())
+    made = Recorder(folder / "rank0-1.db", lambda line: None)
+    made.optimizer(OptimizerInfo(0, "SGD", (TensorInfo("w", (2,), "float32"),)))
+    for number, loss in enumerate(losses):
+        made.step(StepRecord(0, number, 0.0, loss, 0.1, 1.0, 1.0, 1.0, ""), b"\0\0\x80\x3f")
+    made.alarm(Alarm(0, 110, "stalled", {}))
+    made.close()
+    finish_run(folder, 0)
+    assert open_run(folder).verdict == verdict

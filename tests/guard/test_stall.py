@@ -134,3 +134,31 @@ def test_a_state_of_a_version_that_kept_less_is_gone_on_from():
     again.load_state_dict(state)
     assert again.first == 2.0
     assert again.never_fell()
+
+
+def looked(loss, steps=600, norms=lambda step: SOUND):
+    """The steps at which the loss rests, and those at which most weights are cut off."""
+    stall, level, rests, cut = Stall(), LossLevel(), [], []
+    for step in range(steps):
+        level.push(loss(step))
+        stall.begin(loss(step), 1.0)
+        stall.bottomless(level, 1.0)  # as at each step of a run
+        if stall.rests(level):
+            rests.append(step + 1)
+        if stall.cut_off(norms(step), MATRICES):
+            cut.append(step + 1)
+    return rests, cut
+
+
+def test_a_loss_rests_where_it_has_not_fallen_since_half_as_many_steps():
+    assert looked(lambda step: max(0.5, 2.0 - 0.02 * step) + 0.001 * (step % 3))[0] == [192, 256, 384, 512]
+    assert looked(lambda step: 2.0 * 0.995**step)[0] == []
+
+
+def test_weights_are_cut_off_where_most_gradients_are_zeros():
+    """However the loss falls; tiny ones are no zeros, and a step without any gradient says nothing."""
+    zeros = np.array([0.0, 0.0, 0.1, 1.0])
+    assert looked(flat, norms=lambda step: zeros)[1] == [96, 128, 192, 256, 384, 512]
+    assert looked(flat, norms=lambda step: VANISHED)[1] == []
+    assert looked(flat, norms=lambda step: 0 * zeros)[1] == []
+    assert looked(flat, norms=lambda step: np.array([-1.0, -1.0, 0.0, 1.0]))[1] == []  # one of those that have any

@@ -80,7 +80,7 @@ def judge(run: Run) -> Judgement:
         return Judgement("healthy", why, None)
     held = _held(recording)
     standing = [alarm for alarm in alarms if alarm.step > held]
-    if standing and all(alarm.detector == "stalled" for alarm in standing) and not _has_learned(recording):
+    if standing and all(alarm.detector == "stalled" for alarm in standing) and not _has_learned(recording, standing[0]):
         return Judgement("stalled", say("the run never learned: {why}", why=_why_stalled(run, standing[0])), first)
     alarms = [alarm for alarm in alarms if alarm.detector != "stalled"] or alarms
     for each in run.recordings:
@@ -102,15 +102,20 @@ def _constrained(recording: ProcessRecording) -> int:
     return max((each.step for each in held if each.detail["remedy"] == "constrain-weight-norms"), default=-1)
 
 
-def _has_learned(recording: ProcessRecording) -> bool:
-    """Whether the loss has fallen so far in the end that the run cannot be called one that never learned."""
-    counts = recording.step_counts()
-    losses = recording.steps(max(counts, key=lambda index: counts[index])).loss
+def _has_learned(recording: ProcessRecording, alarm: Alarm) -> bool:
+    """Whether the loss has fallen so far in the end that the run cannot be called one that never learned.
+
+    Since it was called one: what biases explain, or a burst at the start that is over, it may have lost before.
+    """
+    steps = recording.steps(alarm.optimizer)
+    losses = steps.loss
     known = losses[np.isfinite(losses)]
     if len(known) < 2 * RECENT:
         return False
+    before = losses[(steps.step <= alarm.step) & np.isfinite(losses)][-RECENT:]
     # Batches may differ in how hard they are: what has learned nothing is as bad at the easy ones.
     first, last = float(np.median(known[:RECENT])), float(np.quantile(known[-LATE:], 0.25))
+    first = min(first, float(np.median(before))) if len(before) else first
     return first > 0 and last < LEARNED * first
 
 

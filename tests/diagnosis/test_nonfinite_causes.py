@@ -1,0 +1,149 @@
+"""What is not finite, and why: data, an operation, a range that was left; real runs, in which several look guilty."""
+
+import pytest
+import torch
+from torch import nn
+
+import steadygrad as sg
+from steadygrad.diagnosis.diagnose import _explained
+from steadygrad.findings import Finding
+
+
+def causes(tmp_path, model, optimizer, loss_of, steps=24):
+    with sg.watch(model, optimizer, mode="observe", record=tmp_path) as watch:
+        for step in range(steps):
+            torch.manual_seed(step)
+            optimizer.zero_grad()
+            loss_of(model, step).backward()
+            optimizer.step()
+    return [each.cause for each in sg.open_run(watch.run).findings()]
+
+
+def test_silence_in_a_logarithm_is_data_and_no_mask(tmp_path):
+    """Minus infinity may mask what a softmax gets; what a convolution is given is nobody's mask."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv1d(4, 8, 5), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 28, 3))
+
+    def calls(net, step):
+        power = torch.rand(16, 4, 32) + 0.1
+        if step == 10:
+            power[3, :, 20:] = 0.0
+        return nn.functional.cross_entropy(net(power.log()), torch.randint(3, (16,)))
+
+    assert causes(tmp_path, net, torch.optim.Adam(net.parameters(), lr=1e-3), calls)[0] == "nonfinite-data"
+
+
+class Masked(nn.Module):
+    """Attention under a mask that is given to it; all of it may be masked."""
+
+    def __init__(self):
+        super().__init__()
+        self.qkv, self.say = nn.Linear(6, 18), nn.Linear(6, 1)
+
+    def forward(self, x, mask):
+        q, k, v = self.qkv(x).chunk(3, -1)
+        return self.say(((q @ k.transpose(1, 2) + mask).softmax(-1) @ v).mean(1))
+
+
+def test_a_mask_is_no_data(tmp_path):
+    torch.manual_seed(0)
+    net = Masked()
+
+    def attended(net, step):
+        mask = torch.zeros(8, 5, 5).masked_fill(torch.eye(5, dtype=torch.bool), -torch.inf)
+        if step == 10:
+            mask[2] = -torch.inf
+        return net(torch.randn(8, 5, 6), mask).square().mean()
+
+    assert causes(tmp_path, net, torch.optim.Adam(net.parameters(), lr=1e-3), attended)[0] == "unsafe-op"
+
+
+def test_an_infinite_slope_is_no_scale_s_doing(tmp_path):
+    """The distance of a point to itself: large numbers that hide it in a minimum look like targets."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(8, 24), nn.ReLU(), nn.Linear(24, 6))
+
+    def triplets(net, step):
+        e, y = net(torch.randn(24, 8)), torch.arange(4).repeat_interleave(6)
+        d = torch.sqrt((e[:, None] - e[None]).square().sum(-1))
+        same = y[:, None] == y[None]
+        return torch.relu((d * same).amax(1) - (d + 1e4 * same).amin(1) + 1).mean()
+
+    assert causes(tmp_path, net, torch.optim.Adam(net.parameters(), lr=1e-3), triplets)[0] == "unsafe-op"
+
+
+def test_a_loss_that_falls_until_float16_ends_is_no_rate_s_doing(tmp_path):
+    """A generator that is fitted to large numbers has to go through larger ones than the type has."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 64))
+
+    def grams(net, step):
+        out = 8 * net(torch.ones(1, 4)).reshape(4, 16).half()
+        return ((out @ out.t()).float() / 4e5 - 1).square().mean()
+
+    found = causes(tmp_path, net, torch.optim.Adam(net.parameters(), lr=5e-2), grams, 60)
+    assert found[0] == "half-overflow"
+    assert "unsafe-op" not in found
+
+
+@pytest.mark.parametrize(
+    ("losses", "explained"),
+    [
+        ([2.0, 1.8, 1.5, "inf", "nan"], True),
+        ([2.0, 2.5, 9.0, "inf"], False),
+        ([2.0, 1.8, 1.5], False),
+        (["inf"], False),
+    ],
+)
+def test_only_a_loss_that_falls_to_its_end_is_explained_by_an_overflow(losses, explained):
+    rate = Finding("learning-rate", 0.75, "Adam", "", {"losses": losses, "seen_in": "first pass"})
+    half = Finding("half-overflow", 0.95, "mm", "", {"operations": 1, "seen_in": "onset"})
+    found = {each.cause: each.confidence for each in _explained([rate, half])}
+    assert (found["learning-rate"] < 0.5) == explained
+    assert (found["half-overflow"] > 0.9) == explained  # late: a scar of a rate that was too large from the start
+
+
+class Norm(nn.Module):
+    def forward(self, x):
+        return x * torch.rsqrt(x.half().square().mean(-1, keepdim=True).float() + 1e-6)
+
+
+def test_a_range_that_weights_grow_out_of(tmp_path):
+    """The loss rises again, and is finite: what is divided by infinity is zero."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(8, 32), Norm(), nn.Linear(32, 4))
+    with torch.no_grad():
+        net[0].weight *= 40
+
+    def classes(net, step):
+        x = torch.randn(64, 8)
+        return nn.functional.cross_entropy(net((1 + 0.06 * max(0, step - 150)) * x), x[:, :4].argmax(1))
+
+    assert causes(tmp_path, net, torch.optim.Adam(net.parameters(), lr=1e-2), classes, 400)[0] == "half-overflow"
+
+
+def accumulated(lr, passes, tmp_path, divide=False):
+    """A warm-up from a rate at which even the sum does no harm; the sequences are as long as there are passes."""
+    torch.manual_seed(0)
+    words, read = nn.Embedding(12, 32), nn.Linear(32, 12)
+    places = nn.Embedding(passes, 32)
+    net = nn.ModuleList([words, read, places])
+    optimizer = torch.optim.SGD(net.parameters(), lr=lr, momentum=0.9)
+    with sg.watch(net, optimizer, mode="observe", record=tmp_path) as watch:
+        for step in range(60):
+            torch.manual_seed(step)
+            optimizer.param_groups[0]["lr"] = lr * min(1.0, (step + 1) / 10)
+            optimizer.zero_grad()
+            for _ in range(passes):
+                x = torch.randint(12, (4, passes))
+                told = read(words(x) + places(torch.arange(passes)))
+                loss = nn.functional.cross_entropy(told.flatten(0, 1), ((x + 1) % 12).flatten())
+                (loss / passes if divide else loss).backward()
+            optimizer.step()
+    return [each.cause for each in sg.open_run(watch.run).findings()]
+
+
+def test_an_accumulation_is_judged_at_the_rate_of_its_onset(tmp_path):
+    """And a number that counts something else, as the places of a sequence, divides nothing."""
+    assert accumulated(8.0, 24, tmp_path)[:1] == ["loss-scale"]
+    assert accumulated(8.0, 24, tmp_path, divide=True) == []
