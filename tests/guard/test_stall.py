@@ -158,7 +158,7 @@ def test_a_loss_rests_where_it_has_not_fallen_since_half_as_many_steps():
 def test_weights_are_cut_off_where_most_gradients_are_zeros():
     """However the loss falls; tiny ones are no zeros, and a step without any gradient says nothing."""
     zeros = np.array([0.0, 0.0, 0.1, 1.0])
-    assert looked(flat, norms=lambda step: zeros)[1] == [96, 128, 192, 256, 384, 512]
+    assert looked(flat, norms=lambda step: zeros)[1] == [96]
     assert looked(flat, norms=lambda step: VANISHED)[1] == []
     assert looked(flat, norms=lambda step: 0 * zeros)[1] == []
     assert looked(flat, norms=lambda step: np.array([-1.0, -1.0, 0.0, 1.0]))[1] == []  # one of those that have any

@@ -75,7 +75,7 @@ class Stall(Stateful):
 
     KEPT: ClassVar[tuple[str, ...]] = (
         *("_norms", "_start", "_first", "_early", "_count", "_agreeing", "_told"),
-        *("_last", "_lowest", "_at_look"),
+        *("_last", "_lowest", "_at_look", "_cut_off"),
     )
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class Stall(Stateful):
         self._norms: list[float] = []
         self._count = 0
         self._agreeing = 0
-        self._told = False
+        self._told = self._cut_off = False
 
     @property
     def first(self) -> float | None:
@@ -153,10 +153,16 @@ class Stall(Stateful):
         return half - now <= max(2.0 * level.noise(), LEARNED * abs(half))
 
     def cut_off(self, norms: np.ndarray, matrices: np.ndarray) -> bool:
-        """Whether, at one of a few steps, at least half of the weight matrices have a gradient of zeros."""
+        """Whether, at one of a few steps, at least half of the weight matrices have a gradient of zeros; said once.
+
+        Parts that a script does not use are no fault, and have it at each of those steps.
+        """
+        if self._cut_off or not self.is_time_to_look():
+            return False
         present = matrices & (norms >= 0)
         silent = present & (norms == 0)
-        return self.is_time_to_look() and silent.sum() >= max(2, 0.5 * present.sum()) and norms.max(initial=0.0) > 0
+        self._cut_off = bool(silent.sum() >= max(2, 0.5 * present.sum()) and norms.max(initial=0.0) > 0)
+        return self._cut_off
 
     def idle_from_the_start(self, level: LossLevel) -> bool:
         """Whether, at one of the first steps, the loss has not fallen at all: as during a warm-up, so that is no word.
