@@ -63,6 +63,8 @@ class Kept:
         self.start_examined = self.start_asked = False
         self.missed = ARMED
         self.looks = 0
+        self.same_before = False
+        """Whether the model said the same of all samples when that was asked before."""
         self.cleared: set[Callable[..., Any]] = set()
         self._looked_for = 0.0
         self._began = time.perf_counter()

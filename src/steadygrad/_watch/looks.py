@@ -49,6 +49,9 @@ NOTHING = 0.9
 IGNORES = 0.01
 """The part of a loss by which that of mixed-up samples is higher, below which samples make no difference."""
 
+EASY = 0.5
+"""The part of the mean loss below which a batch has little of what makes the loss."""
+
 SAME = 0.01
 """The part of outputs that differs from sample to sample, below which they are the same."""
 
@@ -205,7 +208,7 @@ class Looks:
     def _ignores_samples(self, session: Session, kept: Kept) -> bool | None:
         """Whether what the model says of another sample, or of all of them, does for each: it has learned nothing of
         them. None where that cannot be asked: a loss that a model returns itself has no samples."""
-        passes = self._examiner.passes.passes()
+        passes, mean = self._examiner.passes.passes(), session.guard.level.mean()
         with quiet(), kept.looking():
             now, none, *others = (
                 losses_again(passes, session.params, session.names, saying=saying)
@@ -214,6 +217,8 @@ class Looks:
         known = [sum(each) for each in others if each]
         if not now or not known or now == none:
             return None
+        if mean is not None and sum(now) / len(now) < EASY * mean and mean > 0.0:
+            return False  # a batch without the rare samples that are to be told from the others: of this one all are
         return min(known) - sum(now) < IGNORES * sum(map(abs, now))
 
     def _at_rest(self, session: Session, optimizer: Optimizer, *, inside: bool) -> Seen:
@@ -222,13 +227,17 @@ class Looks:
         if kept is None or not self._examiner.passes.passes() or not kept.has_time_to_look():
             return [], []
         same = self._ignores_samples(session, kept)
-        if same is False or not kept.may_look():
+        again, kept.same_before = kept.same_before, bool(same)
+        if same is False:
             return [], []
-        provided = _known if same else _says_the_same
-        look = functools.partial(self._look_for, "stalled", faded, session, optimizer, kept, provided=provided)
-        seen, raised = look(inside=inside)
-        if raised or not same or not session.replaced():
-            return seen, raised
+        if kept.may_look():
+            provided = _known if same else _says_the_same
+            look = functools.partial(self._look_for, "stalled", faded, session, optimizer, kept, provided=provided)
+            seen, raised = look(inside=inside)
+            if raised:
+                return seen, raised
+        if not (same and again and session.replaced()):
+            return [], []
         kept.looked_at(session.step, False)
         detail = {"unreached": [], "ignores_samples": True, "first_loss": session.stall.first}
         return [self._examiner.symptoms(session, kept)], [Raised("stalled", detail)]

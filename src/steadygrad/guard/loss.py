@@ -172,6 +172,10 @@ class LossLevel(Stateful):
         """The median of the last eight accepted losses."""
         return self._recent() if len(self._losses) >= RECENT else None
 
+    def mean(self) -> float | None:
+        """The mean of the accepted losses that are kept, in which rare ones count."""
+        return sum(self._losses) / len(self._losses) if len(self._losses) >= RECENT else None
+
     def noise(self) -> float:
         """The spread of a loss from one step to the next; a change of level does not count."""
         if len(self._losses) < RECENT:
