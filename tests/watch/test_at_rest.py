@@ -223,3 +223,36 @@ def test_gradients_that_pile_up_beside_another_training(tmp_path):
             (critic(x)[:, 0] - 5 * x[:, 0] * x[:, 1]).square().mean().backward()
             of_critic.step()
     assert sg.open_run(watch.run).findings()[0].cause == "missing-zero-grad"
+
+
+class Flow(nn.Module):
+    """Returns its loss itself, as models that a trainer calls do."""
+
+    def __init__(self, gain):
+        super().__init__()
+        self.rnn, self.out = nn.RNN(2, 48, nonlinearity="relu", batch_first=True), nn.Linear(48, 1)
+        nn.init.orthogonal_(self.rnn.weight_hh_l0, gain)
+
+    def forward(self, x, y):
+        told = self.out(self.rnn(x)[1][-1])
+        return {"loss": (told - y).square().mean(), "told": told}
+
+
+@pytest.mark.parametrize(("gain", "cause"), [(1.8, "recurrent-gain"), (0.9, None)])
+def test_a_clip_that_makes_zeros_of_gradients_hides_nothing(gain, cause, tmp_path):
+    """Their norm overflows, and what is divided by infinity is zero: no step is made, and no number is bad."""
+    torch.manual_seed(0)
+    net = Flow(gain)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-3)
+    with sg.watch(net, optimizer, record=tmp_path) as watch:
+        for step in range(80):
+            torch.manual_seed(step)
+            x = torch.randn(32, 110, 2)
+            optimizer.zero_grad()
+            net(x, x[:, -5:, 0].mean(1, keepdim=True))["loss"].backward()
+            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            optimizer.step()
+    found = sg.open_run(watch.run)
+    assert [each.cause for each in found.findings()[:1]] == ([] if cause is None else [cause])
+    if cause is not None:
+        assert found.main.steps().grad_norm.max() == 0.0

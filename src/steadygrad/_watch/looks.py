@@ -194,7 +194,10 @@ class Looks:
         passes = examiner.passes.passes() or kept.first
         with quiet():
             silent = losses_again(passes, session.params, session.names, saying=nothing)
-        return silent is not None and 0.0 < max(silent) * LOUD < level
+        if silent and max(silent) > 0.0:
+            return max(silent) * LOUD < level
+        # A model that returns its loss itself says nothing else. A clip makes zeros of gradients whose norm overflows.
+        return level >= LARGE and reading.norm == 0.0
 
     def _says_nothing(self, session: Session) -> bool:
         """Whether the loss is that of a model that says nothing: a run that has burst at its start may end there."""

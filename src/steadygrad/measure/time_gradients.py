@@ -103,7 +103,7 @@ def gradient_by_time(
 
 def root_mean_square(grads: Tensor, mask: Tensor | None) -> Tensor:
     """Over all but the first dimension, without overflow: exploding is what these do. 0 where `mask` is False."""
-    grads = grads.flatten(1)
+    grads = grads.reshape(len(grads), -1)  # a model may return its loss, which is a single number
     grads = grads.float() if grads.dtype in REDUCED else grads
     largest = grads.abs().amax(1, keepdim=True).clamp(min=torch.finfo(grads.dtype).tiny)
     mean = (grads / largest).square().mean(1)
