@@ -26,6 +26,12 @@ def infinities(step):
     return torch.where(torch.rand(32, 4) < 0.05, math.inf, x), y
 
 
+def silences(step):
+    """A logarithm of nothing."""
+    x, y = rows()
+    return torch.where(torch.rand(32, 4) < 0.05, -math.inf, x), y
+
+
 def unlabelled(step):
     x, y = rows()
     return x, torch.where(torch.rand(32, 1) < 0.1, math.nan, y)
@@ -39,7 +45,7 @@ def training(batch, loss_of=F.mse_loss, normalises=False):
 
 
 @pytest.mark.parametrize("normalises", [False, True])
-@pytest.mark.parametrize("batch", [holes, infinities, unlabelled])
+@pytest.mark.parametrize("batch", [holes, infinities, silences, unlabelled])
 def test_what_is_not_there_does_not_matter(batch, normalises):
     assert lost(bare(lambda: training(batch, normalises=normalises)))
     assert end(with_remedy(lambda: training(batch, normalises=normalises), FILL)) < 0.25

@@ -9,17 +9,24 @@ from .._readback import any_nan, any_nonfinite, any_positive_infinity
 from .data import Data, is_untrained
 
 
+MULTIPLIED = frozenset(
+    {"linear", "conv1d", "conv2d", "conv3d", "matmul", "__matmul__", "mm", "bmm", "addmm", "baddbmm", "einsum"}
+    | {"batch_norm", "layer_norm", "group_norm", "lstm", "gru", "rnn_tanh", "rnn_relu"}
+)
+"""Functions that no mask is given to: minus infinity times weights of both signs is no number."""
+
+
 class DropOrImpute(Data):
     """Entries of data that are not finite become zero; of targets they become the prediction, whose error is zero.
 
-    Masks of minus infinity are no missing values.
+    Masks of minus infinity are no missing values, but where weights multiply it.
     """
 
     remedy = "drop-or-impute-nonfinite-samples"
 
     def met(self, value: Tensor, trained: Tensor | None, site: tuple[Any, ...]) -> Tensor:
         """Fill it in."""
-        if not is_missing(value):
+        if not is_missing(value) and not (site[0] in MULTIPLIED and any_nonfinite([value])):
             return value
         self.times += 1
         if trained is None or trained.shape != value.shape:
