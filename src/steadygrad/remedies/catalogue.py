@@ -282,6 +282,7 @@ REMEDIES = (
         "scale = min(scale, 1024.0)  # or torch.amp.GradScaler, which finds it by itself",
         removes=("half-overflow",),
         outside=True,
+        options={"scale": 1024.0},
     ),
     Remedy("loss-scaling", "Scale the loss of a float16 training.", 'scaler = torch.amp.GradScaler("cuda")'),
     Remedy(
