@@ -8,7 +8,6 @@ from torch import Tensor
 from .._readback import any_nan, any_nonfinite, any_positive_infinity
 from .data import Data, is_untrained
 
-
 MULTIPLIED = frozenset(
     {"linear", "conv1d", "conv2d", "conv3d", "matmul", "__matmul__", "mm", "bmm", "addmm", "baddbmm", "einsum"}
     | {"batch_norm", "layer_norm", "group_norm", "lstm", "gru", "rnn_tanh", "rnn_relu"}
