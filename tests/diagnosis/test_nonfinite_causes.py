@@ -1,5 +1,7 @@
 """What is not finite, and why: data, an operation, a range that was left; real runs, in which several look guilty."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -61,10 +63,10 @@ def test_a_mask_is_no_data(tmp_path):
 def test_an_infinite_slope_is_no_scale_s_doing(tmp_path):
     """The distance of a point to itself: large numbers that hide it in a minimum look like targets."""
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Linear(8, 24), nn.ReLU(), nn.Linear(24, 6))
+    net = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 32))
 
     def triplets(net, step):
-        e, y = net(torch.randn(24, 8)), torch.arange(4).repeat_interleave(6)
+        e, y = net(torch.randn(72, 64)), torch.arange(12).repeat_interleave(6)
         d = torch.sqrt((e[:, None] - e[None]).square().sum(-1))
         same = y[:, None] == y[None]
         return torch.relu((d * same).amax(1) - (d + 1e4 * same).amin(1) + 1).mean()
@@ -147,3 +149,21 @@ def test_an_accumulation_is_judged_at_the_rate_of_its_onset(tmp_path):
     """And a number that counts something else, as the places of a sequence, divides nothing."""
     assert accumulated(8.0, 24, tmp_path)[:1] == ["loss-scale"]
     assert accumulated(8.0, 24, tmp_path, divide=True) == []
+
+
+@pytest.mark.parametrize(("phase", "explained"), [("backward", True), ("forward", False)])
+def test_only_an_infinite_slope_explains_a_scale(phase, explained):
+    """A value that is not finite may be what a scale has made of it."""
+    scale = Finding("loss-scale", 0.97, "target", "", {"seen_in": "first pass"})
+    operation = Finding("unsafe-op", 0.9, "sqrt", "", {"phase": phase, "seen_in": "onset"})
+    found = {each.cause: each.confidence for each in _explained([scale, operation])}
+    assert (found["loss-scale"] < found["unsafe-op"]) == explained
+
+
+def test_what_weights_have_grown_out_of_is_seen_with_the_weights_of_now(runner):
+    """Those that the run goes back to were sound: with them nothing overflows."""
+    script = Path(__file__).parent / "eighth_holdout/failing/half-overflow/half_rmsnorm_lm.py"
+    runner.write(script.read_text())
+    first, *others = runner.watched("train.py").summary["findings"]
+    assert first["cause"] == "half-overflow"
+    assert [each["cause"] for each in others] == ["learning-rate"]

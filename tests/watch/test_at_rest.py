@@ -1,5 +1,6 @@
 """Runs whose loss has fallen, and rests where it says the same of every sample: what has kept it from more is found."""
 
+import json
 import math
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 
 import steadygrad as sg
+from steadygrad._watch.sampler import Sampler
 
 
 def followed(tmp_path, model, optimizer, loss_of, steps):
@@ -26,12 +28,12 @@ def detector(bias):
     net = nn.Sequential(*layers, nn.Conv2d(8, 1, 3, padding=1))
     for module in net if bias == "everywhere" else [net[-1]]:
         if isinstance(module, nn.Conv2d):
-            nn.init.constant_(module.bias, -4.6)
+            nn.init.constant_(module.bias, -8.0)
     return net
 
 
 def rare_points(net):
-    y = (torch.rand(8, 1, 12, 12) < 0.02).float()
+    y = torch.zeros(8, 144).scatter_(1, torch.rand(8, 144).argsort(1)[:, :3], 1.0).view(8, 1, 12, 12)
     x = 0.3 * torch.randn(8, 1, 12, 12) + 3 * y
     return nn.functional.binary_cross_entropy_with_logits(net(x), y, reduction="sum") / 8
 
@@ -39,7 +41,7 @@ def rare_points(net):
 def test_a_loss_that_falls_by_a_bias_alone_is_dead_units(tmp_path):
     """It falls at every step, and is neither flat nor at rest: that no gradient at all arrives is looked into."""
     net = detector("everywhere")
-    found = followed(tmp_path, net, torch.optim.AdamW(net.parameters(), lr=2e-3), rare_points, 160)
+    found = followed(tmp_path, net, torch.optim.AdamW(net.parameters(), lr=1e-2), rare_points, 160)
     assert found.findings()[0].cause == "dead-units"
 
 
@@ -256,3 +258,15 @@ def test_a_clip_that_makes_zeros_of_gradients_hides_nothing(gain, cause, tmp_pat
     assert [each.cause for each in found.findings()[:1]] == ([] if cause is None else [cause])
     if cause is not None:
         assert found.main.steps().grad_norm.max() == 0.0
+
+
+def test_how_far_the_first_step_went_is_known_after_a_restart():
+    """Whether steps have replaced the weights is asked long after them."""
+    weight = torch.ones(4, 4)
+    sampler = Sampler([weight])
+    sampler.begin()
+    weight.mul_(1.5)
+    sampler.end(0)
+    resumed = Sampler([weight])
+    resumed.load_state_dict(json.loads(json.dumps(sampler.state_dict())))
+    assert resumed.first_ratios.tolist() == sampler.first_ratios.tolist() == [0.5]

@@ -1,6 +1,5 @@
 """Looks at a run although no step of it stands out: it learns nothing, is driven up, has lost what it had learned."""
 
-import functools
 import math
 from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
@@ -68,14 +67,9 @@ Seen = tuple[list[Observation], list[Raised]]
 """What was seen, and the alarms if it is one; both empty if not."""
 
 
-def _known(evidence: Evidence | None) -> bool:
-    """Whether there is a pass to judge."""
-    return evidence is not None
-
-
-def _says_the_same(evidence: Evidence | None) -> bool:
-    """Whether outputs hardly differ from sample to sample."""
-    return evidence is not None and evidence.base.output_spread < SAME
+def _any(evidence: Evidence | None) -> bool:
+    """Every pass concerns us."""
+    return True
 
 
 class Looks:
@@ -220,7 +214,7 @@ class Looks:
         known = [sum(each) for each in others if each]
         if not now or not known or now == none:
             return None
-        if mean is not None and sum(now) / len(now) < EASY * mean and mean > 0.0:
+        if mean is not None and mean > 0.0 and sum(now) / len(now) < EASY * mean:
             return False  # a batch without the rare samples that are to be told from the others: of this one all are
         return min(known) - sum(now) < IGNORES * sum(map(abs, now))
 
@@ -234,9 +228,8 @@ class Looks:
         if same is False:
             return [], []
         if kept.may_look():
-            provided = _known if same else _says_the_same
-            look = functools.partial(self._look_for, "stalled", faded, session, optimizer, kept, provided=provided)
-            seen, raised = look(inside=inside)
+            provided = _any if same else _says_the_same
+            seen, raised = self._look_for("stalled", faded, session, optimizer, kept, inside=inside, provided=provided)
             if raised:
                 return seen, raised
         if not (same and again and session.replaced()):
@@ -310,7 +303,7 @@ class Looks:
         kept: Kept,
         *,
         inside: bool,
-        provided: Callable[[Evidence | None], bool] = lambda evidence: True,
+        provided: Callable[[Evidence | None], bool] = _any,
     ) -> Seen:
         """Examine the pass of now and the first one; an alarm only if a rule says why, `provided` that it concerns us.
 
@@ -429,6 +422,11 @@ def stable_factor(evidence: Evidence | None) -> float | None:
     """The part of the learning rate at which a few steps on one batch did no harm, if at the whole of it they did."""
     found = _surest(evidence, (learning_rate,), {"learning-rate"})
     return None if found is None else found.evidence.get("stable_factor")
+
+
+def _says_the_same(evidence: Evidence | None) -> bool:
+    """Whether outputs hardly differ from sample to sample."""
+    return evidence is not None and evidence.base.output_spread < SAME
 
 
 def _shut(found: Finding | None) -> Finding | None:

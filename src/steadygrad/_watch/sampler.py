@@ -65,11 +65,12 @@ class Sampler:
         """|dw| / |w| of the very first step, if it was made."""
 
     def state_dict(self) -> dict[str, Any]:
-        """The sizes of the weights as last measured, and when they are measured next."""
+        """The sizes of the weights as last measured, when they are measured next, and how far the first step went."""
         return {
             "param_norms": list(map(float, self.param_norms)),
             "next_at": self._next_at,
             "every_until": self._every_until,
+            "first_ratios": None if self.first_ratios is None else list(map(float, self.first_ratios)),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -78,6 +79,8 @@ class Sampler:
             self.param_norms = np.array(state["param_norms"], dtype=float)
             self._next_at, self._every_until = int(state["next_at"]), int(state["every_until"])
             self._last_step = self._next_at
+            first = state.get("first_ratios")  # an earlier version did not keep them
+            self.first_ratios = None if first is None else np.array(first, dtype=float)
 
     def alarmed(self, step: int) -> None:
         """Sample every one of the coming steps; not where every rank must, for some alarms are about one rank alone."""

@@ -34,8 +34,11 @@ def half_overflow(case: Case) -> Iterator[Finding]:
 
 def _grown_out(case: Case) -> list[Finding]:
     """Operations that overflow with the weights of now alone: the loss stays finite where it is divided by that."""
-    found = (case.ask(half, CAUSE, look.evidence, ONSET) for look in case.looks)
-    return next(([each for each in several if "operations" in each.evidence] for several in found if several), [])
+    for look in case.looks:
+        found = [each for each in case.ask(half, CAUSE, look.evidence, ONSET) if "operations" in each.evidence]
+        if found:
+            return found
+    return []
 
 
 def _of_scale(finding: Finding, scale: float) -> Finding:
