@@ -56,6 +56,26 @@ def test_where_it_would_not_be_finite_it_is_the_stable_form(name):
     assert torch.equal(grad, torch.autograd.grad(STABLE[name](x).sum(), x)[0])
 
 
+@pytest.mark.parametrize("scale", [1.0, -400.0])
+def test_of_a_share_that_is_masked_even_that_is_infinite(scale):
+    """An entropy multiplies it by zero. The other shares keep their stable form."""
+    x = logits(scale)
+    legal = torch.ones(5, 4, dtype=torch.bool).scatter_(1, x.argmin(1, keepdim=True), value=False)
+
+    def entropy(x):
+        p = x.masked_fill(~legal, -math.inf).softmax(-1)
+        return -(p * p.log()).sum(-1)
+
+    assert entropy(x).isnan().all()
+    result, grad, _ = mended(entropy, x)
+    log_p = x.masked_fill(~legal, -math.inf).log_softmax(-1)
+    expected = -(log_p.exp() * log_p).masked_fill(~legal, 0.0).sum(-1)
+    assert torch.allclose(result, expected, atol=1e-6)
+    assert grad.isfinite().all()
+    if scale == 1.0:
+        assert (grad.abs().amax(1) > 1e-3).any()
+
+
 @pytest.mark.parametrize("name", FORMS)
 def test_where_all_is_well_no_bit_changes(name):
     x = logits(1.0)

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from steadygrad.interventions import Applied, intervention_for
+from steadygrad.interventions.part import Part
 from steadygrad.interventions.reparametrised import Scaled
 from steadygrad.interventions.taming import AGAIN, tame_
 
@@ -44,11 +45,11 @@ def test_of_a_map_the_last_layer_is_meant():
     torch.manual_seed(0)
     model, x = Step(dt=50.0), torch.randn(16, 2)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    tensors, scale = tame_(model, (x,), {}, "", AGAIN)
-    assert {id(each) for each in tensors} == {id(each) for each in model.net[2].parameters()}
+    part, scale = tame_(model, (x,), {}, "", AGAIN)
+    assert {id(each) for each in part.tensors} == {id(each) for each in model.net[2].parameters()}
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items()), "only asked"
     with torch.no_grad():
-        for each in tensors:
+        for each in part.tensors:
             each.mul_(scale)
         state = x
         for _ in range(30):
@@ -60,8 +61,8 @@ def test_of_a_map_the_last_layer_is_meant():
 def test_of_a_model_that_unrolls_itself_what_it_uses_again_is_meant():
     torch.manual_seed(0)
     model, x = Unrolled(gain=2.0), torch.randn(16, 2)
-    tensors, scale = tame_(model, (x,), {}, "")
-    assert {id(each) for each in tensors} == {id(each) for each in model.cell.parameters()}
+    part, scale = tame_(model, (x,), {}, "")
+    assert {id(each) for each in part.tensors} == {id(each) for each in model.cell.parameters()}
     assert 0 < scale < 1
 
 
@@ -259,7 +260,7 @@ def test_a_finding_names_a_layer_in_several_ways(where):
     model = Unrolled(gain=2.0)
     found = tame_(model, (torch.randn(16, 2),), {}, where)
     assert found is not None
-    assert {id(each) for each in found[0]} == {id(each) for each in model.cell.parameters()}
+    assert {id(each) for each in found[0].tensors} == {id(each) for each in model.cell.parameters()}
 
 
 def test_a_layer_that_goes_through_a_sequence_carries_nothing():
@@ -293,7 +294,7 @@ def test_what_a_map_is_given_beside_its_state_it_is_given_again():
     model = Driven(dt=50.0)
     found = tame_(model, (torch.randn(16, 2), 1.0), {"shift": 0.01}, "", AGAIN)
     assert found is not None
-    assert {id(each) for each in found[0]} == {id(each) for each in model.net[2].parameters()}
+    assert {id(each) for each in found[0].tensors} == {id(each) for each in model.net[2].parameters()}
 
 
 def stepped(made):
@@ -370,7 +371,7 @@ def test_weights_that_are_scaled_twice_are_left_to_the_last_bit(scales):
     optimizer = torch.optim.SGD([weight], lr=0.1)
     applied = intervention_for(RESCALE)
     with torch.no_grad():
-        applied.layers += [Scaled([weight], scale) for scale in scales]
+        applied.layers += [Scaled(Part([weight]), scale) for scale in scales]
     before = weight.detach().clone()
     for _ in range(10):
         applied.before_step(optimizer)

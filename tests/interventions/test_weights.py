@@ -152,6 +152,30 @@ def test_the_orthogonal_matrix_is_the_nearest_one():
     assert torch.equal(torch.random.get_rng_state(), before), "nothing was drawn"
 
 
+def test_a_model_that_is_called_by_a_method_of_its_own_has_its_named_matrix_made_orthogonal():
+    class Rollout(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.enc, self.K = nn.Linear(2, 8), nn.Parameter(2.0 * torch.randn(8, 8))
+            self.other = nn.Parameter(2.0 * torch.randn(8, 8))
+
+        def rollout(self, x):
+            z = self.enc(x)
+            for _ in range(20):
+                z = z @ self.K
+            return (z @ self.other).square().mean()
+
+    torch.manual_seed(0)
+    model = Rollout()
+    other = model.other.detach().clone()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    applied = Applied([intervention_for("orthogonal-recurrent-init", "K")])
+    applied.adopt(optimizer)
+    assert model.rollout(torch.randn(4, 2)) < 1e3
+    assert torch.allclose(model.K @ model.K.T, torch.eye(8), atol=1e-5)
+    assert torch.equal(model.other, other), "what carries no state is not named"
+
+
 class Products(nn.Module):
     """Two tables whose rows are multiplied with each other, and what is added to that."""
 
@@ -255,7 +279,7 @@ def test_attention_that_no_weights_make_is_nobodys_to_scale():
     model, x = Both(), torch.randn(16, 12, 8)
     before = [param.detach().clone() for param in model.parameters()]
     found = unpin_(model, (x,), {}, "lin")
-    assert [id(each) for tensors, _ in found for each in tensors] == [id(each) for each in model.lin.parameters()]
+    assert [id(each) for part, _ in found for each in part.tensors] == [id(each) for each in model.lin.parameters()]
     assert 1e-3 < found[0][1] < 1e-2
     assert all(map(torch.equal, model.parameters(), before)), "only asked"
 

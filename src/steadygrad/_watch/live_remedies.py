@@ -79,7 +79,7 @@ LIVE: dict[str, tuple[str, ...]] = {
     ),
     "init-gain": ("rescale-initialisation", "auto-initialisation"),
     "recurrent-gain": ("orthogonal-recurrent-init", "rescale-initialisation"),
-    "attention-logits": ("rescale-query-key-weights", "rescale-initialisation", "lower-learning-rate"),
+    "attention-logits": ("rescale-initialisation", "rescale-query-key-weights", "lower-learning-rate"),
     "stale-second-moment": ("lower-beta2", "stable-adamw", "lower-learning-rate"),
     "learning-rate": ("strong-wolfe", "lower-learning-rate"),
     "input-scale": ("standardise-first-layer", "lower-learning-rate"),

@@ -159,7 +159,8 @@ class Looks:
             return self._out_of_scale
         if session.above_start():
             return self._above_start
-        if not session.rate_rises and session.idle_from_the_start() and self._eager(session):
+        eager = not session.rate_rises and self._eager(session)
+        if eager and (session.idle_from_the_start() or self._was_loud(session)):
             return self._idle_from_the_start
         least = SLOWLY if examiner.clips.scaled or clipped else None
         if session.idle(least) or session.cut_off(reading):
@@ -192,6 +193,17 @@ class Looks:
             return max(silent) * LOUD < level
         # A model that returns its loss itself says nothing else. A clip makes zeros of gradients whose norm overflows.
         return level >= LARGE and reading.norm == 0.0
+
+    def _was_loud(self, session: Session) -> bool:
+        """Whether, at one of a few steps, a loss that began far above that of a model that says nothing is at it."""
+        kept, level, first = self._examiner.examinable(session), session.guard.level.level(), session.stall.first
+        if kept is None or level is None or first is None or not session.stall.is_early_look():
+            return False
+        if level >= first / LOUD or not kept.first:
+            return False
+        with quiet():
+            silent = losses_again(kept.first, session.params, session.names, saying=nothing)
+        return silent is not None and 0.0 < max(silent) < min(first / LOUD, level / NOTHING)
 
     def _says_nothing(self, session: Session) -> bool:
         """Whether the loss is that of a model that says nothing: a run that has burst at its start may end there."""
@@ -260,7 +272,8 @@ class Looks:
         return [self._examiner.symptoms(session, kept)], [Raised("stalled", detail)]
 
     def _idle_from_the_start(self, session: Session, optimizer: Optimizer, *, inside: bool) -> Seen:
-        """The loss has not begun to fall: see whether the first pass was one that nothing can be learned from."""
+        """The loss has not begun to fall, or only to that of a guess, from which the first steps have thrown it: see
+        whether the first pass was one that nothing can be learned from."""
         kept, examiner = self._examiner.examinable(session), self._examiner
         if kept is None or kept.start_asked:
             return [], []
@@ -270,6 +283,8 @@ class Looks:
         with quiet(), in_english(), kept.looking():
             start = examiner.examine_start(session, optimizer, kept, steps=False)
             found = None if start is None else hopeless(start.evidence)
+            if start is not None and found is None and self._was_loud(session):
+                found = amplifying(start.evidence)
             if start is None or found is None:
                 return [], []
             start = examiner.examine_start(session, optimizer, kept) or start
@@ -392,7 +407,7 @@ def hopeless(evidence: Evidence | None) -> Finding | None:
     A memory that is short is none, where it is seen to be long enough for what decides the target.
     """
     rules = (units, depth, symmetric) if _remembers(evidence) else (units, depth, recurrent, symmetric)
-    return _surest(evidence, rules, VANISHING)
+    return _surest(evidence, rules, VANISHING) or _surest(evidence, (attention,), {"attention-logits"})
 
 
 def _remembers(evidence: Evidence | None) -> bool:

@@ -47,8 +47,7 @@ class AddEpsilon(Functions):
         if trained and changed is not None and shape is not None:
             self._mended.add((name, shape))
         if name == "log" and (changed is not None or self._forms.needs(args[0])):
-            stable = self._forms.log_of(args[0])
-            changed = changed if stable is None else stable
+            changed = _finite_of(self._forms.log_of(args[0]), changed)
         self.times += changed is not None
         result = func(*args, **kwargs) if changed is None else changed
         return self._forms.seen(func, args, kwargs, result, bounded=changed is not None)
@@ -57,6 +56,13 @@ class AddEpsilon(Functions):
 def _of_a_sample(value: Tensor) -> torch.Size | None:
     """The shape by which what is compared is known: without the batch, but a vector has no other; a number has none."""
     return value.shape[1:] if value.ndim > 1 else value.shape or None
+
+
+def _finite_of(stable: Tensor | None, clamped: Tensor | None) -> Tensor | None:
+    """The stable form, but where that is infinite too, as of a share that is masked."""
+    if stable is None or clamped is None:
+        return clamped if stable is None else stable
+    return torch.where(stable == -math.inf, clamped, stable)
 
 
 Mend = Callable[[Any, tuple[Any, ...], Mapping[str, Any]], Any]

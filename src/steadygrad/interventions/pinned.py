@@ -1,7 +1,7 @@
 """Weights whose products pin a bounded nonlinearity, scaled down until it is at work."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from ..measure.forward_trace import ActivationCall, ForwardTrace
 from ..measure.undisturbed import undisturbed
 from ..rules.attention import SHARP
 from ..rules.units import ENTRIES, SATURATED
+from .part import Part
 from .tried import Tried
 
 ROUNDS = 8
@@ -21,7 +22,7 @@ ROUNDS = 8
 AT_WORK = 1.1
 """Root mean square of what a sigmoid or tanh is given at which it is."""
 
-SOFT = 8.0
+SOFT = 3.0
 """Difference of two logits of one query at which attention is sharp enough to look, and soft enough to learn."""
 
 SMALLEST = 0.1
@@ -30,16 +31,21 @@ SMALLEST = 0.1
 UNKNOWN = 10.0
 """Root mean square that is taken where an operation in place has left nothing of what it was given, or an overflow."""
 
+Place = tuple[str, int]
+"""A kind of nonlinearity, and which of that kind in a pass."""
+
+Pinned = tuple[Place, float, frozenset[int]]
+"""Which nonlinearity of a pass, how many times too large its input is, and the multiplications that it is made of."""
+
 
 @quiet()
-def unpin_(
-    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], where: str
-) -> list[tuple[list[Tensor], float]]:
+def unpin_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], where: str) -> list[tuple[Part, float]]:
     r"""By what to scale what feeds a pinned nonlinearity: by :math:`r^{-1/n}`, r being how much too large is what
     arrives there and n how many layers it is made of. The weights stay as they are.
 
-    Exact in one pass where those layers multiply each other; where they add up it takes a few. Sigmoids and tanhs are
-    pinned, and so is the softmax of an attention that looks at one place only. Recurrent weights are left alone.
+    Exact in one pass where those layers multiply each other; where they add up, or one matrix makes several of the
+    factors, it takes a few. Sigmoids and tanhs are pinned, and so is the softmax of an attention that looks at one
+    place only: there what makes values beside queries and keys stays as it is. Recurrent weights are left alone.
 
     Args:
         module: an outermost module.
@@ -49,58 +55,64 @@ def unpin_(
             it is, all are, one after the other: what has pinned one has most often pinned others.
 
     Returns:
-        The tensors of each layer that is to be scaled, and by how much.
+        The parts of layers that are to be scaled, and by how much.
     """
 
-    def trace() -> ForwardTrace:
-        seen = ForwardTrace(dict(module.named_parameters()), module.buffers())
-        with undisturbed(module), torch.no_grad(), seen:
+    def trace(*, keeps_looks: bool = False) -> ForwardTrace:
+        seen = ForwardTrace(dict(module.named_parameters()), module.buffers(), keeps_looks)
+        with undisturbed(module), torch.set_grad_enabled(keeps_looks), seen:
             module(*args, **kwargs)
         return seen
 
-    scaled: dict[str, float] = {}
+    scaled: list[tuple[Part, float]] = []
     first = trace() if where else None
     pinned = [] if first is None else _all_pinned(first)
     if first is None or not any(_is_named(first, sources, where) for _, _, sources in pinned):
         return []
     with Tried() as tried:
         for chosen, _, _ in pinned:
-            for layer, factor in _unpin(module, trace, chosen, tried).items():
-                scaled[layer] = scaled.get(layer, 1.0) * factor
-    return [(_tensors(module, layer), factor) for layer, factor in scaled.items()]
-
-
-def _unpin(
-    module: nn.Module, trace: Callable[[], ForwardTrace], chosen: tuple[str, int], tried: Tried
-) -> dict[str, float]:
-    """Scale the layers before one nonlinearity; returns by how much."""
-    scaled: dict[str, float] = {}
-    before, factor, target = 0.0, 1.0, 1.0
-    for number in range(ROUNDS):
-        seen = trace()
-        pinned = _at(seen, chosen)
-        if not number and pinned is not None:
-            target = _natural_size(seen, pinned[2])
-        size = 0.0 if pinned is None else pinned[1] / target
-        size = UNKNOWN if math.isinf(size) else size  # squares that overflow, or half precision that did
-        if pinned is None or not pinned[2] or not size > AT_WORK:
-            break
-        if number == 1 and size > math.sqrt(factor) * before:  # a norm in between takes no notice
-            for layer in scaled:
-                tried.scale(_tensors(module, layer), 1.0 / factor)
-            return {}
-        layers = {seen.calls[source].layer for source in pinned[2]}
-        factor, before = size ** (-1.0 / len(layers)), size
-        for layer in layers:
-            tried.scale(_tensors(module, layer), factor)
-            scaled[layer] = scaled.get(layer, 1.0) * factor
-        if chosen[0] == "activation" and seen.activations[chosen[1]].input_rms is None:
-            break
+            scaled += _unpin(module, trace, chosen, tried)
     return scaled
 
 
-Pinned = tuple[tuple[str, int], float, frozenset[int]]
-"""Which nonlinearity of a pass, how many times too large its input is, and the multiplications that it is made of."""
+def _unpin(
+    module: nn.Module, trace: Callable[..., ForwardTrace], chosen: Place, tried: Tried
+) -> list[tuple[Part, float]]:
+    """Scale the layers before one nonlinearity; returns by how much."""
+    seen = trace(keeps_looks=chosen[0] == "attention")
+    pinned = _at(seen, chosen)
+    if pinned is None:
+        return []
+    parts = [_part(module, seen, layer, chosen) for layer in {seen.calls[source].layer for source in pinned[2]}]
+    target = _natural_size(seen, pinned[2]) if chosen[0] == "activation" else 1.0
+    scale, factor, sizes = 1.0, 1.0, list[float]()
+    for _ in range(ROUNDS):
+        size = 0.0 if pinned is None else pinned[1] / target
+        sizes.append(UNKNOWN if math.isinf(size) else size)  # squares that overflow, or half precision that did
+        if len(sizes) == 2 and sizes[1] > math.sqrt(factor) * sizes[0]:  # a norm in between takes no notice
+            for part in parts:
+                tried.scale(part, 1.0 / factor)
+            return []
+        factor = _next_factor(sizes, factor, len(parts))
+        if factor == 1.0:
+            break
+        for part in parts:
+            tried.scale(part, factor)
+        scale *= factor
+        if chosen[0] == "activation" and seen.activations[chosen[1]].input_rms is None:
+            break
+        pinned = _at(trace(), chosen)
+    return [(part, scale) for part in parts] if scale < 1.0 else []
+
+
+def _next_factor(sizes: Sequence[float], last: float, layers: int) -> float:
+    """By what to scale each layer next, as the last factor's effect tells; 1 where that is enough."""
+    size = sizes[-1]
+    if size > AT_WORK and layers:
+        return size ** (-1.0 / layers)
+    if len(sizes) == 2 and 0.0 < size < 1.0 / AT_WORK:
+        return size ** (math.log(last) / math.log(sizes[0] / size))
+    return 1.0
 
 
 def _natural_size(trace: ForwardTrace, sources: frozenset[int]) -> float:
@@ -120,7 +132,7 @@ def _all_pinned(trace: ForwardTrace) -> list[Pinned]:
     return [found for found in (_at(trace, place) for place in places) if found is not None]
 
 
-def _at(trace: ForwardTrace, chosen: tuple[str, int]) -> Pinned | None:
+def _at(trace: ForwardTrace, chosen: Place) -> Pinned | None:
     kind, place = chosen
     if kind == "attention" and place < len(trace.attention_sources):
         spread = read_tensor_scalar(trace.attentions[place][1].spread) or 0.0
@@ -130,6 +142,22 @@ def _at(trace: ForwardTrace, chosen: tuple[str, int]) -> Pinned | None:
         size = UNKNOWN if call.input_rms is None else read_tensor_scalar(call.input_rms) or 0.0
         return chosen, size, call.sources
     return None
+
+
+def _part(module: nn.Module, trace: ForwardTrace, layer: str, chosen: Place) -> Part:
+    """What of a layer an attention's queries and keys are made of, else all of it."""
+    part = Part(_tensors(module, layer))
+    call = next(call for call in trace.calls if call.layer == layer)
+    axis = {"linear": 0, "addmm": 1, "matmul": 1, "__matmul__": 1}.get(call.function)
+    weight = max(part.tensors, key=lambda each: each.ndim)
+    if chosen[0] != "attention" or axis is None or weight.ndim != 2 or not weight.requires_grad:
+        return part
+    looks = [each.masked_fill(~each.isfinite(), 0.0).square().sum() for each in trace.attention_looks[chosen[1]]]
+    (grad,) = torch.autograd.grad(torch.stack(looks).sum(), [weight], retain_graph=True, allow_unused=True)
+    outputs = None if grad is None else grad.ne(0).any(1 - axis)
+    if outputs is None or not read_tensor_scalar(outputs.any()):
+        return part
+    return Part(part.tensors, None if read_tensor_scalar(outputs.all()) else outputs, axis)
 
 
 def _tensors(module: nn.Module, layer: str) -> list[Tensor]:

@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from .._foreach import scale_
 from .._tap import OwnUpdates, params_of
 from .intervention import Intervention
+from .part import Part
 
 
 class Layer:
@@ -176,40 +177,43 @@ class Scaled(Layer):
     too large from whatever multiplies it.
 
     Args:
-        tensors: V as it is now, which :math:`s V` takes the place of.
+        part: V as it is now, which :math:`s V` takes the place of.
         scale: :math:`s`.
     """
 
-    KEPT = ("_scale",)
+    KEPT = ("_scale", "_outputs", "_axis")
 
-    def __init__(self, tensors: Sequence[Tensor], scale: float) -> None:
-        super().__init__(tensors)
-        self._scale = scale
+    def __init__(self, part: Part, scale: float) -> None:
+        super().__init__(part.tensors)
+        self._scale, self._outputs, self._axis = scale, part.outputs, part.axis
         self.to_used()
 
     def to_trained(self) -> None:
         """Divide by s."""
-        for each in self.tensors:
-            each /= self._scale
+        for each, factor in zip(self.tensors, self._factors(), strict=True):
+            each /= factor
 
     def to_used(self) -> None:
         """Multiply by s."""
-        for each in self.tensors:
-            each *= self._scale
+        for each, factor in zip(self.tensors, self._factors(), strict=True):
+            each *= factor
 
     def grads_to_trained(self) -> None:
         """Multiply by s."""
-        self._multiply(self._scale)
+        self._multiply(self._factors())
 
     def grads_to_used(self) -> None:
         """Divide by s."""
-        self._multiply(1.0 / self._scale)
+        self._multiply([1.0 / factor for factor in self._factors()])
 
     def grads_to_steps(self) -> None:
         """Multiply by s."""
-        self._multiply(self._scale)
+        self._multiply(self._factors())
 
-    def _multiply(self, factor: float) -> None:
-        for each in self.tensors:
+    def _factors(self) -> list[float | Tensor]:
+        return Part(self.tensors, self._outputs, self._axis).factors(self._scale)
+
+    def _multiply(self, factors: Sequence[float | Tensor]) -> None:
+        for each, factor in zip(self.tensors, factors, strict=True):
             if each.grad is not None:
                 each.grad *= factor

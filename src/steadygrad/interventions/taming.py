@@ -13,6 +13,7 @@ from .._tap import InertHook, quiet
 from ..measure.forward_trace import ForwardTrace
 from ..measure.undisturbed import undisturbed
 from ..preflight.variants import mapped
+from .part import Part
 from .tried import Tried
 
 AGAIN = 32
@@ -34,7 +35,7 @@ HALVINGS = 40
 @quiet()
 def tame_(
     module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], where: str, steps: int = 0
-) -> tuple[list[Tensor], float] | None:
+) -> tuple[Part, float] | None:
     r"""Find the largest :math:`s = 2^{-k}` at which outputs run away neither from their inputs nor from each other.
 
     Which weights: those of layers that one pass uses more than once, each time on what it has made of them before; of a
@@ -50,7 +51,7 @@ def tame_(
             nobody has said that one is. A shape that comes out as it went in says nothing: images do too.
 
     Returns:
-        The tensors and s; None where nothing runs away, or where it is not up to them.
+        The layers' tensors and s; None where nothing runs away, or where it is not up to them.
     """
     trace = ForwardTrace(dict(module.named_parameters()), module.buffers())
     given: list[Tensor] = []
@@ -77,7 +78,7 @@ def tame_(
     def outputs(entries: Any, scale: float) -> list[Tensor]:
         found: list[Tensor] = []
         with Tried() as tried, undisturbed(module), torch.no_grad():
-            tried.scale(tensors, scale)
+            tried.scale(Part(tensors), scale)
             mapped(made_of(entries), found.append)
         return found
 
@@ -91,7 +92,7 @@ def tame_(
         # What nothing depends on while a step does nothing may depend on the inputs as much as they differ.
         calm = _apart(made, outputs(moved, scale)) <= RUNS_AWAY * max(spread, NUDGE * size)
         if calm and _apart(made, still) <= (RUNS_AWAY if not halvings else 1.0) * size:
-            return (tensors, scale) if halvings else None
+            return (Part(tensors), scale) if halvings else None
     return None
 
 

@@ -6,6 +6,8 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor
 
+from .part import Part
+
 
 @contextmanager
 def uncounted(tensors: Iterable[Tensor]) -> Iterator[None]:
@@ -38,7 +40,7 @@ class Tried:
     Example:
         >>> weight = torch.ones(2)
         >>> with Tried() as tried:
-        ...     tried.scale([weight], 0.1)
+        ...     tried.scale(Part([weight]), 0.1)
         ...     weight.tolist()
         [0.10000000149011612, 0.10000000149011612]
         >>> weight.tolist()
@@ -56,9 +58,9 @@ class Tried:
             tensor.data.copy_(value)
         self._kept.clear()
 
-    def scale(self, tensors: Iterable[Tensor], factor: float) -> None:
-        """Multiply them."""
-        for each in tensors:
+    def scale(self, part: Part, scale: float) -> None:
+        """Multiply it."""
+        for each, factor in zip(part.tensors, part.factors(scale), strict=True):
             self._keep(each)
             each.data.mul_(factor)
 

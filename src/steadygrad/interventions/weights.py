@@ -16,6 +16,7 @@ from .._tap import RescaleInit, params_of, quiet
 from ..init import auto_, chrono_, lsuv_, orthogonal_recurrent_
 from .gates import open_gates_
 from .intervention import Intervention
+from .part import Part
 from .pinned import unpin_
 from .reparametrised import Reparametrisation, Scaled
 from .taming import Fed, tame_
@@ -126,11 +127,11 @@ class RescaleInitialisation(Reparametrisation):
         """Lie on the layers for this pass. What raises before that leaves nothing scaled."""
         with Tried() as tried:
             found = unpin_(module, args, kwargs, self.where)
-            for tensors, factor in found:
-                tried.scale(tensors, factor)
+            for part, factor in found:
+                tried.scale(part, factor)
             tamed = tame_(module, args, kwargs, self.where, self._steps)
-        for tensors, factor in found if tamed is None else [*found, tamed]:
-            self._scale(tensors, factor)
+        for part, factor in found if tamed is None else [*found, tamed]:
+            self._scale(part, factor)
         self._passes.append(RescaleInit([module], self._done, self._failed))
         if tamed is None and not self._steps:
             self._fed[module] = Fed(module, args, kwargs)
@@ -156,7 +157,7 @@ class RescaleInitialisation(Reparametrisation):
                 continue  # it cannot be tried so
             if tamed is not None:
                 self._scale(*tamed)
-                self._stale += tamed[0]
+                self._stale += tamed[0].tensors
 
     def before_step(self, optimizer: Optimizer) -> bool:
         """Gradients of weights that are others by now make no step."""
@@ -177,12 +178,12 @@ class RescaleInitialisation(Reparametrisation):
         super().end()
 
     @torch.no_grad()
-    def _scale(self, tensors: Sequence[Tensor], factor: float) -> None:
+    def _scale(self, part: Part, scale: float) -> None:
         self.times += 1
-        if is_natural(tensors):
-            self.layers.append(Scaled(tensors, factor))
+        if is_natural(part.tensors):
+            self.layers.append(Scaled(part, scale))
         else:
-            for each in tensors:
+            for each, factor in zip(part.tensors, part.factors(scale), strict=True):
                 each *= factor
 
     def _done(self, factors: dict[str, float]) -> None:
@@ -204,8 +205,13 @@ class OrthogonalRecurrentInit(_Initial):
 
     @torch.no_grad()
     def optimizer_made(self, optimizer: Optimizer) -> None:
-        """Square matrices that no module has, and whose powers grow."""
-        for param in _unowned(optimizer):
+        """Square matrices that no module has, or that a finding names, and whose powers grow.
+
+        A model that is never called itself, but by its parts and a method of its own, has no first call to wait for.
+        """
+        roots = find_roots(params_of(optimizer))
+        named = [param for root in roots for name, param in root.named_parameters() if name == self.where]
+        for param in [*_unowned(optimizer), *named]:
             if param.ndim == 2 and param.shape[0] == param.shape[1]:
                 size = read_tensor_scalar(torch.linalg.matrix_norm(param.detach().float(), 2))
                 if size is None or not size <= GROWS:

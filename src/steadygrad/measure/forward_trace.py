@@ -141,6 +141,7 @@ class ForwardTrace(OpeningMode):
     Args:
         parameters: the model's parameters by name.
         buffers: its buffers: what is computed of parameters and buffers alone still counts as a weight.
+        keeps_looks: whether what each attention's weights are computed of (logits, or queries and keys) is kept.
 
     Example:
         >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
@@ -152,10 +153,12 @@ class ForwardTrace(OpeningMode):
 
     parameters: Mapping[str, Tensor]
     buffers: Iterable[Tensor] = ()
+    keeps_looks: bool = False
     calls: list[WeightCall] = field(default_factory=list)
     activations: list[ActivationCall] = field(default_factory=list)
     attentions: list[tuple[str, Focus]] = field(default_factory=list)
     attention_sources: list[frozenset[int]] = field(default_factory=list)
+    attention_looks: list[tuple[Tensor, ...]] = field(default_factory=list)
     losses: list[LossCall] = field(default_factory=list)
     scalings: list[Scaling] = field(default_factory=list)
     overflows: list[tuple[str, str]] = field(default_factory=list)
@@ -333,8 +336,13 @@ class ForwardTrace(OpeningMode):
             return
         mask, causal = given.get("attn_mask"), given.get("is_causal", False)
         focus = attention_focus(query, key, mask, causal, given.get("scale"))
-        self.attentions.append((self._place(past), focus))
-        self.attention_sources.append(past.sources)
+        self._attends((self._place(past), focus), past.sources, (query, key))
+
+    def _attends(self, found: tuple[str, Focus], sources: frozenset[int], looks: tuple[Tensor, ...]) -> None:
+        self.attentions.append(found)
+        self.attention_sources.append(sources)
+        if self.keeps_looks:
+            self.attention_looks.append(looks)
 
     def _softmax(self, past: _Past, args: Any, kwargs: Any, made: Tensor) -> None:
         """Shares of two dimensions may be a classifier's; they are attention if something is weighed by them."""
@@ -342,7 +350,8 @@ class ForwardTrace(OpeningMode):
         dim = args[1] if len(args) > 1 else kwargs.get("dim")
         if logits.is_nested or logits.ndim < 2 or dim is None or logits.shape[dim] < 2:
             return
-        self._shares[made] = (self._place(past), logit_focus(logits.movedim(dim, -1))), past.sources
+        looks = (logits,) if self.keeps_looks else ()
+        self._shares[made] = (self._place(past), logit_focus(logits.movedim(dim, -1))), past.sources, looks
 
     def _see_weighting(self, name: str, given: list[Tensor], made: list[Tensor]) -> None:
         shares = next((tensor for tensor in given if tensor in self._shares), None)
@@ -361,8 +370,7 @@ class ForwardTrace(OpeningMode):
             for tensor in given
         )
         if found is not None and weighed and found[0] not in self.attentions:
-            self.attentions.append(found[0])
-            self.attention_sources.append(found[1])
+            self._attends(*found)
 
     def _see_kinship(self, name: str, given: list[Tensor], made: list[Tensor]) -> None:
         """Keep what is made entry by entry of the same logits, under a token that stands for these."""

@@ -1,0 +1,150 @@
+"""Attention that looks at one place only: what of which weights is scaled, and how far."""
+
+import copy
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from steadygrad.interventions import Applied, intervention_for
+from steadygrad.interventions.part import Part
+from steadygrad.interventions.pinned import SOFT, unpin_
+from steadygrad.interventions.reparametrised import Scaled
+
+WIDTH, HEADS = 16, 2
+
+
+class Packed(nn.Module):
+    """Queries, keys and values of one matrix."""
+
+    def __init__(self, gain, fused=False, transposed=False):
+        super().__init__()
+        self.gain, self.fused, self.transposed = gain, fused, transposed
+        self.qkv = nn.Linear(WIDTH, 3 * WIDTH)
+        if transposed:
+            self.weight = nn.Parameter(self.qkv.weight.detach().T.contiguous())
+            del self.qkv
+        self.out = nn.Linear(WIDTH, 4)
+
+    def forward(self, x):
+        made = x @ self.weight if self.transposed else self.qkv(x)
+        query, key, value = (each.unflatten(-1, (HEADS, -1)).transpose(1, 2) for each in made.chunk(3, -1))
+        if self.fused:
+            looked = F.scaled_dot_product_attention(query, key, value, scale=self.gain)
+        else:
+            mask = torch.ones(x.shape[1], x.shape[1]).triu(1).bool()
+            looked = ((query @ key.mT) * self.gain).masked_fill(mask, -math.inf).softmax(-1) @ value
+        return self.out(looked.transpose(1, 2).flatten(-2))
+
+
+def spread(model, part, scale, x):
+    """Of the logits, where a part of the weights is scaled."""
+    with torch.no_grad():
+        for each, factor in zip(part.tensors, part.factors(scale), strict=True):
+            each.mul_(factor)
+        made = x @ model.weight if model.transposed else model.qkv(x)
+        query, key, _ = (each.unflatten(-1, (HEADS, -1)).transpose(1, 2) for each in made.chunk(3, -1))
+        logits = (query @ key.mT) * model.gain
+        if not model.fused:
+            mask = torch.ones(x.shape[1], x.shape[1]).triu(1).bool()
+            return (logits.masked_fill(mask, -math.inf).amax(-1) - logits.masked_fill(mask, math.inf).amin(-1)).max()
+        return (logits.amax(-1) - logits.amin(-1)).max()
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("fused", [False, True])
+def test_what_makes_values_beside_queries_and_keys_stays_as_it_is(fused, transposed):
+    torch.manual_seed(0)
+    model, x = Packed(200.0, fused, transposed), torch.randn(8, 10, WIDTH)
+    before = copy.deepcopy(model.state_dict())
+    ((part, scale),) = unpin_(model, (x,), {}, "weight" if transposed else "qkv")
+    assert part.outputs.tolist() == [True] * (2 * WIDTH) + [False] * WIDTH
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items()), "only asked"
+    assert spread(model, part, scale, x) == pytest.approx(SOFT, rel=0.2), "queries times keys: the root, not the whole"
+
+
+def test_torchs_own_attention_is_one_matrix_too():
+    class Reader(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.att = nn.MultiheadAttention(WIDTH, HEADS, batch_first=True)
+
+        def forward(self, x):
+            return self.att(x, x, x, need_weights=False)[0]
+
+    torch.manual_seed(0)
+    model = Reader()
+    with torch.no_grad():
+        model.att.in_proj_weight.mul_(30.0)
+    found = unpin_(model, (torch.randn(8, 10, WIDTH),), {}, "att")
+    assert [part.outputs.sum().item() for part, _ in found] == [2 * WIDTH]
+    assert all(param is not model.att.out_proj.weight for part, _ in found for param in part.tensors)
+
+
+def test_two_matrices_are_scaled_alike_and_whole():
+    class Pair(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.q, self.k, self.v = (nn.Linear(WIDTH, WIDTH) for _ in range(3))
+
+        def forward(self, x):
+            return ((self.q(x) @ self.k(x).mT) * 100.0).softmax(-1) @ self.v(x)
+
+    torch.manual_seed(0)
+    model = Pair()
+    found = unpin_(model, (torch.randn(8, 10, WIDTH),), {}, "k")
+    assert {id(part.tensors[0]) for part, _ in found} == {id(model.q.weight), id(model.k.weight)}
+    assert all(part.outputs is None for part, _ in found)
+    assert len({scale for _, scale in found}) == 1
+
+
+def test_a_part_that_is_trained_as_another_is_left_to_the_last_bit_and_steps_with_its_own_size():
+    torch.manual_seed(0)
+    layer = nn.Linear(3, 4)
+    with torch.no_grad():
+        scaled = Scaled(Part([layer.weight, layer.bias], torch.tensor([True, True, False, False])), 0.1)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=1.0)
+    applied = intervention_for("rescale-initialisation")
+    applied.layers.append(scaled)
+    before = copy.deepcopy(layer.state_dict())
+    for _ in range(3):
+        applied.before_step(optimizer)
+        applied.after_step(optimizer)
+    assert all(torch.equal(value, before[name]) for name, value in layer.state_dict().items()), "nothing was stepped"
+    layer.weight.grad, layer.bias.grad = torch.ones(4, 3), torch.ones(4)
+    applied.before_step(optimizer)
+    optimizer.step()
+    applied.after_step(optimizer)
+    moved = before["bias"] - layer.bias
+    assert torch.allclose(moved, torch.tensor([0.01, 0.01, 1.0, 1.0])), "W = sV: s from the gradient, s from V"
+    again = Scaled.again([layer.weight, layer.bias], scaled.kept())
+    assert [each.tolist() for each in again._factors()] == [each.tolist() for each in scaled._factors()]
+
+
+@pytest.mark.parametrize("steps", [120])
+def test_a_temperature_that_is_too_low_is_as_if_it_were_not(steps):
+    """A one-layer lookup learns with the remedy what it does not learn without."""
+
+    def final(remedied):
+        torch.manual_seed(0)
+        model, table = Packed(400.0), nn.Embedding(8, WIDTH)
+        params = [*model.parameters(), *table.parameters()]
+        optimizer = torch.optim.Adam(params, lr=1e-2)
+        losses = []
+        with Applied([intervention_for("rescale-initialisation", "qkv")] if remedied else []):
+            for _ in range(steps):
+                tokens = torch.randint(4, (64, 5))
+                tokens[:, -1] = 4 + torch.randint(4, (64,))  # asks which of the first four places
+                x = table(tokens) + positions
+                target = tokens.gather(1, tokens[:, -1:] - 4)[:, 0]
+                loss = F.cross_entropy(model(x)[:, -1], target)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                losses.append(loss.item())
+        return sum(losses[-20:]) / 20
+
+    positions = torch.randn(5, WIDTH, generator=torch.Generator().manual_seed(1))
+    assert final(remedied=True) < 0.5 * final(remedied=False)
