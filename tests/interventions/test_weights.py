@@ -176,6 +176,62 @@ def test_a_model_that_is_called_by_a_method_of_its_own_has_its_named_matrix_made
     assert torch.equal(model.other, other), "what carries no state is not named"
 
 
+class Rectified(nn.Module):
+    """A hand-written recurrence of rectified units that says something at its end, or at every step."""
+
+    def __init__(self, recurrent, *, each):
+        super().__init__()
+        self.each = each
+        self.back, self.into = nn.Parameter(recurrent), nn.Parameter(0.2 * torch.randn(2, 24))
+        self.out = nn.Linear(24, 1)
+
+    def forward(self, x):
+        h, said = x.new_zeros(len(x), 24), []
+        for step in range(x.shape[1]):
+            h = torch.relu(x[:, step] @ self.into + h @ self.back)
+            said.append(self.out(h))
+        return torch.stack(said, 1) if self.each else said[-1]
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize(
+    ("drawn", "each", "becomes"),
+    [
+        ("at random", False, "the identity"),
+        ("at random", True, "orthogonal"),
+        ("as a rotation", False, "orthogonal"),
+    ],
+)
+def test_what_a_rectified_state_has_to_remember_decides(drawn, each, becomes, fused):
+    """Every second unit is off: what a rotation carries on is halved at each step."""
+
+    class Fused(Rectified):
+        def __init__(self, recurrent, *, each):
+            nn.Module.__init__(self)
+            self.each, self.out = each, nn.Linear(24, 1)
+            self.rnn = nn.RNN(2, 24, nonlinearity="relu", batch_first=True)
+            with torch.no_grad():
+                self.rnn.weight_hh_l0.copy_(recurrent)
+            self.back = self.rnn.weight_hh_l0
+
+        def forward(self, x):
+            made = self.out(self.rnn(x)[0])
+            return made if self.each else made[:, -1]
+
+    torch.manual_seed(0)
+    weight = torch.randn(24, 24) * 0.5
+    if drawn == "as a rotation":
+        weight = 2.0 * nn.init.orthogonal_(weight)
+    model = (Fused if fused else Rectified)(weight, each=each)
+    applied = Applied([intervention_for("orthogonal-recurrent-init", "rnn" if fused else "back")])
+    with applied:
+        applied.adopt(torch.optim.SGD(model.parameters(), lr=0.1))
+        model(torch.randn(16, 40, 2))
+    is_identity = torch.equal(model.back, torch.eye(24))
+    assert is_identity == (becomes == "the identity")
+    assert torch.allclose(model.back @ model.back.T, torch.eye(24), atol=1e-5)
+
+
 class Products(nn.Module):
     """Two tables whose rows are multiplied with each other, and what is added to that."""
 

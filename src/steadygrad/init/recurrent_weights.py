@@ -1,5 +1,7 @@
 """Which weights of a model are recurrent: found in the graph of a pass, whoever wrote the cell."""
 
+from torch import nn
+
 from ..measure.forward_graph import ForwardGraph, Operation
 
 
@@ -20,6 +22,15 @@ def recurrent_weights(graph: ForwardGraph) -> set[str]:
         if name not in found and not embeds and len(operations) > 2 and _is_serial(graph, operations):
             found.add(name)
     return found
+
+
+def has_relu_state(model: nn.Module, graph: ForwardGraph, name: str) -> bool:
+    """Whether a recurrent weight's state passes a ReLU."""
+    owner = model.get_submodule(name.rpartition(".")[0])
+    if isinstance(owner, (nn.RNN, nn.RNNCell)):
+        return owner.nonlinearity == "relu"
+    products = [product for product in graph.products() if name in product.weights]
+    return bool(products) and graph.activations_after(products[-1]) == {"relu"}
 
 
 def _is_serial(graph: ForwardGraph, uses: list[Operation]) -> bool:

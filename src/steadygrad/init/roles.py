@@ -8,7 +8,7 @@ from torch.nn.parameter import is_lazy
 
 from ..measure.forward_graph import ForwardGraph, Operation
 from ..measure.residual import ResidualBranch, carried, residual_branches
-from .recurrent_weights import recurrent_weights, state_columns
+from .recurrent_weights import has_relu_state, recurrent_weights, state_columns
 from .residual import ends_multiply, heads
 from .stream import stream_sizes
 
@@ -135,11 +135,7 @@ class Roles:
 
     def relu_state(self, name: str) -> bool:
         """Whether a recurrent weight's state passes a ReLU."""
-        owner = self.model.get_submodule(name.rpartition(".")[0])
-        if isinstance(owner, (nn.RNN, nn.RNNCell)):
-            return owner.nonlinearity == "relu"
-        uses = self.uses.get(name)
-        return uses is not None and self.graph.activations_after(uses.products[-1]) == {"relu"}
+        return has_relu_state(self.model, self.graph, name)
 
     def steps(self, name: str) -> int:
         """Over how many time steps a recurrent weight is used, as far as it shows."""

@@ -60,7 +60,7 @@ def _opened(
     """The gates that forget, one after the other, and what opens them."""
     units = _gate_widths(module, args, kwargs)
     gates = list(_gates(module, units))[: MOST * GATES]
-    reached = _level(module, args, kwargs) if gates else None
+    reached = arriving_level(module, args, kwargs) if gates else None
     found: list[tuple[Tensor, Tensor]] = []
     if reached is None:
         return found
@@ -71,7 +71,7 @@ def _opened(
             remembers = torch.empty_like(gate).uniform_(1.0, max(2.0, longest - 1.0)).log_()
             for sign in (1.0, -1.0):
                 tried.set(gate, sign * remembers)
-                level = _level(module, args, kwargs)
+                level = arriving_level(module, args, kwargs)
                 if level is not None and level > (reached + BETTER if best is None else best[0]):
                     best = level, gate, gate.clone()
             tried.set(gate, before)
@@ -100,7 +100,8 @@ def _gates(module: nn.Module, units: set[int]) -> Iterator[Tensor]:
             yield from param.data.chunk(parts)
 
 
-def _level(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> float | None:
+@quiet()
+def arriving_level(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> float | None:
     """How much of the gradient is left, in nats, of the usual input against the one that gets most."""
     sizes = _arriving(module, args, kwargs)
     if sizes is None:

@@ -14,7 +14,9 @@ from .._random_state import random_state, restore_random_state
 from .._readback import read_tensor_scalar
 from .._tap import RescaleInit, params_of, quiet
 from ..init import auto_, chrono_, lsuv_, orthogonal_recurrent_
-from .gates import open_gates_
+from ..init.recurrent_weights import has_relu_state, recurrent_weights
+from ..measure.forward_graph import forward_graph
+from .gates import BETTER, arriving_level, open_gates_
 from .intervention import Intervention
 from .part import Part
 from .pinned import unpin_
@@ -30,6 +32,9 @@ GROWS = 1.2
 
 AMPLIFIES = 3.0
 """Times its natural size from which a matrix is scaled down to it."""
+
+ALIKE = 0.9
+"""The part of a matrix' largest singular value that its smallest is if it is a multiple of an orthogonal one."""
 
 THRESHOLD = 2.0
 """Mean size from which a vector on one side of zero keeps its units on, or off, whatever they get."""
@@ -196,12 +201,19 @@ class RescaleInitialisation(Reparametrisation):
 class OrthogonalRecurrentInit(_Initial):
     """Recurrent weights are the orthogonal matrices nearest to them, gate by gate; those of hand-written cells too.
 
-    Nothing is drawn: what was meant by a matrix, an identity say, stays.
+    Nothing is drawn: what was meant by a matrix, an identity say, stays. Where the state passes a ReLU and the weights
+    were drawn at random, the identity is tried too, and taken if more of the gradient arrives early in a sequence: of
+    what another matrix turns, a ReLU takes a half away at each step.
 
     Reference: Le et al., "A simple way to initialize recurrent networks of rectified linear units", 2015.
     """
 
     remedy = "orthogonal-recurrent-init"
+
+    def __init__(self, where: str = "", **options: Any) -> None:
+        super().__init__(where, **options)
+        self._drawn: set[int] = set()
+        """Where weights lie that were drawn at random before they were made orthogonal."""
 
     @torch.no_grad()
     def optimizer_made(self, optimizer: Optimizer) -> None:
@@ -215,21 +227,39 @@ class OrthogonalRecurrentInit(_Initial):
             if param.ndim == 2 and param.shape[0] == param.shape[1]:
                 size = read_tensor_scalar(torch.linalg.matrix_norm(param.detach().float(), 2))
                 if size is None or not size <= GROWS:
+                    if not _turns_alike(param.detach()):
+                        self._drawn.add(param.data_ptr())
                     orthogonal_recurrent_(param, nearest=True)
                     self.times += 1
 
     def change_(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """By the module, by its graph, or by the name that the finding has."""
-        for seen in (None, _batch(module, args, kwargs)):
+        batch = _batch(module, args, kwargs)
+        kept = [
+            weight
+            for weight in _of_relu_states(module, batch)
+            if weight.data_ptr() in self._drawn or not _turns_alike(weight)
+        ]
+        for seen in (None, batch):
             try:
                 orthogonal_recurrent_(module, batch=seen, nearest=True)
-                return True
+                break
             except (ValueError, RuntimeError, TypeError):
                 continue
-        named = list(self._named(module))
-        for weight in named:
-            orthogonal_recurrent_(weight, nearest=True)
-        return bool(named)
+        else:
+            named = list(self._named(module))
+            for weight in named:
+                orthogonal_recurrent_(weight, nearest=True)
+            return bool(named)
+        turned = [weight.clone() for weight in kept]
+        reached = arriving_level(module, args, kwargs) if kept else None
+        for weight in kept:
+            nn.init.eye_(weight)
+        stays = arriving_level(module, args, kwargs) if reached is not None else None
+        if reached is None or stays is None or not stays > reached + BETTER:
+            for weight, before in zip(kept, turned, strict=True):
+                weight.copy_(before)
+        return True
 
     def _named(self, module: nn.Module) -> Iterator[Tensor]:
         for name, param in module.named_parameters():
@@ -290,6 +320,24 @@ class ScaleDownTheHead(_Initial):
         for layer in (chosen or [each for _, each in layers])[-1:]:
             layer.weight.mul_(0.1)  # pyright: ignore
         return bool(layers)
+
+
+def _of_relu_states(module: nn.Module, batch: Any) -> list[Tensor]:
+    """Square recurrent weights whose state passes a ReLU."""
+    try:
+        graph = forward_graph(module, batch)
+    except (ValueError, RuntimeError, TypeError):
+        return []
+    params = dict(module.named_parameters())
+    names = [name for name in recurrent_weights(graph) if has_relu_state(module, graph, name)]
+    found = [params[name].detach() for name in names]
+    return [weight for weight in found if weight.ndim == 2 and weight.shape[0] == weight.shape[1]]
+
+
+def _turns_alike(weight: Tensor) -> bool:
+    """Whether a matrix is a multiple of an orthogonal one: that was meant."""
+    sizes = torch.linalg.svdvals(weight.float())
+    return bool(read_tensor_scalar(sizes[-1] > ALIKE * sizes[0]))
 
 
 def is_natural(tensors: Sequence[Tensor]) -> bool:
