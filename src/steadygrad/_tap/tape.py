@@ -128,8 +128,8 @@ class Tape(TorchFunctionMode):
             made = tuple(tensors_within(output))
         if self.broken or not made:
             return
-        if isinstance(kwargs.get("generator"), torch.Generator):
-            # It goes on from draw to draw: what was drawn is kept, as a batch is.
+        if isinstance(kwargs.get("generator"), torch.Generator) or _reads_gradient(call):
+            # It goes on from draw to draw: what was drawn is kept, as a batch is. So is a gradient.
             for tensor in made:
                 self._made.pop(id(tensor), None)
             return
@@ -209,6 +209,10 @@ class Tape(TorchFunctionMode):
                     if made.grad_fn is before and made.shape == tensor.shape:
                         return Ref(place, position)
         return None
+
+
+def _reads_gradient(call: Any) -> bool:
+    return getattr(call, "__name__", "") == "__get__" and getattr(call, "__self__", None) is Tensor.grad
 
 
 def changes_in_place(call: Any) -> bool:

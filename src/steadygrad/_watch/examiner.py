@@ -118,14 +118,19 @@ class Examiner:
     def stepped(self, session: Session, reading: Reading, coefficient: float) -> None:
         """A step is over."""
         training = self._kept.get(session.index)
-        if training is not None and not training.own_first and not training.first:
-            training.first = self.passes.passes()
+        if training is not None:
+            self._keep_first(training)
         self.passes.stepped()
         if training is not None and training.step % REFRESHED == 0 and training.is_calm:
             for now, old in training.buffers:
                 old.copy_(now)
         if training is not None:
             training.over(session.params, reading, coefficient)
+
+    def _keep_first(self, training: Kept) -> None:
+        """Of updates that a script makes itself no pass is seen at first: the next one stands for the first."""
+        if not training.own_first and not training.first:
+            training.first = self.passes.passes()
 
     def remove(self) -> None:
         """Let go of everything."""
@@ -160,6 +165,7 @@ class Examiner:
         training = self._kept.get(session.index)
         if training is None or session.sharded or not session.alone:
             return []
+        self._keep_first(training)
         bad = not math.isfinite(norm) or (loss is not None and not math.isfinite(loss))
         if not training.due(session.step, bad):
             return []
@@ -212,8 +218,8 @@ class Examiner:
         """The loss scale that a script has written itself and clips under: a high power of two before the loss.
 
         None without one, and where the clip has met gradients that the script had divided already: those may be as long
-        as its limit at the step, the others no longer than the limit divided by the scale. Of updates by hand nobody
-        knows where in their line they divide.
+        as its limit at the step, the others no longer than the limit divided by the scale: of gradients of zeros nobody
+        knows. Nor of updates by hand, where in their line they divide.
         """
         factors = [each.factor for each in self.passes.passes()]
         scale = next((each for each in factors if is_loss_scale(each)), None)
@@ -221,7 +227,7 @@ class Examiner:
             return scale
         training = self.kept(session)
         norm = math.inf if training is None else training.last_norm
-        return scale if norm <= CLIPPED * self.clips.longest / scale else None
+        return scale if 0.0 < norm <= CLIPPED * self.clips.longest / scale else None
 
     def kept(self, session: Session) -> Kept | None:
         """What is kept of a training, if it is followed."""
@@ -284,6 +290,7 @@ class Examiner:
             "second_moment_ratio": symptoms.lag(optimizer, coefficient),
             "moments": symptoms.moments(optimizer),
             "variances": symptoms.variances(session.roots),
+            "uncollected": symptoms.uncollected(session.roots),
             "carried": training.carried,
             "clips": {
                 "calls": self.clips.calls,

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from .._i18n import in_english
 from .._tap import quiet
 from ..evidence import Evidence
-from ..examination import examine, losses_again, nothing, nothing_of_samples, of_all, of_another
+from ..examination import anything_of_samples, examine, losses_again, nothing, of_all, of_another
 from ..findings import SCALES, VANISHING, Finding
 from ..guard import Raised, Ruling
 from ..records import DRIFTS, Observation
@@ -47,6 +47,9 @@ NOTHING = 0.9
 
 IGNORES = 0.01
 """The part of a loss by which that of mixed-up samples is higher, below which samples make no difference."""
+
+KNOWS = 1.0
+"""The same, above which a model knows its samples, whatever it has learned since its optimizer was made."""
 
 EASY = 0.5
 """The part of the mean loss below which a batch has little of what makes the loss."""
@@ -214,30 +217,33 @@ class Looks:
             silent = losses_again(passes.passes(), session.params, session.names, saying=nothing)
         return silent is not None and NOTHING * max(silent) < level <= max(silent) / NOTHING and max(silent) > 0.0
 
-    def _ignores_samples(self, session: Session, kept: Kept) -> bool | None:
-        """Whether what the model says of another sample, or of all of them, does for each: it has learned nothing of
-        them. None where that cannot be asked: a loss that a model returns itself has no samples."""
+    def _knows_samples(self, session: Session, kept: Kept) -> float | None:
+        """The part of the loss by which it is higher where the model says of each sample what it says of another, or of
+        all of them: it has learned nothing of them if there is none. None where that cannot be asked: a loss that a
+        model returns itself has no samples."""
         passes, mean = self._examiner.passes.passes(), session.guard.level.mean()
         with quiet(), kept.looking():
-            now, none, *others = (
+            now, anything, *others = (
                 losses_again(passes, session.params, session.names, saying=saying)
-                for saying in (None, nothing_of_samples, of_another, of_all)
+                for saying in (None, anything_of_samples, of_another, of_all)
             )
         known = [sum(each) for each in others if each]
-        if not now or not known or now == none:
+        if not now or not known or now == anything:
             return None
         if mean is not None and mean > 0.0 and sum(now) / len(now) < EASY * mean:
-            return False  # a batch without the rare samples that are to be told from the others: of this one all are
-        return min(known) - sum(now) < IGNORES * sum(map(abs, now))
+            return IGNORES  # a batch without the rare samples that are to be told from the others: of this one all are
+        apart = min(known) - sum(now)
+        return apart / sum(map(abs, now)) if any(now) else math.inf
 
     def _at_rest(self, session: Session, optimizer: Optimizer, *, inside: bool) -> Seen:
         """The loss falls no more: see whether the model says the same of all samples, and why."""
         kept = self._examiner.examinable(session)
         if kept is None or not self._examiner.passes.passes() or not kept.has_time_to_look():
             return [], []
-        same = self._ignores_samples(session, kept)
-        again, kept.same_before = kept.same_before, bool(same)
-        if same is False:
+        known = self._knows_samples(session, kept)
+        same = known is not None and known < IGNORES
+        again, kept.same_before = kept.same_before, same
+        if known is not None and not same:
             return [], []
         if kept.may_look():
             provided = _any if same else _says_the_same
@@ -262,7 +268,11 @@ class Looks:
             return [], []
         if examiner.clips_scaled(session):
             return self._clipped_scaled(session, kept)
-        judge = faded if self._ignores_samples(session, kept) else vanishing
+        known = self._knows_samples(session, kept)
+        if known is not None and known > KNOWS:  # as where a trained model is tuned
+            return [], []
+        learns_nothing = kept.last_norm == 0.0 or (known is not None and known < IGNORES)
+        judge = faded if learns_nothing else vanishing
         return self._look_for("stalled", judge, session, optimizer, kept, inside=inside)
 
     def _clipped_scaled(self, session: Session, kept: Kept) -> Seen:

@@ -39,6 +39,24 @@ def variances(roots: Sequence[nn.Module]) -> dict[str, float]:
     return found
 
 
+def uncollected(roots: Sequence[nn.Module]) -> list[str]:
+    """The norms that use running statistics which nobody has ever collected: those of a checkpoint without buffers."""
+    return [
+        path
+        for root in roots
+        for path, module in root.named_modules()
+        if isinstance(module, nn.modules.batchnorm._NormBase) and not module.training and _is_fresh(module)
+    ]
+
+
+def _is_fresh(norm: nn.modules.batchnorm._NormBase) -> bool:
+    mean, variance, count = norm.running_mean, norm.running_var, norm.num_batches_tracked
+    if mean is None or variance is None or count is None:
+        return False
+    ends = [count, mean.abs().max(), (variance - 1.0).abs().max()]
+    return not any(read_step([], 0, 0.0, [end.detach().double() for end in ends])[1])
+
+
 def lag(optimizer: Optimizer, coefficient: float) -> dict[str, float]:
     """How far gradients are from what Adam's second moment expects: the largest ratio of a matrix, and the median.
 

@@ -100,12 +100,12 @@ def _placed(case: Case, finding: Finding) -> Finding:
 
 
 def ranked(findings: list[Finding]) -> tuple[Finding, ...]:
-    """Each cause once, at its best, the most certain first."""
+    """Each cause once, at its best, the most certain first; of two alike that which was there before any step."""
     best: dict[str, Finding] = {}
     for each in findings:
         if each.confidence >= LEAST and (each.cause not in best or best[each.cause].confidence < each.confidence):
             best[each.cause] = each
-    return tuple(sorted(best.values(), key=lambda each: -each.confidence))
+    return tuple(sorted(best.values(), key=lambda each: (-each.confidence, each.evidence.get("seen_in") != FIRST)))
 
 
 def _fitting(case: Case, findings: list[Finding]) -> list[Finding]:
@@ -151,6 +151,12 @@ def _is_slope(finding: Finding) -> bool:
     return finding.cause == "unsafe-op" and finding.evidence.get("phase") == "backward"
 
 
+def _is_elsewhere(finding: Finding, sure: list[Finding]) -> bool:
+    """Whether a recurrence that grows from the first pass on is another layer than the one that is meant."""
+    grows = {each.where for each in sure if each.cause == "recurrent-gain" and each.evidence.get("seen_in") == FIRST}
+    return bool(grows) and finding.where not in grows
+
+
 def _falls_to_its_end(finding: Finding) -> bool:
     """Whether the steps that were tried took the loss down until it was not finite."""
     losses = finding.evidence.get("losses") if finding.cause == "learning-rate" else None
@@ -185,6 +191,8 @@ def _explained(findings: list[Finding]) -> list[Finding]:
             or (each.cause == "learning-rate" and (bool(from_the_start & SCALES) or pinned))
             # What a recurrence has made large is large behind it.
             or (each.cause == "init-gain" and "output_rms" in each.evidence and "recurrent-gain" in from_the_start)
+            # It pins what lies behind it, too; where it was pinned itself nothing would grow.
+            or (each.cause == "saturation" and not late and _is_elsewhere(each, sure))
             # An infinite slope at numbers of usual size makes NaN of any scale, and of any step.
             or (by_slope and each.cause in SCALES | {"learning-rate"})
             # A loss that falls until an operation overflows is not driven up.

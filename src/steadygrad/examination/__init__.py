@@ -1,6 +1,6 @@
 """What happened in a pass of a training that went wrong: it is computed again, and measured as the check measures."""
 
-from .again import losses_again, nothing, nothing_of_samples, of_all, of_another
+from .again import anything_of_samples, losses_again, nothing, of_all, of_another
 from .batch import tensors_of_batch
 from .examine import Examination, Subject, examine
 from .taped_objective import TapedObjective
@@ -9,10 +9,10 @@ __all__ = [
     "Examination",
     "Subject",
     "TapedObjective",
+    "anything_of_samples",
     "examine",
     "losses_again",
     "nothing",
-    "nothing_of_samples",
     "of_all",
     "of_another",
     "tensors_of_batch",

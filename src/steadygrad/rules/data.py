@@ -26,6 +26,9 @@ BLIND = 0.05
 EFFECT = math.log(10.0)
 """Nats by which standardising must calm gradients, loss or units before scale is called a fault."""
 
+MOST = 20.0
+"""Nats of what there was none of."""
+
 
 def data(evidence: Evidence) -> Iterator[Finding | Measurement]:
     """`input-scale` if standardising the inputs makes the same weights behave, else only the numbers."""
@@ -108,7 +111,7 @@ def _by_the_first_layer(evidence: Evidence, worst: TensorProfile) -> Iterator[Fi
 def effect(before: Pass, after: Pass) -> tuple[float, str]:
     """How much calmer a pass is with one thing changed, in nats of what changed most, and in words."""
     if after.finite and not before.finite:
-        return 20.0, say("the gradient is finite (norm {norm:.3g})", norm=after.grad_norm)
+        return MOST, say("the gradient is finite (norm {norm:.3g})", norm=after.grad_norm)
     if not after.finite:
         return 0.0, say("nothing is gained")
     best, words = math.log(max(before.grad_norm, 1e-300) / max(after.grad_norm, 1e-300)), ""
@@ -127,9 +130,11 @@ def effect(before: Pass, after: Pass) -> tuple[float, str]:
         )
     slower, name = _slowed(before, after)
     if slower > SLOWED:
-        best, words = (
-            max(best, math.log(slower)),
-            say("{parameter} gets {ratio:.3g} times the gradient that it has now", parameter=name, ratio=slower),
+        best = max(best, MOST if math.isinf(slower) else math.log(slower))
+        words = (
+            say("{parameter} gets a gradient, and none now", parameter=name)
+            if math.isinf(slower)
+            else say("{parameter} gets {ratio:.3g} times the gradient that it has now", parameter=name, ratio=slower)
         )
     if before.output_spread < BLIND and after.output_spread > 10 * before.output_spread:
         best = max(best, math.log(after.output_spread / max(before.output_spread, 1e-12)))
@@ -145,9 +150,9 @@ def _slowed(before: Pass, after: Pass) -> tuple[float, str]:
     """The largest factor by which a parameter's gradient grows, among those that count for something then."""
     floor = 1e-3 * after.grad_norm
     ratios = [
-        (norm / max(before.grad_norms.get(name, 0.0), 1e-300), name)
+        (norm / before.grad_norms[name] if before.grad_norms[name] > 0 else math.inf, name)
         for name, norm in after.grad_norms.items()
-        if norm > floor and before.grad_norms.get(name, 0.0) > 0
+        if norm > floor and name in before.grad_norms
     ]
     return max(ratios, default=(0.0, ""))
 

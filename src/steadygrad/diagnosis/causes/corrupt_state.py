@@ -1,10 +1,10 @@
 """Optimizer moments or buffers damaged while data and gradients are sound.
 
-A checkpoint that was cut, a moment that became NaN in one step, running statistics of zero variance: the batch and its
-gradient are fine, and the step is not.
+A checkpoint that was cut, a moment that became NaN in one step, running statistics of zero variance, or none because a
+checkpoint had no buffers: the batch and its gradient are fine, and the step is not.
 
 Seen in: moments that are not finite, negative squares, moments far above any gradient there was, buffers that are not
-finite.
+finite, norms in evaluation mode whose statistics nobody has collected.
 
 Remedies: reset-moments, reset-running-stats, reload-checkpoint.
 
@@ -89,6 +89,16 @@ def corrupt_state(case: Case) -> Iterator[Finding]:
             ("reset-running-stats", "reload-checkpoint"),
             case.onset,
         )
+        return
+    fresh = seen.get("uncollected", ())
+    if fresh and not case.stalled:
+        words = say(
+            "{name} is in evaluation mode with running statistics that were never collected: a mean of 0 and a "
+            "variance of 1",
+            name=fresh[0],
+        )
+        remedies = ("reload-checkpoint", "reset-running-stats")
+        yield Finding(CAUSE, 0.9, fresh[0], words, {"norms": list(fresh)}, remedies, case.onset)
         return
     yield from _by_old_buffers(case)
     broken = next((alarm for alarm in case.alarms if alarm.detector == "nonfinite-parameter"), None)
