@@ -6,7 +6,7 @@ from torch import nn
 
 import steadygrad as sg
 from steadygrad.diagnosis.case import case_of
-from steadygrad.diagnosis.diagnose import _explained, of_case
+from steadygrad.diagnosis.diagnose import _explained, of_case, ranked
 from steadygrad.findings import Finding
 from steadygrad.records import Alarm
 
@@ -210,3 +210,20 @@ def test_steps_that_a_moment_makes_long_are_not_the_rates_doing(long, weight):
     lag = Finding("stale-second-moment", 0.8, "v", "", {"update_rms_over_lr": 5.0} if long else {})
     found = {each.cause: each.confidence for each in _explained([flung, lag])}
     assert found["learning-rate"] == pytest.approx(weight * 0.85)
+
+
+@pytest.mark.parametrize(
+    ("where", "seen_in", "explained"),
+    [("head", "first pass", True), ("cell", "first pass", False), ("head", "onset", False)],
+)
+def test_a_state_that_runs_away_pins_what_lies_behind_it(where, seen_in, explained):
+    grows = Finding("recurrent-gain", 0.78, "cell", "", {"seen_in": seen_in})
+    pinned = Finding("saturation", 0.85, where, "", {"saturated_fraction": 0.8, "seen_in": "first pass"})
+    weighed = {each.cause: each.confidence for each in _explained([grows, pinned])}
+    assert (weighed["saturation"] < weighed["recurrent-gain"]) == explained
+
+
+def test_of_two_that_are_as_sure_that_which_was_there_first_goes_first():
+    moved = Finding("learning-rate", 0.85, "optimizer 0", "", {"moved": 3.0})
+    there = Finding("vanishing-recurrent", 0.85, "cell", "", {"seen_in": "first pass"})
+    assert [each.cause for each in ranked([moved, there])] == ["vanishing-recurrent", "learning-rate"]

@@ -171,6 +171,36 @@ def test_taping_changes_no_bit_of_the_training(tap):
     assert all(torch.equal(one, other) for one, other in zip(bare, watched, strict=True))
 
 
+def test_a_gradient_that_is_cleared_is_read_from_outside(tap):
+    """`w -= lr * w.grad; w.grad.zero_()`, over and over: the last of them is cleared when the next pass has begun."""
+    torch.manual_seed(0)
+    weights = [torch.randn(6, 3, requires_grad=True), torch.zeros(3, requires_grad=True)]
+    tap.follow_functions()
+    for _ in range(4):
+        tap.updates_follow(weights)
+        loss = F.cross_entropy(X @ weights[0] + weights[1], Y)
+        tap.conclude(loss)
+        loss.backward()
+        if tap.passes():
+            (taped,) = tap.passes()
+            grads = [weight.grad.clone() for weight in weights]
+            for there in (True, False):
+                for weight in weights:
+                    weight.grad = weight.grad if there else None
+                with torch.no_grad():
+                    assert torch.equal(taped.replay()[0], loss)
+                if there:
+                    assert all(torch.equal(w.grad, g) for w, g in zip(weights, grads, strict=True)), "left alone"
+            for weight, grad in zip(weights, grads, strict=True):
+                weight.grad = grad
+        with torch.no_grad():
+            for weight in weights:
+                weight -= 0.1 * weight.grad
+                weight.grad.zero_()
+        tap.stepped()
+    assert taped.entries
+
+
 def test_several_models_and_what_comes_from_outside(tap):
     torch.manual_seed(0)
     encoder, decoder = nn.Linear(6, 4), nn.Linear(4, 6)

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 import steadygrad as sg
-from steadygrad._watch.symptoms import variances
+from steadygrad._watch.symptoms import uncollected, variances
 
 
 def normed(evaluates=True):
@@ -44,3 +44,18 @@ def test_a_run_with_a_negative_variance_is_told_so(tmp_path):
             optimizer.step()
     found = sg.open_run(watch.run).findings()[0]
     assert (found.cause, found.where) == ("corrupt-state", "1.running_var")
+
+
+def test_statistics_that_nobody_has_collected():
+    """As of a checkpoint of parameters alone."""
+    model = normed()
+    assert uncollected([model]) == ["1"]
+    assert uncollected([normed(evaluates=False)]) == []
+    collected = normed(evaluates=False)
+    collected(torch.randn(16, 4))
+    collected.eval()
+    assert uncollected([collected]) == []
+    frozen = normed()
+    frozen[1].running_mean.fill_(0.2)  # of another library's checkpoint, which counts nothing
+    assert uncollected([frozen]) == []
+    assert uncollected([nn.BatchNorm1d(4, track_running_stats=False).eval()]) == []
