@@ -254,6 +254,44 @@ def test_a_finding_about_another_layer_tames_none(make, where):
     assert tame_(make(), (torch.randn(16, 2),), {}, where, AGAIN) is None
 
 
+class Fed(nn.Module):
+    """A state to which each step adds what two layers make together, one of them of what the model has said itself."""
+
+    def __init__(self, gain):
+        super().__init__()
+        self.hear, self.mix, self.say = nn.Linear(2, 32), nn.Linear(32, 32), nn.Linear(32, 2)
+        self.gain = gain
+
+    def forward(self, seen):
+        h, said = seen.new_zeros(len(seen), 32), seen
+        for _ in range(40):
+            h = h + self.gain * nn.functional.elu(self.mix(h) + self.hear(said))
+            said = self.say(h)
+        return said
+
+
+def test_what_is_added_up_before_it_is_multiplied_again_is_one_step():
+    torch.manual_seed(0)
+    model = Fed(1.0)
+    part, scale = tame_(model, (torch.randn(16, 2),), {}, "mix")
+    assert {id(each) for each in part.tensors} == {
+        id(each) for each in (*model.mix.parameters(), *model.hear.parameters())
+    }
+    assert 1e-3 < scale < 0.5
+
+
+def test_a_state_to_which_each_step_adds_is_not_mended_by_an_orthogonal_matrix():
+    """It stays as it was, and the remedy has found nothing to change."""
+    torch.manual_seed(0)
+    model, x = Fed(1.0), torch.randn(16, 2)
+    before = [each.detach().clone() for each in model.parameters()]
+    applied = intervention_for("orthogonal-recurrent-init", "mix")
+    with Applied([applied]):
+        model(x)
+    assert applied.times == 0
+    assert all(map(torch.equal, model.parameters(), before))
+
+
 @pytest.mark.parametrize("where", ["cell", "cell.weight", "net.cell", "cell l0"])
 def test_a_finding_names_a_layer_in_several_ways(where):
     torch.manual_seed(0)

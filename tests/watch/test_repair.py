@@ -544,6 +544,16 @@ BLIND = Path(__file__).parents[1] / "diagnosis"
         ("eighth_holdout/failing/recurrent-gain/koopman_pendulum.py", ["orthogonal-recurrent-init"], 0.05),
         # The first step takes a loss of 600 to that of a guess, and the weights with it.
         ("eighth_holdout/failing/init-gain/texture_resnet.py", ["auto-initialisation"], 0.1),
+        # A rollout in which each step adds to the state: an orthogonal matrix is tried first, and changes nothing.
+        (
+            "tenth_holdout/failing/recurrent-gain/patrol_rollout.py",
+            ["orthogonal-recurrent-init", "rescale-initialisation"],
+            0.5,
+        ),
+        # Its loss has fallen by two thirds, to that of a guess: nothing is lost with its weights.
+        ("tenth_holdout/failing/vanishing-recurrent/energy_peak_memory.py", ["chrono-init"], 0.4),
+        # A second phase begins with parameters, and without running statistics.
+        ("tenth_holdout/failing/corrupt-state/plant_finetune.py", ["reset-running-stats"], 0.05),
         # An entropy over shares that are masked.
         ("eighth_holdout/failing/unsafe-op/masked_actor_critic.py", ["add-epsilon-inside-the-operation"], 1.8),
         # A table of raw columns, weights in a dictionary.

@@ -18,6 +18,9 @@ REINITIALISES = frozenset(
 SKIPPED = frozenset({"outlier-batch", "corrupt-state"})
 """Causes that are over with a step left out or a rollback, unless they come again and again."""
 
+LASTING = frozenset({"norms"})
+"""Evidence of damage that is there at each step from the first on: statistics that nobody has collected."""
+
 UNTOUCHED = frozenset({"nonfinite-data", "outlier-batch"})
 """Causes that the weights know nothing of: such a step was left out, or clipped. What comes again is filled in, or
 limited, all the same: a loss that is NaN or huge once in each pass through the data is in every mean of it."""

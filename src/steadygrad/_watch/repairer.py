@@ -35,6 +35,7 @@ from .live_remedies import (
     AT_ONCE,
     DRIVEN,
     HELD,
+    LASTING,
     LIVE,
     NOW,
     OF_SOME,
@@ -119,6 +120,8 @@ class Repairer:
         self._repairs: list[_Repair] = []
         self._idle: set[int] = set()
         """Trainings that were seen to learn nothing, and have not begun to since."""
+        self._ignorant: set[int] = set()
+        """Those of them that say the same of every sample."""
         self._outlier: dict[int, int] = {}
         """The step of the last outlier of each training: it is over, and explains nothing that comes later."""
 
@@ -177,8 +180,11 @@ class Repairer:
         """After a step: verify what was done, or do something about an alarm."""
         current = self._current(session)
         ruling = self._without_expected(session, ruling)
-        if any(raised.detector == "stalled" for raised in ruling.alarms):
+        stalled = [raised.detail for raised in ruling.alarms if raised.detector == "stalled"]
+        if stalled:
             self._idle.add(session.index)
+        if any(detail.get("ignores_samples") for detail in stalled):
+            self._ignorant.add(session.index)
         if current is not None and self._found_nothing(session, current):
             self._undo(current, session, parts)
             self._repair(session, optimizer, parts)
@@ -187,6 +193,7 @@ class Repairer:
             if current.level is None or self._has_fallen(session, current.level):
                 current.held = True
                 self._idle.discard(session.index)
+                self._ignorant.discard(session.index)
                 detail = {"remedy": current.remedy, "since": current.step}
                 self._journal.action(session, "repair-held", detail)
             elif session.step - current.step > LEARNS and self._stays(session, current, current.level):
@@ -269,8 +276,10 @@ class Repairer:
             for each in self._repairs
             if each.of == session.index
         ]
-        idle, outlier = session.index in self._idle, self._outlier.get(session.index)
-        return {"repairs": repairs, "tried": list(map(list, self._tried)), "idle": idle, "outlier": outlier}
+        idle, ignorant = session.index in self._idle, session.index in self._ignorant
+        outlier = self._outlier.get(session.index)
+        tried = list(map(list, self._tried))
+        return {"repairs": repairs, "tried": tried, "idle": idle, "ignorant": ignorant, "outlier": outlier}
 
     def resume(self, session: Session, optimizer: Optimizer, state: Mapping[str, Any]) -> None:
         """Go on from a checkpoint: what lay on the training is laid on it again, in place of what does; nothing is
@@ -282,6 +291,8 @@ class Repairer:
         self._tried.update((cause, name) for cause, name in state["tried"])
         if state["idle"]:
             self._idle.add(session.index)
+        if state["ignorant"]:
+            self._ignorant.add(session.index)
         if state["outlier"] is not None:
             self._outlier[session.index] = state["outlier"]
         for each in state["repairs"]:
@@ -334,7 +345,8 @@ class Repairer:
         for finding in self._findings(session):
             if finding.confidence < SURE:
                 continue
-            if finding.cause in SKIPPED and not (self._recurs(session, finding) or _insists(session)):
+            over = not (LASTING & finding.evidence.keys() or self._recurs(session, finding) or _insists(session))
+            if finding.cause in SKIPPED and over:
                 return  # leaving the step out, or going back, has been the remedy
             names = LIVE.get(finding.cause, ())
             named = [name for name in names if name in finding.remedies]
@@ -371,16 +383,15 @@ class Repairer:
         except SteadygradError:
             return ()  # a recording that cannot be read now is no evidence
 
-    @staticmethod
-    def _may_overwrite(session: Session, finding: Finding) -> bool:
+    def _may_overwrite(self, session: Session, finding: Finding) -> bool:
         """Whether nothing is lost with the weights, which somebody may have trained before.
 
         The fault was there in the very first pass, no moments came with the optimizer, and the run is young or has
-        never learned.
+        never learned: its loss has not fallen, or it says the same of every sample.
         """
         if session.resumed or (not _seen_first(finding) and session.step > ALIKE):
             return False
-        return session.step <= EARLY or session.stall.never_fell()
+        return session.step <= EARLY or session.stall.never_fell() or session.index in self._ignorant
 
     def _apply(
         self, finding: Finding, candidate: Candidate, session: Session, optimizer: Optimizer, parts: TrainingParts

@@ -20,15 +20,14 @@ from .normalisation import Normalisation
 from .options import LowerBeta2, RaiseEpsilon, StrongWolfe
 from .outliers import WinsoriseFeatures
 from .precision import Float32
+from .recurrent import ChronoInit, OrthogonalRecurrentInit
 from .reduction import MeanReduction
 from .state import ResetMoments, ResetRunningStats
 from .targets import StandardiseTargets
 from .weight_norms import ConstrainWeightNorms
 from .weights import (
     AutoInitialisation,
-    ChronoInit,
     Lsuv,
-    OrthogonalRecurrentInit,
     RandomInitialisation,
     RescaleInitialisation,
     ScaleDownTheHead,

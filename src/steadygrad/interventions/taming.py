@@ -28,6 +28,9 @@ NUDGE = 1e-4
 OVER_TIME = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu"})
 """Functions that carry a state through a sequence: what has its shape when it comes out is no state."""
 
+FAR = 1e3
+"""Times the size that outputs have without a recurrence, from which it carries them away."""
+
 HALVINGS = 40
 """Of the weights, at the most."""
 
@@ -61,7 +64,7 @@ def tame_(
     layers, is_map = _meant(trace, steps > 0 and _is_state(given, made))
     named = {call.layer for call in trace.calls if _is_named(module, call.layer, where)}
     # Of a map the last layers are meant whichever of its layers is named.
-    chosen = layers & named or (layers if is_map and named else set[str]())
+    chosen = layers & (named | _added_to(trace, named)) or (layers if is_map and named else set[str]())
     tensors: list[Tensor] = [p for name, p in module.named_parameters() if {name, name.rpartition(".")[0]} & chosen]
     if not tensors or not (is_map or steps or _is_carried(trace)):
         return None
@@ -94,6 +97,26 @@ def tame_(
         if calm and _apart(made, still) <= (RUNS_AWAY if not halvings else 1.0) * size:
             return (Part(tensors), scale) if halvings else None
     return None
+
+
+@quiet()
+def runs_away(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], weights: Sequence[Tensor]) -> bool:
+    """Whether what a model puts out is out of all proportion to what it puts out without some weights.
+
+    Example:
+        >>> cell = nn.Linear(2, 2)
+        >>> runs_away(cell, (torch.ones(1, 2),), {}, [cell.weight])
+        False
+    """
+
+    def size(scale: float) -> float:
+        found: list[Tensor] = []
+        with Tried() as tried, undisturbed(module), torch.no_grad():
+            tried.scale(Part(weights), scale)
+            mapped(module(*args, **kwargs), found.append)
+        return _size(found)
+
+    return not size(1.0) <= FAR * max(size(0.0), 1e-30)
 
 
 class Fed:
@@ -148,6 +171,12 @@ def _meant(trace: ForwardTrace, is_state: bool) -> tuple[set[str], bool]:
         return again, False
     before = {source for call in trace.calls for source in call.sources}
     return {call.layer for place, call in enumerate(trace.calls) if place not in before}, True
+
+
+def _added_to(trace: ForwardTrace, layers: set[str]) -> set[str]:
+    """The layers whose results meet those of others before the next multiplication: together they are one step."""
+    met = ({trace.calls[source].layer for source in call.sources} for call in trace.calls)
+    return set[str]().union(*(each for each in met if each & layers))
 
 
 def _is_carried(trace: ForwardTrace) -> bool:

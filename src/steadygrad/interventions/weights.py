@@ -1,66 +1,31 @@
 """Other initial weights: drawn, rescaled, or made orthogonal before the first pass."""
 
-import inspect
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from .._names import find_roots
-from .._random_state import random_state, restore_random_state
 from .._readback import read_tensor_scalar
-from .._tap import RescaleInit, params_of, quiet
-from ..init import auto_, chrono_, lsuv_, orthogonal_recurrent_
-from ..init.recurrent_weights import has_relu_state, recurrent_weights
-from ..measure.forward_graph import forward_graph
-from .gates import BETTER, arriving_level, open_gates_
-from .intervention import Intervention
+from .._tap import RescaleInit, params_of
+from ..init import auto_, lsuv_
+from .initial import Initial, batch_of, unowned
 from .part import Part
 from .pinned import unpin_
 from .reparametrised import Reparametrisation, Scaled
 from .taming import Fed, tame_
 from .tried import Tried
 
-NEXT = 0
-"""Added to the script's seed for the draws: other seeds draw other weights, and none the script's own numbers."""
-
-GROWS = 1.2
-"""Spectral norm above which the powers of a matrix are taken to grow."""
-
 AMPLIFIES = 3.0
 """Times its natural size from which a matrix is scaled down to it."""
-
-ALIKE = 0.9
-"""The part of a matrix' largest singular value that its smallest is if it is a multiple of an orthogonal one."""
 
 THRESHOLD = 2.0
 """Mean size from which a vector on one side of zero keeps its units on, or off, whatever they get."""
 
 
-class _Initial(Intervention):
-    """Changes the weights of each outermost module that is called, once, before its first call."""
-
-    def first_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Change them; the script's random numbers stay its own."""
-        before = random_state()
-        try:
-            torch.manual_seed((torch.initial_seed() + NEXT) % 2**63)
-            with quiet(), torch.no_grad():
-                self.times += bool(self.change_(module, args, kwargs))
-        except (ValueError, RuntimeError, TypeError):
-            return  # this module cannot be changed so; another may
-        finally:
-            restore_random_state(before)
-
-    def change_(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Change a module in place; returns whether anything was."""
-        raise NotImplementedError
-
-
-class AutoInitialisation(_Initial):
+class AutoInitialisation(Initial):
     """As the architecture asks for, else as each layer's own default is."""
 
     remedy = "auto-initialisation"
@@ -75,13 +40,13 @@ class AutoInitialisation(_Initial):
             if _is_threshold(name, param) and (read_tensor_scalar(param.abs().mean()) or 0.0) > THRESHOLD:
                 param.zero_()
         try:
-            auto_(module, _batch(module, args, kwargs))
+            auto_(module, batch_of(module, args, kwargs))
         except (ValueError, RuntimeError, TypeError):
             return reset_(module)
         return True
 
 
-class Lsuv(_Initial):
+class Lsuv(Initial):
     """Each layer's output has unit variance on the first batch.
 
     Reference: Mishkin and Matas, "All you need is a good init", 2016.
@@ -91,11 +56,11 @@ class Lsuv(_Initial):
 
     def change_(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """See `init.lsuv_`."""
-        lsuv_(module, _batch(module, args, kwargs))
+        lsuv_(module, batch_of(module, args, kwargs))
         return True
 
 
-class RandomInitialisation(_Initial):
+class RandomInitialisation(Initial):
     """As each layer's own default is."""
 
     remedy = "random-initialisation"
@@ -198,97 +163,7 @@ class RescaleInitialisation(Reparametrisation):
         """A layer that cannot be measured stays as it is: this is within the script's own forward pass."""
 
 
-class OrthogonalRecurrentInit(_Initial):
-    """Recurrent weights are the orthogonal matrices nearest to them, gate by gate; those of hand-written cells too.
-
-    Nothing is drawn: what was meant by a matrix, an identity say, stays. Where the state passes a ReLU and the weights
-    were drawn at random, the identity is tried too, and taken if more of the gradient arrives early in a sequence: of
-    what another matrix turns, a ReLU takes a half away at each step.
-
-    Reference: Le et al., "A simple way to initialize recurrent networks of rectified linear units", 2015.
-    """
-
-    remedy = "orthogonal-recurrent-init"
-
-    def __init__(self, where: str = "", **options: Any) -> None:
-        super().__init__(where, **options)
-        self._drawn: set[int] = set()
-        """Where weights lie that were drawn at random before they were made orthogonal."""
-
-    @torch.no_grad()
-    def optimizer_made(self, optimizer: Optimizer) -> None:
-        """Square matrices that no module has, or that a finding names, and whose powers grow.
-
-        A model that is never called itself, but by its parts and a method of its own, has no first call to wait for.
-        """
-        roots = find_roots(params_of(optimizer))
-        named = [param for root in roots for name, param in root.named_parameters() if name == self.where]
-        for param in [*_unowned(optimizer), *named]:
-            if param.ndim == 2 and param.shape[0] == param.shape[1]:
-                size = read_tensor_scalar(torch.linalg.matrix_norm(param.detach().float(), 2))
-                if size is None or not size <= GROWS:
-                    if not _turns_alike(param.detach()):
-                        self._drawn.add(param.data_ptr())
-                    orthogonal_recurrent_(param, nearest=True)
-                    self.times += 1
-
-    def change_(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-        """By the module, by its graph, or by the name that the finding has."""
-        batch = _batch(module, args, kwargs)
-        kept = [
-            weight
-            for weight in _of_relu_states(module, batch)
-            if weight.data_ptr() in self._drawn or not _turns_alike(weight)
-        ]
-        for seen in (None, batch):
-            try:
-                orthogonal_recurrent_(module, batch=seen, nearest=True)
-                break
-            except (ValueError, RuntimeError, TypeError):
-                continue
-        else:
-            named = list(self._named(module))
-            for weight in named:
-                orthogonal_recurrent_(weight, nearest=True)
-            return bool(named)
-        turned = [weight.clone() for weight in kept]
-        reached = arriving_level(module, args, kwargs) if kept else None
-        for weight in kept:
-            nn.init.eye_(weight)
-        stays = arriving_level(module, args, kwargs) if reached is not None else None
-        if reached is None or stays is None or not stays > reached + BETTER:
-            for weight, before in zip(kept, turned, strict=True):
-                weight.copy_(before)
-        return True
-
-    def _named(self, module: nn.Module) -> Iterator[Tensor]:
-        for name, param in module.named_parameters():
-            if self.where and param.ndim > 1 and (name == self.where or name.startswith(self.where + ".")):
-                yield param.detach()
-
-
-class ChronoInit(_Initial):
-    """Gates remember from one step to the whole sequence, and recurrent weights keep the gradient's size.
-
-    Those of cells that are written by hand are found by trying.
-
-    Reference: Tallec and Ollivier, "Can recurrent neural networks warp time?", 2018.
-    """
-
-    remedy = "chrono-init"
-
-    def change_(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-        """See `init.chrono_`, and `open_gates_`."""
-        lengths = [each.shape[1] for each in _tensors(_batch(module, args, kwargs)) if each.ndim > 1]
-        longest = max(3, *lengths, 3)
-        try:
-            chrono_(module, longest)
-        except ValueError:
-            return open_gates_(module, args, kwargs, longest) > 0
-        return True
-
-
-class ZeroBias(_Initial):
+class ZeroBias(Initial):
     """Every bias begins at zero, and so does every vector of thresholds: numbers that are all on one side of it."""
 
     remedy = "zero-bias"
@@ -304,7 +179,7 @@ class ZeroBias(_Initial):
         return changed
 
 
-class ScaleDownTheHead(_Initial):
+class ScaleDownTheHead(Initial):
     """The layer that makes the outputs begins with a tenth of its weights."""
 
     remedy = "scale-down-the-head"
@@ -322,24 +197,6 @@ class ScaleDownTheHead(_Initial):
         return bool(layers)
 
 
-def _of_relu_states(module: nn.Module, batch: Any) -> list[Tensor]:
-    """Square recurrent weights whose state passes a ReLU."""
-    try:
-        graph = forward_graph(module, batch)
-    except (ValueError, RuntimeError, TypeError):
-        return []
-    params = dict(module.named_parameters())
-    names = [name for name in recurrent_weights(graph) if has_relu_state(module, graph, name)]
-    found = [params[name].detach() for name in names]
-    return [weight for weight in found if weight.ndim == 2 and weight.shape[0] == weight.shape[1]]
-
-
-def _turns_alike(weight: Tensor) -> bool:
-    """Whether a matrix is a multiple of an orthogonal one: that was meant."""
-    sizes = torch.linalg.svdvals(weight.float())
-    return bool(read_tensor_scalar(sizes[-1] > ALIKE * sizes[0]))
-
-
 def is_natural(tensors: Sequence[Tensor]) -> bool:
     """Whether a layer's weights keep the size of a signal that is of unit size, or a vector is of that size itself."""
     weight = max(tensors, key=lambda each: each.ndim)
@@ -354,7 +211,7 @@ def to_natural_size_(optimizer: Optimizer) -> int:
     Which of its dimensions is summed over is not known: the larger one is taken.
     """
     changed = 0
-    for param in _unowned(optimizer):
+    for param in unowned(optimizer):
         if param.ndim < 2:
             continue
         size = read_tensor_scalar(param.float().square().mean().sqrt()) or 0.0
@@ -363,12 +220,6 @@ def to_natural_size_(optimizer: Optimizer) -> int:
             param.mul_(1.0 / gain)
             changed += 1
     return changed
-
-
-def _unowned(optimizer: Optimizer) -> list[Tensor]:
-    params = params_of(optimizer)
-    owned = {id(param) for root in find_roots(params) for param in root.parameters()}
-    return [param for param in params if id(param) not in owned]
 
 
 def _is_threshold(name: str, param: Tensor) -> bool:
@@ -385,18 +236,3 @@ def reset_(module: nn.Module) -> bool:
     for each in able:
         each.reset_parameters()  # pyright: ignore
     return bool(able)
-
-
-def _batch(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What a module was called with, as one batch."""
-    if not kwargs:
-        return args[0] if len(args) == 1 else args
-    try:
-        return dict(inspect.signature(module.forward).bind(*args, **kwargs).arguments)
-    except (TypeError, ValueError):
-        return kwargs
-
-
-def _tensors(batch: Any) -> list[Tensor]:
-    several = batch.values() if isinstance(batch, dict) else batch if isinstance(batch, (tuple, list)) else [batch]
-    return [each for each in several if isinstance(each, Tensor)]
