@@ -45,7 +45,7 @@ def test_of_a_map_the_last_layer_is_meant():
     torch.manual_seed(0)
     model, x = Step(dt=50.0), torch.randn(16, 2)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    part, scale = tame_(model, (x,), {}, "", AGAIN)
+    part, scale, _ = tame_(model, (x,), {}, "", AGAIN)
     assert {id(each) for each in part.tensors} == {id(each) for each in model.net[2].parameters()}
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items()), "only asked"
     with torch.no_grad():
@@ -61,7 +61,7 @@ def test_of_a_map_the_last_layer_is_meant():
 def test_of_a_model_that_unrolls_itself_what_it_uses_again_is_meant():
     torch.manual_seed(0)
     model, x = Unrolled(gain=2.0), torch.randn(16, 2)
-    part, scale = tame_(model, (x,), {}, "")
+    part, scale, _ = tame_(model, (x,), {}, "")
     assert {id(each) for each in part.tensors} == {id(each) for each in model.cell.parameters()}
     assert 0 < scale < 1
 
@@ -273,11 +273,26 @@ class Fed(nn.Module):
 def test_what_is_added_up_before_it_is_multiplied_again_is_one_step():
     torch.manual_seed(0)
     model = Fed(1.0)
-    part, scale = tame_(model, (torch.randn(16, 2),), {}, "mix")
+    part, scale, _ = tame_(model, (torch.randn(16, 2),), {}, "mix")
     assert {id(each) for each in part.tensors} == {
         id(each) for each in (*model.mix.parameters(), *model.hear.parameters())
     }
     assert 1e-3 < scale < 0.5
+
+
+@pytest.mark.parametrize(("dt", "constant"), [(50.0, True), (1.0, False), (1.9, False)])
+def test_only_where_a_number_is_large_a_constant_may_be_to_blame(dt, constant):
+    """There weights of a natural size go on training in it; else they are made small, as their author might have."""
+    torch.manual_seed(0)
+    model, x = Step(dt), torch.randn(16, 2)
+    with torch.no_grad():
+        model.net[2].weight.mul_(4.0)
+    tamed = tame_(model, (x,), {}, "", AGAIN)
+    assert tamed.constant == constant
+    applied = intervention_for(RESCALE, "", steps=AGAIN)
+    with Applied([applied]):
+        model(x)
+        assert len(applied.layers) == (1 if constant else 0)
 
 
 def test_a_state_to_which_each_step_adds_is_not_mended_by_an_orthogonal_matrix():

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,9 @@ NUDGE = 1e-4
 OVER_TIME = frozenset({"lstm", "gru", "rnn_tanh", "rnn_relu"})
 """Functions that carry a state through a sequence: what has its shape when it comes out is no state."""
 
+CONSTANT = 2.0
+"""A plain number in a model from which it is one that makes its steps too long."""
+
 FAR = 1e3
 """Times the size that outputs have without a recurrence, from which it carries them away."""
 
@@ -35,10 +38,16 @@ HALVINGS = 40
 """Of the weights, at the most."""
 
 
+class Tamed(NamedTuple):
+    """What makes a step, by what it is to be scaled, and whether a number that anything is multiplied by is large."""
+
+    part: Part
+    scale: float
+    constant: bool
+
+
 @quiet()
-def tame_(
-    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], where: str, steps: int = 0
-) -> tuple[Part, float] | None:
+def tame_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], where: str, steps: int = 0) -> Tamed | None:
     r"""Find the largest :math:`s = 2^{-k}` at which outputs run away neither from their inputs nor from each other.
 
     Which weights: those of layers that one pass uses more than once, each time on what it has made of them before; of a
@@ -54,7 +63,8 @@ def tame_(
             nobody has said that one is. A shape that comes out as it went in says nothing: images do too.
 
     Returns:
-        The layers' tensors and s; None where nothing runs away, or where it is not up to them.
+        The layers' tensors, s, and whether a constant of the script may be to blame; None where nothing runs away, or
+        where it is not up to them.
     """
     trace = ForwardTrace(dict(module.named_parameters()), module.buffers())
     given: list[Tensor] = []
@@ -89,13 +99,14 @@ def tame_(
     size, spread = _size(still), _apart(still, outputs(moved, 0.0))
     if not 0.0 < size < math.inf:
         return None
+    constant = any(abs(each) > CONSTANT for each in trace.factors)
     for halvings in range(HALVINGS):
         scale = 2.0**-halvings
         made = outputs((args, kwargs), scale)
         # What nothing depends on while a step does nothing may depend on the inputs as much as they differ.
         calm = _apart(made, outputs(moved, scale)) <= RUNS_AWAY * max(spread, NUDGE * size)
         if calm and _apart(made, still) <= (RUNS_AWAY if not halvings else 1.0) * size:
-            return (Part(tensors), scale) if halvings else None
+            return Tamed(Part(tensors), scale, constant) if halvings else None
     return None
 
 

@@ -74,7 +74,7 @@ class RescaleInitialisation(Reparametrisation):
     """Layers that amplify are scaled down in the first pass, layer after layer.
 
     Before it, what pins a nonlinearity, and what a state that is carried on runs away with. Weights of a natural size
-    do so because of a constant of the script: those go on training in the size that they had.
+    do so because of a constant of the script, if there is one: those go on training in the size that they had.
 
     `steps` says over how many time steps a state is carried on; with 0 it is seen in the first step: a script that
     gives a module what the module has made carries one. Such a step is left out, and what it has shown is tamed.
@@ -100,8 +100,10 @@ class RescaleInitialisation(Reparametrisation):
             for part, factor in found:
                 tried.scale(part, factor)
             tamed = tame_(module, args, kwargs, self.where, self._steps)
-        for part, factor in found if tamed is None else [*found, tamed]:
+        for part, factor in found:
             self._scale(part, factor)
+        if tamed is not None:
+            self._scale(*tamed)
         self._passes.append(RescaleInit([module], self._done, self._failed))
         if tamed is None and not self._steps:
             self._fed[module] = Fed(module, args, kwargs)
@@ -127,7 +129,7 @@ class RescaleInitialisation(Reparametrisation):
                 continue  # it cannot be tried so
             if tamed is not None:
                 self._scale(*tamed)
-                self._stale += tamed[0].tensors
+                self._stale += tamed.part.tensors
 
     def before_step(self, optimizer: Optimizer) -> bool:
         """Gradients of weights that are others by now make no step."""
@@ -148,9 +150,9 @@ class RescaleInitialisation(Reparametrisation):
         super().end()
 
     @torch.no_grad()
-    def _scale(self, part: Part, scale: float) -> None:
+    def _scale(self, part: Part, scale: float, constant: bool = True) -> None:
         self.times += 1
-        if is_natural(part.tensors):
+        if constant and is_natural(part.tensors):
             self.layers.append(Scaled(part, scale))
         else:
             for each, factor in zip(part.tensors, part.factors(scale), strict=True):

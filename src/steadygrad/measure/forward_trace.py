@@ -28,6 +28,8 @@ MULTIPLICATIONS = {
 SCALINGS = frozenset({"mul", "mul_", "multiply", "__mul__", "__rmul__", "__imul__"})
 """Functions that multiply element by element."""
 
+DIVISIONS = frozenset({"div", "div_", "divide", "true_divide", "__truediv__", "__itruediv__"})
+
 RECTIFIERS = frozenset({"relu", "relu_", "relu6", "hardswish"})
 BOUNDED = {
     **dict.fromkeys(("sigmoid", "sigmoid_", "hardsigmoid", "hardsigmoid_"), (0.0, 1.0)),
@@ -161,6 +163,7 @@ class ForwardTrace(OpeningMode):
     attention_looks: list[tuple[Tensor, ...]] = field(default_factory=list)
     losses: list[LossCall] = field(default_factory=list)
     scalings: list[Scaling] = field(default_factory=list)
+    factors: list[float] = field(default_factory=list)
     overflows: list[tuple[str, str]] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
 
@@ -217,6 +220,7 @@ class ForwardTrace(OpeningMode):
                     self._derived[tensor] = tuple(dict.fromkeys(weights))
             return
         past = self._past(others)
+        self._see_factor(name, args)
         if weights and name in MULTIPLICATIONS:
             past = self._multiplication(MULTIPLICATIONS[name], name, weights, others, past, made)
         elif weights and name in SCALINGS:
@@ -371,6 +375,14 @@ class ForwardTrace(OpeningMode):
         )
         if found is not None and weighed and found[0] not in self.attentions:
             self._attends(*found)
+
+    def _see_factor(self, name: str, args: Any) -> None:
+        """Keep the plain numbers that anything is multiplied by."""
+        for number in (each for each in args if type(each) in (int, float)):
+            if name in SCALINGS:
+                self.factors.append(float(number))
+            elif name in DIVISIONS and number:
+                self.factors.append(1.0 / number)
 
     def _see_kinship(self, name: str, given: list[Tensor], made: list[Tensor]) -> None:
         """Keep what is made entry by entry of the same logits, under a token that stands for these."""
