@@ -37,6 +37,7 @@ class Initial(Intervention):
 
 
 def unowned(optimizer: Optimizer) -> list[Tensor]:
+    """The parameters of an optimizer that no living module has."""
     params = params_of(optimizer)
     owned = {id(param) for root in find_roots(params) for param in root.parameters()}
     return [param for param in params if id(param) not in owned]
