@@ -552,6 +552,8 @@ BLIND = Path(__file__).parents[1] / "diagnosis"
         ),
         # Its loss has fallen by two thirds, to that of a guess: nothing is lost with its weights.
         ("tenth_holdout/failing/vanishing-recurrent/energy_peak_memory.py", ["chrono-init"], 0.4),
+        # Steps of a first rate have pinned everything: a lower one is of use only from the beginning.
+        ("eighth_holdout/failing/learning-rate/lion_distill.py", ["lower-learning-rate"], 0.15),
         # A second phase begins with parameters, and without running statistics.
         ("tenth_holdout/failing/corrupt-state/plant_finetune.py", ["reset-running-stats"], 0.05),
         # An entropy over shares that are masked.

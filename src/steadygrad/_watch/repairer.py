@@ -391,7 +391,10 @@ class Repairer:
         """
         if session.resumed or (not _seen_first(finding) and session.step > ALIKE):
             return False
-        return session.step <= EARLY or session.stall.never_fell() or session.index in self._ignorant
+        return session.step <= EARLY or self._knows_nothing(session)
+
+    def _knows_nothing(self, session: Session) -> bool:
+        return session.stall.never_fell() or session.index in self._ignorant
 
     def _apply(
         self, finding: Finding, candidate: Candidate, session: Session, optimizer: Optimizer, parts: TrainingParts
@@ -413,7 +416,7 @@ class Repairer:
             if not applied.times:
                 applied.remove()
                 return False
-        learned = not idle or not session.stall.never_fell()
+        learned = not idle or not self._knows_nothing(session)
         if finding.cause not in UNTOUCHED:
             if session.step <= EARLY or name in REINITIALISES or (name in TOO_FAR and not learned):
                 back = self._restart(session, parts)
