@@ -312,9 +312,14 @@ class Looks:
     def _above_start(self, session: Session, optimizer: Optimizer, *, inside: bool) -> Seen:
         """The loss is far above where it began: see whether rate or scale is why."""
         kept = self._examiner.examinable(session)
-        if kept is None or not kept.may_look():
+        if kept is None:
             return [], []
-        seen, raised = self._look_for("loss-divergence", destabilising, session, optimizer, kept, inside=inside)
+        seen, raised = list[Observation](), list[Raised]()
+        if kept.may_look():
+            seen, raised = self._look_for("loss-divergence", destabilising, session, optimizer, kept, inside=inside)
+        if not raised and session.stall.runs_away(session.guard.level):
+            detail = {"first_loss": session.stall.first}
+            return [self._examiner.symptoms(session, kept)], [Raised("loss-divergence", detail)]
         # What it goes back to has to be from before it was driven up.
         late = min(session.step, session.guard.level.steps_above_start)
         return seen, [replace(each, late=late) for each in raised]

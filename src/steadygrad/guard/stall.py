@@ -46,6 +46,12 @@ FELL = 0.3
 LOUD = 30.0
 """A mean cross-entropy above this is that of a guess among exp(30) classes."""
 
+FAR = 1e4
+"""Times its start from which a loss that grows ever further is no loss of a harder task."""
+
+TENFOLD = 10.0
+"""Times by which it grows while the number of steps doubles."""
+
 LOOK_EARLY = frozenset({16, 32, 64})
 """Steps at which one may be taken too, where the loss is far above its start: a few are enough to see that."""
 
@@ -215,6 +221,15 @@ class Stall(Stateful):
         # Along a parabola that opens downwards gradients grow as the root of the loss, and it falls ever faster.
         faster = half is not None and half - now > FASTER * (median(self._start) - half) > 0
         return now < -BOTTOMLESS * size and (grown > BOTTOMLESS or (faster and grown > BOTTOMLESS**0.5))
+
+    def runs_away(self, level: LossLevel) -> bool:
+        """Whether, at one of a few steps, the loss lies orders of magnitude above its start, and has grown as much as
+        tenfold in the second half of the steps and in the half before: no task becomes harder like that."""
+        half, quarter = (self._at_look.get(str(self._count // part), 0.0) for part in (2, 4))
+        now = level.level() if self.is_time_to_look() and level.known else None
+        if now is None or not self._start or not 0.0 < quarter < half / TENFOLD:
+            return False
+        return now > TENFOLD * half and now > FAR * max(map(abs, self._start))
 
     def is_early_look(self) -> bool:
         """Whether this is one of the first steps at which a closer look may be taken."""

@@ -89,13 +89,16 @@ def forgetful(evidence: Evidence) -> Iterator[Finding | Measurement]:
         if not told and (total < ROUNDED if _is_followed(each) else leading < FLAT and total < GONE):
             yield _forgets(each, leading)
     yield from _out_of_reach(evidence, FAINT)
+    if not any(map(_is_followed, evidence.recurrences)):
+        yield from _out_of_reach(evidence, math.exp(LOST), gated=True)
 
 
-def _out_of_reach(evidence: Evidence, least: float) -> Iterator[Finding]:
+def _out_of_reach(evidence: Evidence, least: float, *, gated: bool = False) -> Iterator[Finding]:
     """What decides the target lies where less than `least` of the gradient arrives: a memory may be short, but not
-    shorter than that."""
+    shorter than that. `gated` means torch's cells with gates: theirs may open, if anything at all arrives."""
     memory = evidence.memory
-    cells = [each for each in evidence.recurrences if _is_followed(each) and not _is_dead(evidence, each.name)]
+    fit = [each for each in evidence.recurrences if gated or _is_followed(each)]
+    cells = [each for each in fit if not _is_dead(evidence, each.name)]
     if memory is None or (evidence.recurrences and not cells) or not all(map(math.isfinite, memory.arriving)):
         return
     if any(each.exponents[0] * each.steps > EXPANDS for each in evidence.recurrences):
