@@ -150,3 +150,37 @@ def test_what_the_operation_inside_a_function_was_given_says_how_large_numbers_h
     found = origin_of(lambda model: model(torch.ones(1, 20, 1))[0].sum(), model)
     assert found.phase == "forward"
     assert found.largest_input > 1e30
+
+
+class Loop(nn.Module):
+    """The same weights again and again, or others each time, until nothing is finite."""
+
+    def __init__(self, gain, shared, steps=60):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(1 if shared else steps))
+        for layer in self.layers:
+            nn.init.eye_(layer.weight)
+            layer.weight.data.mul_(gain)
+        self.steps = steps
+
+    def forward(self, x):
+        for step in range(self.steps):
+            x = self.layers[step % len(self.layers)](x)
+        return x.square().sum()
+
+
+@pytest.mark.parametrize(("shared", "repeats"), [(True, 20), (False, 0)])
+def test_what_the_same_weights_make_larger_and_larger_is_a_recurrence(shared, repeats):
+    torch.manual_seed(0)
+    model = Loop(20.0, shared)
+    found = origin_of(lambda model: model(torch.ones(3, 4)), model)
+    assert found.kind in ("inf", "nan")
+    assert (found.repeats > repeats) == shared
+    assert (found.growth > 60) == shared
+
+
+def test_what_has_not_grown_is_none():
+    model = Loop(1.0, shared=True)
+    found = origin_of(lambda model: (model(torch.ones(3, 4)) * 0.0).log() * 0.0, model)
+    assert found.op == "log"
+    assert found.growth < 3.0

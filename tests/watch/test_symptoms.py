@@ -1,10 +1,11 @@
 """What lies there without computing anything, at an alarm."""
 
+import pytest
 import torch
 from torch import nn
 
 import steadygrad as sg
-from steadygrad._watch.symptoms import uncollected, variances
+from steadygrad._watch.symptoms import uncollected, unmatched, variances
 
 
 def normed(evaluates=True):
@@ -59,3 +60,22 @@ def test_statistics_that_nobody_has_collected():
     frozen[1].running_mean.fill_(0.2)  # of another library's checkpoint, which counts nothing
     assert uncollected([frozen]) == []
     assert uncollected([nn.BatchNorm1d(4, track_running_stats=False).eval()]) == []
+
+
+@pytest.mark.parametrize("betas", [(0.9, 0.999), (0.9, 0.95), (0.0, 0.99), (0.95, 0.95)])
+@pytest.mark.parametrize("make", [torch.optim.Adam, torch.optim.AdamW, torch.optim.NAdam])
+def test_no_gradients_make_moments_that_do_not_match(make, betas):
+    """However they alternate, vanish and burst; and half of the squares that a checkpoint has lost are seen."""
+    torch.manual_seed(0)
+    weight = nn.Parameter(torch.zeros(400))
+    optimizer = make([weight], lr=1e-3, betas=betas)
+    assert unmatched(optimizer) is None
+    for step in range(61):
+        weight.grad = torch.randn(400) * (1e4 if step == 30 else 1e-6 if step > 40 else 1.0) * (step % 7 != 3)
+        optimizer.step()
+        assert unmatched(optimizer) == 0.0
+    state = optimizer.state[weight]
+    state["exp_avg_sq"][:200] = 0.0
+    assert unmatched(optimizer) == (pytest.approx(0.5, abs=0.05) if betas[0] else 0.5)
+    optimizer.state[weight] = {"exp_avg_sq": state["exp_avg_sq"]}
+    assert unmatched(optimizer) is None

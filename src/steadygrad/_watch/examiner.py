@@ -289,6 +289,7 @@ class Examiner:
             "groups": symptoms.rates(optimizer),
             "second_moment_ratio": symptoms.lag(optimizer, coefficient),
             "moments": symptoms.moments(optimizer),
+            "unmatched_moments": symptoms.unmatched(optimizer),
             "variances": symptoms.variances(session.roots),
             "uncollected": symptoms.uncollected(session.roots),
             "carried": training.carried,

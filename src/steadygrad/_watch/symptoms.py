@@ -14,6 +14,15 @@ from ..measure import second_moment_ratio, tensor_norms
 MATRICES = 4
 """Parameters, the largest, whose gradients are looked at when a backward pass begins."""
 
+USUAL = 7.3
+"""Times the root of the second moment that a first one may be, by the usual betas; others may have been set since."""
+
+SLACK = 3.0
+"""Times what is possible that a first moment has to be, for rounding not to have made it so."""
+
+LEAST = 1e-12
+"""A first moment below which the square may have underflowed."""
+
 
 def moments(optimizer: Optimizer) -> dict[str, dict[str, float]]:
     """Of each kind of state that is as large as its parameter: norm, smallest value, how many are not finite."""
@@ -23,6 +32,35 @@ def moments(optimizer: Optimizer) -> dict[str, dict[str, float]]:
             if isinstance(value, Tensor) and value.shape == param.shape and _is_measurable(value):
                 kinds.setdefault(name, []).append(value.detach())
     return {name: _profile(values) for name, values in kinds.items()}
+
+
+def unmatched(optimizer: Optimizer) -> float | None:
+    r"""The part of the second moments of torch's Adams that no gradients can have made beside the first moments there.
+
+    Whatever the gradients were, by the inequality of Cauchy and Schwarz
+
+    .. math:: m_t^2 \le \frac{(1 - \beta_1)^2}{(1 - \beta_2) (1 - \beta_1^2 / \beta_2)} \, v_t
+
+    None where there are no such moments; optimizers of others may mean something else by their names.
+    """
+    wrong: list[Tensor] = []
+    count = 0
+    for group in optimizer.param_groups if type(optimizer).__module__.startswith("torch.optim") else ():
+        first, second = group.get("betas") or (1.0, 1.0)
+        if not 0.0 <= float(first) ** 2 < float(second) < 1.0:
+            continue
+        most = max(USUAL, (1.0 - first) / math.sqrt((1.0 - second) * (1.0 - first**2 / second)))
+        for param in group["params"]:
+            state = optimizer.state.get(param) or {}
+            mean, square = state.get("exp_avg"), state.get("exp_avg_sq")
+            if not (isinstance(mean, Tensor) and isinstance(square, Tensor) and mean.shape == square.shape):
+                continue
+            if _is_measurable(mean) and _is_measurable(square):
+                size = mean.detach().double().abs()
+                possible = SLACK * most * square.detach().double().clamp(min=0.0).sqrt()
+                wrong.append(((size > LEAST) & (size > possible)).sum().double())
+                count += mean.numel()
+    return sum(read_step([], 0, 0.0, wrong)[1]) / count if wrong else None
 
 
 def variances(roots: Sequence[nn.Module]) -> dict[str, float]:

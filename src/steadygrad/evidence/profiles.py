@@ -102,7 +102,9 @@ class Origin:
 
     `phase` is "forward" (in a model), "loss" (behind it) or "backward"; `where` the module that it runs in, "" for
     none; `shape` its result's; `share` the part of that which is not finite, `kind` "nan" or "inf"; `samples` the first
-    places along the result's first dimension where it is; `line` file and number in the user's code.
+    places along the result's first dimension where it is; `line` file and number in the user's code. `repeats` and
+    `growth`: how often the same weights had multiplied something in that pass, each time something larger, and by how
+    many nats it had grown; 0 where none had.
     """
 
     op: str
@@ -114,6 +116,8 @@ class Origin:
     kind: str = ""
     samples: tuple[int, ...] = ()
     line: tuple[str, int] | None = None
+    repeats: int = 0
+    growth: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Where a number that is not finite comes from: the first operation that makes one of finite ones."""
 
+import itertools
 import math
 import os
 import re
@@ -100,6 +101,7 @@ class OriginTrace(OpeningMode):
         self._first: Origin | None = None
         self._reached: int | None = None
         self._handles: list[Any] = []
+        self._sizes: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 
     def __enter__(self) -> "OriginTrace":
         for name, module in self._model.named_modules():
@@ -120,7 +122,11 @@ class OriginTrace(OpeningMode):
 
     def origin(self) -> Origin | None:
         """What was found; None where everything was finite."""
-        return self._first if self._reached is None else self._backward[self._reached]
+        found = self._first if self._reached is None else self._backward[self._reached]
+        if found is None or found.phase == "backward":
+            return found
+        repeats, growth = max(map(_growth, self._sizes.values()), key=lambda each: each[1], default=(0, 0.0))
+        return replace(found, repeats=repeats, growth=growth)
 
     def follow(self, loss: Tensor) -> None:
         """Say what the loss comes from if it is not finite; else look at every node of its graph backward."""
@@ -166,6 +172,7 @@ class OriginTrace(OpeningMode):
         place = _Place(self._modules[-1] if self._modules else "", source_line() or self._line(), largest)
         made = [args[0]] if name == "__setitem__" else list(tensors_of(output))
         self._meet(wrong, given, made)
+        self._keep_size(given, made)
         for tensor in made:
             if not tensor.is_floating_point():
                 continue
@@ -189,6 +196,14 @@ class OriginTrace(OpeningMode):
             for tensor, _ in wrong:
                 for one in (self._lineage.get(tensor) or ()) if tensor.ndim else ():
                     self._suspects[one].weighed = True
+
+    def _keep_size(self, given: Sequence[Tensor], made: Sequence[Tensor]) -> None:
+        """Of what weights have multiplied, again and again, how large it was."""
+        weights = [tensor for tensor in given if tensor in self._weights]
+        if made and 0 < len(weights) < len(given) and made[0].is_floating_point():
+            size = made[0].detach().abs().amax() if made[0].numel() else None
+            weight = max(weights, key=lambda each: each.ndim)
+            self._sizes[weight] = [*(self._sizes.get(weight) or ()), size]
 
     def _suspect(
         self, func: Any, name: str, args: Any, kwargs: dict[str, Any], place: _Place, bad: Tensor
@@ -296,6 +311,16 @@ def _origin(op: str, place: _Place, phase: str, bad: Tensor) -> Origin:
     largest = 0.0 if place.largest_input is None else read_tensor_scalar(place.largest_input) or 0.0
     line = None if place.line is None else (os.path.abspath(place.line[0]), place.line[1])
     return Origin(op, place.where, phase, tuple(bad.shape), largest, share, "nan" if is_nan else "inf", samples, line)
+
+
+def _growth(sizes: Sequence[Tensor | None]) -> tuple[int, float]:
+    """How often in a row something became larger, at the end of what was finite, and by how many nats."""
+    known = [0.0 if each is None else read_tensor_scalar(each) for each in sizes]
+    finite = list(itertools.takewhile(lambda each: each is not None and math.isfinite(each), known))
+    grown = 0
+    while grown + 1 < len(finite) and 0.0 < (finite[-grown - 2] or 0.0) < (finite[-grown - 1] or 0.0):
+        grown += 1
+    return grown, math.log((finite[-1] or 1.0) / (finite[-grown - 1] or 1.0)) if grown else 0.0
 
 
 def _largest(tensors: list[Tensor]) -> Tensor | None:

@@ -3,8 +3,9 @@
 A checkpoint that was cut, a moment that became NaN in one step, running statistics of zero variance, or none because a
 checkpoint had no buffers: the batch and its gradient are fine, and the step is not.
 
-Seen in: moments that are not finite, negative squares, moments far above any gradient there was, buffers that are not
-finite, norms in evaluation mode whose statistics nobody has collected.
+Seen in: moments that are not finite, negative squares, squares that are too small for the means beside them, moments
+far above any gradient there was, buffers that are not finite, norms in evaluation mode whose statistics nobody has
+collected.
 
 Remedies: reset-moments, reset-running-stats, reload-checkpoint.
 
@@ -28,6 +29,9 @@ FAR = 20.0
 
 OVERFLOWS = 1e15
 """Gradients whose squares leave float32: then it is they that have broken the moments."""
+
+UNMATCHED = 0.01
+"""Share of second moments that do not belong to the first ones, from which somebody has changed them."""
 
 SQUARES = ("exp_avg_sq", "square_avg", "sum", "max_exp_avg_sq")
 
@@ -71,6 +75,14 @@ def corrupt_state(case: Case) -> Iterator[Finding]:
         if words:
             yield Finding(CAUSE, 0.93, name, words, dict(each), remedies, case.onset)
             return
+    unmatched = seen.get("unmatched_moments") or 0.0
+    if unmatched > UNMATCHED:
+        words = say(
+            "{share:.0%} of exp_avg_sq are smaller than any gradients make them beside the exp_avg that lies there",
+            share=unmatched,
+        )
+        yield Finding(CAUSE, 0.95, "exp_avg_sq", words, {"unmatched": unmatched}, remedies, case.onset)
+        return
     for name, least in seen.get("variances", {}).items():
         if least < 0:
             words = say("{name}, a running variance that is used, holds {least:.3g}", name=name, least=least)

@@ -3,7 +3,8 @@
 A recurrent net multiplies its state by the same matrix at every step: if a perturbation grows by 5 % a step, over 200
 steps it is a factor of 17,000, and so is the gradient on its way back.
 
-Seen in: the leading Lyapunov exponent of the recurrent layer, and the gradient by time step.
+Seen in: the leading Lyapunov exponent of the recurrent layer, and the gradient by time step; of a pass that is not
+finite, how what the same weights multiply has grown until then.
 
 Remedies: orthogonal-recurrent-init, clip-global-norm, gradient-flossing.
 
@@ -12,6 +13,7 @@ Reference: Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent
 
 from collections.abc import Iterator
 
+from ..._i18n import say
 from ...findings import Finding
 from ...rules.recurrent import recurrent
 from ..case import Case
@@ -19,6 +21,35 @@ from ..case import Case
 CAUSE = "recurrent-gain"
 
 
+REPEATS = 8
+"""Times in a row that the same weights have made something larger, from which it is a recurrence that grows."""
+
+OVERFLOWS = 40.0
+"""Nats by which it has grown before it is not finite: what a few layers amplify grows by less."""
+
+
 def recurrent_gain(case: Case) -> Iterator[Finding]:
-    """By the exponents of the first pass."""
+    """By the exponents of the first pass; of one that is not finite by how its state has grown until it was not."""
     yield from case.static(recurrent, CAUSE)
+    broken = None if case.broken is None else case.broken.evidence.origin
+    if broken is None or broken.repeats < REPEATS or broken.growth < OVERFLOWS:
+        return
+    yield Finding(
+        CAUSE,
+        0.93,
+        broken.where or broken.op,
+        say(
+            "what the same weights multiply again and again grows {times} times in a row, by exp({nats:.3g}) in all, "
+            "until {operation} is not finite",
+            times=broken.repeats,
+            nats=broken.growth,
+            operation=broken.op,
+        ),
+        {"repeats": broken.repeats, "growth": broken.growth, "line": _line(broken.line)},
+        ("orthogonal-recurrent-init", "clip-global-norm", "gradient-flossing"),
+        case.onset,
+    )
+
+
+def _line(line: tuple[str, int] | None) -> str | None:
+    return None if line is None else f"{line[0]}:{line[1]}"
