@@ -26,6 +26,9 @@ CAUSE = "weight-growth"
 GROWTH = 3.0
 """Factor by which the weights must have grown."""
 
+TOLD_OF = 1.7
+"""The same where the alarm is about it: that a protected run was stopped on its way is no evidence against it."""
+
 FAR = 30.0
 """Times the first losses that a loss lies below zero, and times that gradients have grown, where there is no bottom."""
 
@@ -40,6 +43,9 @@ RISEN = 1.1
 
 STEADY = 0.35
 """Share of that growth that a single stretch between samples may have: what jumps does not drift."""
+
+UNEVEN = 1.5
+"""The same, times the share of the steps that lie in that stretch: samples are rarer as a run goes on."""
 
 
 def weight_growth(case: Case) -> Iterator[Finding]:
@@ -59,26 +65,29 @@ def drifting(case: Case) -> Iterator[Finding]:
     if not sizes.shape[1] or not np.isfinite(sizes).all():
         return
     total = np.sqrt((sizes**2).sum(1))
-    if not total[0] > 0 or total[-1] / total[0] < GROWTH:
+    told_of = any(alarm.detector == "sustained-growth" for alarm in case.alarms if alarm.step == case.onset)
+    growth = float(total[-1] / total[0]) if total[0] > 0 else 0.0
+    if growth < (TOLD_OF if told_of else GROWTH):
         return
-    logs = np.log(total)
-    longest = float(np.diff(logs).max() / (logs[-1] - logs[0]))
-    if longest > STEADY:
+    logs, taken = np.log(total), np.diff(steps) / (steps[-1] - steps[0])
+    shares = np.diff(logs) / (logs[-1] - logs[0])
+    longest = float(shares.max())
+    if (shares > np.maximum(STEADY, UNEVEN * taken)).any():
         return
     tensors = case.recording.optimizers()[case.optimizer].tensors
     place = int(np.argmax(sizes[-1] - sizes[0]))
     yield Finding(
         CAUSE,
-        min(0.85, 0.6 + 0.1 * nats(total[-1] / total[0] / GROWTH)),
+        min(0.85, 0.6 + 0.1 * nats(growth / GROWTH)),
         tensors[place].name if place < len(tensors) else "weights",
         say(
             "the weights have grown {growth:.3g} times from step {first} to {last}, little by little: nothing holds "
             "them",
-            growth=total[-1] / total[0],
+            growth=growth,
             first=int(steps[0]),
             last=int(steps[-1]),
         ),
-        {"growth": float(total[-1] / total[0]), "largest_share_of_one_stretch": longest},
+        {"growth": growth, "largest_share_of_one_stretch": longest},
         ("decoupled-weight-decay", "constrain-weight-norms", "z-loss", "normalisation"),
         case.onset,
     )
