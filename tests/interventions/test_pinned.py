@@ -148,3 +148,23 @@ def test_a_temperature_that_is_too_low_is_as_if_it_were_not(steps):
 
     positions = torch.randn(5, WIDTH, generator=torch.Generator().manual_seed(1))
     assert final(remedied=True) < 0.5 * final(remedied=False)
+
+
+@pytest.mark.parametrize(
+    ("bias", "gain", "of_biases"), [(-14.0, 1.0, True), (-14.0, 400.0, False), (0.0, 400.0, False)]
+)
+def test_a_bias_that_pins_by_itself_is_taken_away_and_the_weights_stay(bias, gain, of_biases):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 6), nn.Sigmoid())
+    with torch.no_grad():
+        model[2].weight.mul_(gain)
+        model[2].bias.fill_(bias)
+    x = torch.randn(32, 8)
+    before = copy.deepcopy(model.state_dict())
+    found = unpin_(model, (x,), {}, "2")
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items()), "only asked"
+    assert ([each is model[2].bias for part, _ in found for each in part.tensors] == [True]) == of_biases
+    with Applied([intervention_for("rescale-initialisation", "2")]):
+        model(x)
+    assert torch.equal(model[2].weight, before["2.weight"]) == of_biases
+    assert (model(x) - 0.5).abs().max() < 0.49, "at work"

@@ -554,6 +554,12 @@ BLIND = Path(__file__).parents[1] / "diagnosis"
         ("tenth_holdout/failing/vanishing-recurrent/energy_peak_memory.py", ["chrono-init"], 0.4),
         # Steps of a first rate have pinned everything: a lower one is of use only from the beginning.
         ("eighth_holdout/failing/learning-rate/lion_distill.py", ["lower-learning-rate"], 0.15),
+        # A bias of -18 before a sigmoid: it goes, and the weights stay.
+        ("holdout/failing/saturation/pixel_decoder_bias.py", ["rescale-initialisation"], 0.003),
+        # Weights that the script's own Lion makes longer at each step.
+        ("eleventh_holdout/failing/weight-growth/moe_lion.py", ["constrain-weight-norms"], 0.45),
+        # An LSTM of which nothing arrives where the label is set.
+        ("eleventh_holdout/failing/vanishing-recurrent/flag_lstm.py", ["chrono-init"], 0.1),
         # A second phase begins with parameters, and without running statistics.
         ("tenth_holdout/failing/corrupt-state/plant_finetune.py", ["reset-running-stats"], 0.05),
         # An entropy over shares that are masked.

@@ -28,6 +28,9 @@ SOFT = 3.0
 SMALLEST = 0.1
 """Size of a layer's output below which it says nothing of what a constant behind it was meant to be."""
 
+LARGE = 3.0
+"""Root mean square of a bias from which it pins a sigmoid by itself."""
+
 UNKNOWN = 10.0
 """Root mean square that is taken where an operation in place has left nothing of what it was given, or an overflow."""
 
@@ -84,6 +87,9 @@ def _unpin(
     if pinned is None:
         return []
     parts = [_part(module, seen, layer, chosen) for layer in {seen.calls[source].layer for source in pinned[2]}]
+    biases = [each for part in parts for each in part.tensors if each.ndim == 1] if chosen[0] == "activation" else []
+    if biases and _is_enough(trace, chosen, biases, tried):
+        return [(Part([each]), 0.0) for each in biases]
     target = _natural_size(seen, pinned[2]) if chosen[0] == "activation" else 1.0
     scale, factor, sizes = 1.0, 1.0, list[float]()
     for _ in range(ROUNDS):
@@ -103,6 +109,21 @@ def _unpin(
             break
         pinned = _at(trace(), chosen)
     return [(part, scale) for part in parts] if scale < 1.0 else []
+
+
+def _is_enough(trace: Callable[..., ForwardTrace], chosen: Place, biases: Sequence[Tensor], tried: Tried) -> bool:
+    """Whether a nonlinearity is at work without large biases; if so they stay zero while others are looked at."""
+    sizes = [read_tensor_scalar(each.detach().float().square().mean().sqrt()) or 0.0 for each in biases]
+    if max(sizes) < LARGE:
+        return False
+    before = [each.detach().clone() for each in biases]
+    tried.scale(Part(biases), 0.0)
+    pinned = _at(trace(), chosen)
+    if pinned is not None and pinned[1] <= AT_WORK:
+        return True
+    for each, value in zip(biases, before, strict=True):
+        tried.set(each, value)
+    return False
 
 
 def _next_factor(sizes: Sequence[float], last: float, layers: int) -> float:
