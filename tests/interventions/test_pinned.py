@@ -83,6 +83,15 @@ def test_torchs_own_attention_is_one_matrix_too():
     assert all(param is not model.att.out_proj.weight for part, _ in found for param in part.tensors)
 
 
+def test_logits_without_a_graph_tell_nothing_and_all_is_scaled():
+    torch.manual_seed(0)
+    model, x = Packed(200.0), torch.randn(8, 10, WIDTH)
+    model.forward = torch.no_grad()(model.forward)
+    ((part, scale),) = unpin_(model, (x,), {}, "qkv")
+    assert part.outputs is None
+    assert scale < 0.5
+
+
 def test_two_matrices_are_scaled_alike_and_whole():
     class Pair(nn.Module):
         def __init__(self):

@@ -60,6 +60,12 @@ def test_statistics_that_nobody_has_collected():
     frozen[1].running_mean.fill_(0.2)  # of another library's checkpoint, which counts nothing
     assert uncollected([frozen]) == []
     assert uncollected([nn.BatchNorm1d(4, track_running_stats=False).eval()]) == []
+    assert uncollected([nn.BatchNorm1d(4).eval()]) == ["BatchNorm1d"]
+
+
+@pytest.mark.parametrize("look", [variances, uncollected])
+def test_a_lazy_norm_that_was_never_called_has_no_statistics(look):
+    assert not look([nn.Sequential(nn.LazyLinear(4), nn.LazyBatchNorm1d()).eval()])
 
 
 @pytest.mark.parametrize("betas", [(0.9, 0.999), (0.9, 0.95), (0.0, 0.99), (0.95, 0.95)])

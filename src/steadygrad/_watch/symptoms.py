@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from .._readback import read_step
@@ -69,7 +70,7 @@ def variances(roots: Sequence[nn.Module]) -> dict[str, float]:
     for root in roots:
         for path, module in root.named_modules():
             variance = getattr(module, "running_var", None)
-            if isinstance(variance, Tensor) and variance.numel() and not module.training:
+            if _is_set(variance) and variance.numel() and not module.training:
                 ends = variance.detach().aminmax()
                 least, largest = read_step([], 0, 0.0, [end.double() for end in ends])[1]
                 if largest <= 0.0 or least < -getattr(module, "eps", 0.0):
@@ -80,7 +81,7 @@ def variances(roots: Sequence[nn.Module]) -> dict[str, float]:
 def uncollected(roots: Sequence[nn.Module]) -> list[str]:
     """The norms that use running statistics which nobody has ever collected: those of a checkpoint without buffers."""
     return [
-        path
+        path or type(module).__name__
         for root in roots
         for path, module in root.named_modules()
         if isinstance(module, nn.modules.batchnorm._NormBase) and not module.training and _is_fresh(module)
@@ -89,7 +90,7 @@ def uncollected(roots: Sequence[nn.Module]) -> list[str]:
 
 def _is_fresh(norm: nn.modules.batchnorm._NormBase) -> bool:
     mean, variance, count = norm.running_mean, norm.running_var, norm.num_batches_tracked
-    if mean is None or variance is None or count is None:
+    if not (_is_set(mean) and _is_set(variance) and _is_set(count)):
         return False
     ends = [count, mean.abs().max(), (variance - 1.0).abs().max()]
     return not any(read_step([], 0, 0.0, [end.detach().double() for end in ends])[1])
@@ -130,6 +131,11 @@ def grads_lying_there(params: list[Tensor]) -> Tensor | None:
 def largest(params: list[Tensor]) -> list[Tensor]:
     """The parameters that are looked at."""
     return sorted(params, key=lambda param: -param.numel())[:MATRICES]
+
+
+def _is_set(buffer: Any) -> TypeGuard[Tensor]:
+    """Whether there is a buffer, and it has a shape: that of a lazy norm has none before its first call."""
+    return isinstance(buffer, Tensor) and not is_lazy(buffer)
 
 
 def _is_measurable(value: Tensor) -> bool:

@@ -173,7 +173,10 @@ def _part(module: nn.Module, trace: ForwardTrace, layer: str, chosen: Place) -> 
     weight = max(part.tensors, key=lambda each: each.ndim)
     if chosen[0] != "attention" or axis is None or weight.ndim != 2 or not weight.requires_grad:
         return part
-    looks = [each.masked_fill(~each.isfinite(), 0.0).square().sum() for each in trace.attention_looks[chosen[1]]]
+    looks = [each for each in trace.attention_looks[chosen[1]] if each.requires_grad]
+    if not looks:  # the model computes them without a graph
+        return part
+    looks = [each.masked_fill(~each.isfinite(), 0.0).square().sum() for each in looks]
     (grad,) = torch.autograd.grad(torch.stack(looks).sum(), [weight], retain_graph=True, allow_unused=True)
     outputs = None if grad is None else grad.ne(0).any(1 - axis)
     if outputs is None or not read_tensor_scalar(outputs.any()):
