@@ -177,3 +177,29 @@ def test_a_bias_that_pins_by_itself_is_taken_away_and_the_weights_stay(bias, gai
         model(x)
     assert torch.equal(model[2].weight, before["2.weight"]) == of_biases
     assert (model(x) - 0.5).abs().max() < 0.49, "at work"
+
+
+def test_of_two_biases_only_the_one_that_pins_goes():
+    """The other is of a natural size, and goes on training as it is."""
+
+    class Sum(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.ones, self.others = nn.Linear(8, 6), nn.Linear(8, 6)
+            nn.init.constant_(self.ones.bias, -14.0)
+
+        def forward(self, x):
+            return torch.sigmoid(self.ones(x) + self.others(x))
+
+    torch.manual_seed(0)
+    model, x = Sum(), torch.randn(32, 8)
+    small = model.others.bias.detach().clone()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with Applied([intervention_for("rescale-initialisation", "ones")]):
+        for _ in range(3):
+            optimizer.zero_grad()
+            model(x).square().mean().backward()
+            optimizer.step()
+    assert all(each.isfinite().all() for each in model.parameters())
+    assert model.ones.bias.abs().max() < 1.0
+    assert torch.allclose(model.others.bias, small, atol=0.1)

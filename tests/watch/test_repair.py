@@ -531,6 +531,15 @@ BLIND = Path(__file__).parents[1] / "diagnosis"
 
 
 @pytest.mark.slow
+def test_logits_that_are_sharp_from_the_start_are_found_at_the_first_look(runner):
+    runner.write((BLIND / "eighth_holdout/failing/attention-logits/landmark_lookup.py").read_text())
+    ran = runner.watched("--mode", "repair", "train.py")
+    (repair,) = (each for each in ran.summary["actions"] if each["action"] == "repair")
+    assert (repair["step"], repair["detail"]["remedy"]) == (15, "rescale-initialisation")
+    assert float(ran.stdout.split()[-1]) < 0.05
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "remedies", "ends_below"),
     [

@@ -87,8 +87,8 @@ def _unpin(
     if pinned is None:
         return []
     parts = [_part(module, seen, layer, chosen) for layer in {seen.calls[source].layer for source in pinned[2]}]
-    biases = [each for part in parts for each in part.tensors if each.ndim == 1] if chosen[0] == "activation" else []
-    if biases and _is_enough(trace, chosen, biases, tried):
+    biases = [each for part in parts for each in part.tensors if _is_large_bias(each)]
+    if chosen[0] == "activation" and biases and _is_enough(trace, chosen, biases, tried):
         return [(Part([each]), 0.0) for each in biases]
     target = _natural_size(seen, pinned[2]) if chosen[0] == "activation" else 1.0
     scale, factor, sizes = 1.0, 1.0, list[float]()
@@ -111,11 +111,14 @@ def _unpin(
     return [(part, scale) for part in parts] if scale < 1.0 else []
 
 
-def _is_enough(trace: Callable[..., ForwardTrace], chosen: Place, biases: Sequence[Tensor], tried: Tried) -> bool:
-    """Whether a nonlinearity is at work without large biases; if so they stay zero while others are looked at."""
-    sizes = [read_tensor_scalar(each.detach().float().square().mean().sqrt()) or 0.0 for each in biases]
-    if max(sizes) < LARGE:
+def _is_large_bias(tensor: Tensor) -> bool:
+    if tensor.ndim != 1:
         return False
+    return (read_tensor_scalar(tensor.detach().float().square().mean().sqrt()) or 0.0) > LARGE
+
+
+def _is_enough(trace: Callable[..., ForwardTrace], chosen: Place, biases: Sequence[Tensor], tried: Tried) -> bool:
+    """Whether a nonlinearity is at work without these biases; if so they stay zero while others are looked at."""
     before = [each.detach().clone() for each in biases]
     tried.scale(Part(biases), 0.0)
     pinned = _at(trace(), chosen)

@@ -1,4 +1,4 @@
-"""Other initial weights: drawn, rescaled, or made orthogonal before the first pass."""
+"""Other initial weights: drawn, or rescaled, before the first pass."""
 
 import math
 from collections.abc import Sequence
@@ -152,7 +152,7 @@ class RescaleInitialisation(Reparametrisation):
     @torch.no_grad()
     def _scale(self, part: Part, scale: float, constant: bool = True) -> None:
         self.times += 1
-        if constant and is_natural(part.tensors):
+        if constant and scale > 0.0 and is_natural(part.tensors):
             self.layers.append(Scaled(part, scale))
         else:
             for each, factor in zip(part.tensors, part.factors(scale), strict=True):

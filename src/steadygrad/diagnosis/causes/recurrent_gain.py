@@ -45,11 +45,11 @@ def recurrent_gain(case: Case) -> Iterator[Finding]:
             nats=broken.growth,
             operation=broken.op,
         ),
-        {"repeats": broken.repeats, "growth": broken.growth, "line": _line(broken.line)},
+        {
+            "repeats": broken.repeats,
+            "growth": broken.growth,
+            "line": broken.line and f"{broken.line[0]}:{broken.line[1]}",
+        },
         ("orthogonal-recurrent-init", "clip-global-norm", "gradient-flossing"),
         case.onset,
     )
-
-
-def _line(line: tuple[str, int] | None) -> str | None:
-    return None if line is None else f"{line[0]}:{line[1]}"
