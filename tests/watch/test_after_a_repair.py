@@ -123,3 +123,19 @@ def test_one_that_is_only_observed_has_its_layers_too(times, tmp_path):
             watch.load_state_dict(watch.state_dict() | {"optimizers": kept[2]["optimizers"]})
         found += go(model, optimizer, raw, range(200, 250))
     assert found == pytest.approx(wanted, rel=1e-2)
+
+
+@pytest.mark.parametrize("told", ["idle", "ignorant"])
+def test_that_a_run_was_seen_to_know_nothing_is_known_after_a_restart(told, tmp_path):
+    """It decides whether a remedy may overwrite weights, long after the alarm that told of it."""
+    kept, _ = checkpoint(raw, nn.functional.mse_loss, 0.02, tmp_path)
+    (state,) = kept[2]["optimizers"]
+    assert state["repairs"][told] is False
+    state["repairs"][told] = True
+    model = made()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
+    with sg.watch(model, optimizer, mode="repair", record=tmp_path) as watch:
+        watch.load_state_dict(kept[2])
+        go(model, optimizer, raw, range(150, 152))
+        (now,) = watch.state_dict()["optimizers"]
+    assert now["repairs"][told] is True
