@@ -8,8 +8,7 @@ weights, and the next one is tried.
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from torch.optim import Optimizer
@@ -19,44 +18,35 @@ from .._i18n import say
 from .._recorded import recorded
 from .._snapshot import TrainingParts, TrainingSnapshot
 from .._tap import ClipTap
-from ..diagnosis import diagnose
-from ..diagnosis.case import ALIKE, FIRST
-from ..errors import SteadygradError
+from ..diagnosis.case import ALIKE
 from ..findings import Finding
 from ..guard import FELL, Raised, Ruling
-from ..interventions import Applied, Intervention, intervention_for, kept_of
+from ..interventions import Applied, Intervention, intervention_for
 from ..remedies import remedy
-from ..store import Run, open_run
-from ..trials import Candidate, candidates
+from ..trials import Candidate
 from .journal import Home, Journal
 from .live_remedies import (
     ALSO_WHEN_HELD,
-    ASKED_FOR,
     AT_ONCE,
-    DRIVEN,
     HELD,
-    LASTING,
-    LIVE,
     NOW,
     OF_SOME,
     REINITIALISES,
     RENEWS,
     RESETS,
     SEEN,
-    SKIPPED,
     STALLS,
     TOO_FAR,
     UNFIT,
     UNTOUCHED,
 )
+from .prescriptions import Prescriptions, seen_first
+from .repair import Repair, from_state
 from .session import Session
 from .words import first_line
 
 MOST = 4
 """Remedies that are tried in one run."""
-
-SURE = 0.5
-"""Confidence from which a finding is acted upon."""
 
 EARLY = 64
 """Steps from the start within which going back to the first weights loses next to nothing."""
@@ -76,30 +66,6 @@ WORSE = 0.5
 GRACE = 2
 """Steps after a remedy in which what was on its way still raises alarms."""
 
-REPEATED = 4
-"""Steps lost in a row from which leaving batches out is no cure."""
-
-APART = 8
-"""Steps after which an outlier is another one."""
-
-
-@dataclass
-class _Repair:
-    """A remedy that lies on the training of the optimizer `of`. `before` is the state that the run had begun with,
-    `level` the loss at which a run had stalled; `settled` says whether the state that it begins with now is kept."""
-
-    of: int
-    remedy: str
-    finding: Finding
-    applied: Applied | None
-    step: int
-    options: Mapping[str, Any]
-    before: TrainingSnapshot | None = None
-    level: float | None = None
-    held: bool = False
-    settled: bool = False
-    undone: bool = False
-
 
 class Repairer:
     """Applies remedies to one process' trainings.
@@ -116,16 +82,15 @@ class Repairer:
         self._clips = clips
         self.is_gone: Callable[[Session], bool] = lambda session: False
         """Whether a look finds no longer what kept a training from learning."""
+        self._prescriptions = Prescriptions(journal)
         self._tried: set[tuple[str, str]] = set()
-        self._repairs: list[_Repair] = []
+        self._repairs: list[Repair] = []
         self._idle: set[int] = set()
         """Trainings that were seen to learn nothing, and have not begun to since."""
         self._ignorant: set[int] = set()
         """Those of them that say the same of every sample."""
-        self._outlier: dict[int, int] = {}
-        """The step of the last outlier of each training: it is over, and explains nothing that comes later."""
 
-    def _current(self, session: Session) -> _Repair | None:
+    def _current(self, session: Session) -> Repair | None:
         """The remedy that has still to show what it does."""
         return next((each for each in self._repairs if not each.held and each.of == session.index), None)
 
@@ -214,7 +179,7 @@ class Repairer:
         self._repair(session, optimizer, parts)
 
     @staticmethod
-    def _speaks_against(current: _Repair, ruling: Ruling) -> bool:
+    def _speaks_against(current: Repair, ruling: Ruling) -> bool:
         """Whether alarms say that a remedy has not removed what it was for."""
         kinds = {raised.detector.partition("-")[0] for raised in ruling.alarms}
         return current.finding.cause not in UNFIT or "nonfinite" in kinds
@@ -237,9 +202,9 @@ class Repairer:
         return replace(ruling, alarms=tuple(each for each in ruling.alarms if each.detector not in ALSO_WHEN_HELD))
 
     @staticmethod
-    def _found_nothing(session: Session, current: _Repair) -> bool:
+    def _found_nothing(session: Session, current: Repair) -> bool:
         """Whether a remedy of what was there in the first pass has changed nothing."""
-        first = current.remedy in REINITIALISES or (current.remedy in OF_SOME and _seen_first(current.finding))
+        first = current.remedy in REINITIALISES or (current.remedy in OF_SOME and seen_first(current.finding))
         made = session.step > current.step
         return first and made and current.applied is not None and not current.applied.times
 
@@ -248,7 +213,7 @@ class Repairer:
         now = session.guard.level.level()
         return now is not None and now < level - max(FALLS * abs(level), 2.0 * session.guard.level.noise())
 
-    def _stays(self, session: Session, current: _Repair, level: float) -> bool:
+    def _stays(self, session: Session, current: Repair, level: float) -> bool:
         """Whether a remedy stays although the run has not begun to learn: many a sound one takes its time.
 
         What was wrong was seen itself, or is gone, and the loss is no higher for it.
@@ -259,25 +224,9 @@ class Repairer:
 
     def state_of(self, session: Session) -> dict[str, Any]:
         """What was done to a training, for its checkpoint."""
-        repairs = [
-            {
-                "remedy": each.remedy,
-                "cause": each.finding.cause,
-                "confidence": each.finding.confidence,
-                "where": each.finding.where,
-                "options": dict(each.options),
-                "step": each.step,
-                "level": each.level,
-                "held": each.held,
-                "undone": each.undone,
-                "lies": each.applied is not None,
-                "layers": [] if each.applied is None else each.applied.state_of(session.params),
-            }
-            for each in self._repairs
-            if each.of == session.index
-        ]
+        repairs = [each.state_dict(session.params) for each in self._repairs if each.of == session.index]
         idle, ignorant = session.index in self._idle, session.index in self._ignorant
-        outlier = self._outlier.get(session.index)
+        outlier = self._prescriptions.outliers.get(session.index)
         tried = list(map(list, self._tried))
         return {"repairs": repairs, "tried": tried, "idle": idle, "ignorant": ignorant, "outlier": outlier}
 
@@ -294,18 +243,9 @@ class Repairer:
         if state["ignorant"]:
             self._ignorant.add(session.index)
         if state["outlier"] is not None:
-            self._outlier[session.index] = state["outlier"]
-        for each in state["repairs"]:
-            name, applied = each["remedy"], None
-            if each["lies"] and name not in AT_ONCE:  # those options came with the optimizer
-                lying: list[Intervention] = [kept_of(kept, session.params) for kept in each["layers"]]
-                if name not in RENEWS and not lying:  # what was done to the state that it began with is done
-                    lying = [intervention_for(name, each["where"], **each["options"])]
-                applied = self._laid_on(lying, session, optimizer, resumed=True)
-            finding = Finding(each["cause"], each["confidence"], each["where"], "")
-            repair = _Repair(session.index, name, finding, applied, each["step"], each["options"], level=each["level"])
-            repair.held, repair.undone, repair.settled = each["held"], each["undone"], True
-            self._repairs.append(repair)
+            self._prescriptions.outliers[session.index] = state["outlier"]
+        lay_on = functools.partial(self._laid_on, session=session, optimizer=optimizer, resumed=True)
+        self._repairs += [from_state(each, session.index, session.params, lay_on) for each in state["repairs"]]
 
     def stay(self, optimizers: Mapping[int, Optimizer | None]) -> None:
         """Nobody will tell of steps any more, by an error of ours: nobody has asked for the remedies to go."""
@@ -323,7 +263,7 @@ class Repairer:
     def _repair(self, session: Session, optimizer: Optimizer, parts: TrainingParts) -> None:
         if len(self._repairs) >= MOST:
             return
-        for finding, candidate in self._wanted(session):
+        for finding, candidate in self._prescriptions.wanted(session):
             if (finding.cause, candidate.name) in self._tried:
                 continue
             if self._is_over(session, finding, candidate):
@@ -336,52 +276,9 @@ class Repairer:
 
     def _is_over(self, session: Session, finding: Finding, candidate: Candidate) -> bool:
         """Whether it is about the weights that the run had begun with, and others have taken their place for good."""
-        about = candidate.remedy in REINITIALISES | OF_SOME and _seen_first(finding)
+        about = candidate.remedy in REINITIALISES | OF_SOME and seen_first(finding)
         renewed = (each for each in self._repairs if each.remedy in REINITIALISES and each.held and not each.undone)
         return about and any(each.of == session.index for each in renewed)
-
-    def _wanted(self, session: Session) -> Iterator[tuple[Finding, Candidate]]:
-        """Findings that are sure enough, each with what may be done about it."""
-        for finding in self._findings(session):
-            if finding.confidence < SURE:
-                continue
-            over = not (LASTING & finding.evidence.keys() or self._recurs(session, finding) or _insists(session))
-            if finding.cause in SKIPPED and over:
-                return  # leaving the step out, or going back, has been the remedy
-            names = LIVE.get(finding.cause, ())
-            named = [name for name in names if name in finding.remedies]
-            if finding.cause in DRIVEN and not _seen_first(finding) and session.stall.never_fell():
-                named = ["lower-learning-rate"]
-            for name in dict.fromkeys([*named, *names]):
-                if name == "divide-loss-by-accumulation-steps" and not finding.evidence.get("passes"):
-                    continue
-                if name in ASKED_FOR and name not in finding.remedies:
-                    continue
-                yield from ((finding, candidate) for candidate in candidates(name, finding))
-
-    def _recurs(self, session: Session, finding: Finding) -> bool:
-        """Whether this is not the first outlier: data that is gone through again has it each time."""
-        if finding.cause != "outlier-batch":
-            return False
-        last = self._outlier.get(session.index)
-        if last is None or session.step - last > APART:
-            self._outlier[session.index] = session.step
-        return last is not None and session.step - last > APART
-
-    def _findings(self, session: Session) -> Sequence[Finding]:
-        """What the recording says, best supported first: of a training that has had an outlier what came after it."""
-        folder = self._journal.folder
-        if folder is None:
-            return ()
-        self._journal.flush()
-        try:
-            run, last = open_run(Path(folder)), self._outlier.get(session.index)
-            if last is None or not _looked_since(run, session.index, last + APART):
-                return diagnose(run)  # nothing else is known of this alarm
-            # An alarm may be about steps before the one that raises it.
-            return diagnose(run, {session.index: last + APART}) or diagnose(run, {session.index: last})
-        except SteadygradError:
-            return ()  # a recording that cannot be read now is no evidence
 
     def _may_overwrite(self, session: Session, finding: Finding) -> bool:
         """Whether nothing is lost with the weights, which somebody may have trained before.
@@ -389,7 +286,7 @@ class Repairer:
         The fault was there in the very first pass, no moments came with the optimizer, and the run is young or has
         never learned: its loss has not fallen, or it says the same of every sample.
         """
-        if session.resumed or (not _seen_first(finding) and session.step > ALIKE):
+        if session.resumed or (not seen_first(finding) and session.step > ALIKE):
             return False
         return session.step <= EARLY or self._knows_nothing(session)
 
@@ -431,7 +328,7 @@ class Repairer:
         session.buffers.save()
         session.carried.arm()
         session.recovery.begin_anew()
-        self._repairs.append(_Repair(session.index, name, finding, applied, session.step, options, first, level))
+        self._repairs.append(Repair(session.index, name, finding, applied, session.step, options, first, level))
         known = remedy(name)
         detail = {
             "remedy": name,
@@ -474,10 +371,10 @@ class Repairer:
         self, name: str, candidate: Candidate, session: Session, optimizer: Optimizer, options: dict[str, Any]
     ) -> Applied:
         """A remedy that lies on the training from here on."""
-        return self._laid_on([intervention_for(name, candidate.where, **options)], session, optimizer)
+        return self._laid_on([intervention_for(name, candidate.where, **options)], session=session, optimizer=optimizer)
 
     def _laid_on(
-        self, interventions: Sequence[Intervention], session: Session, optimizer: Optimizer, *, resumed: bool = False
+        self, interventions: Sequence[Intervention], *, session: Session, optimizer: Optimizer, resumed: bool = False
     ) -> Applied:
         applied = Applied(interventions, self._clips, steps=False, resumed=resumed)
         applied.on_error = functools.partial(self._failed, session, applied)
@@ -500,7 +397,7 @@ class Repairer:
                 detail = {"remedy": each.remedy, "cause": each.finding.cause, "error": first_line(error)}
                 self._journal.action(session, "undo-repair", detail)
 
-    def _undo(self, current: _Repair, session: Session, parts: TrainingParts) -> None:
+    def _undo(self, current: Repair, session: Session, parts: TrainingParts) -> None:
         """It has not helped: take it away, with what it has done to the weights."""
         if current.applied is not None:
             current.applied.remove()
@@ -515,20 +412,3 @@ class Repairer:
         self._home.say(
             say("step {step}: {remedy} has not helped and is taken back", step=session.step, remedy=current.remedy)
         )
-
-
-def _looked_since(run: Run, optimizer: int, step: int) -> bool:
-    """Whether a pass of a training was computed again after a step."""
-    seen = [] if run.main is None else run.main.observations()
-    return any(each.kind == "examination" and each.optimizer == optimizer and each.step > step for each in seen)
-
-
-def _seen_first(finding: Finding) -> bool:
-    """Whether a fault was there in the very first pass."""
-    return finding.evidence.get("seen_in") == FIRST
-
-
-def _insists(session: Session) -> bool:
-    """Whether what a skip and a rollback do does not last."""
-    incident = session.recovery.incident
-    return session.lost_in_a_row >= REPEATED or (incident is not None and incident.rollbacks > 1)
