@@ -17,7 +17,7 @@ transformer and a conv net with batch norm, 360 steps each, with SGD and AdamW, 
     judged      "ok", or what is not as the tests of tests/guard/test_fault_matrix.py demand
 
 A loss is as good as the healthy run's when it is at most 2 % above it after a fault that ends (5 % with one that
-stays), or no higher than the worst of five healthy runs on other batches. In brackets stands what is no error: a run
+stays), or no higher than the worst of eight healthy runs on other batches. In brackets stands what is no error: a run
 that was rescued and is called unstable all the same.
 """
 

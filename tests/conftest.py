@@ -63,7 +63,7 @@ class Runner:
         return path
 
     def bare(self, *command: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, capture_output=True, text=True, cwd=self.folder, timeout=240, **options)
+        return subprocess.run(command, capture_output=True, text=True, cwd=self.folder, **{"timeout": 240, **options})
 
     def watched(self, *arguments: str, env: dict[str, str] | None = None, **options: Any) -> Ran:
         result = self.folder / "out.json"

@@ -177,7 +177,7 @@ SCRIPTS = {
 }
 
 
-@pytest.mark.parametrize("mode", ["protect", "observe"])
+@pytest.mark.parametrize("mode", ["protect", pytest.param("observe", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_the_cause_is_named(name, mode, runner):
     text, cause, where, line = SCRIPTS[name]

@@ -52,8 +52,8 @@ KEYS = {
     [
         ["train.py"],
         ["-m", "train"],
-        ["-m", "pack.train"],
-        ["--", sys.executable, "train.py"],
+        pytest.param(["-m", "pack.train"], marks=pytest.mark.slow),
+        pytest.param(["--", sys.executable, "train.py"], marks=pytest.mark.slow),
         ["--", "sh", "-c", f"{sys.executable} train.py"],
     ],
     ids=["script", "module", "submodule", "command", "shell"],

@@ -1,5 +1,6 @@
 """What tests of the example scripts share."""
 
+import functools
 import importlib.util
 import sys
 from pathlib import Path
@@ -9,23 +10,32 @@ import pytest
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
+@pytest.fixture(scope="session")
+def loaded():
+    """`examples/NAME.py` as a module, by its name."""
+
+    def load(name):
+        spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
 @pytest.fixture(scope="module")
-def example(request):
-    """The script that a module of tests is about, as a module: `examples/NAME.py` for `test_NAME.py`."""
-    name = request.module.__name__.rpartition("test_")[2]
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def example(request, loaded):
+    """The script that a module of tests is about: `examples/NAME.py` for `test_NAME.py`."""
+    return loaded(request.module.__name__.rpartition("test_")[2])
 
 
 @pytest.fixture
-def run(example, monkeypatch, capsys):
-    """The script with these arguments, in this process; what it prints."""
+def run_script(monkeypatch, capsys):
+    """Any of the scripts with these arguments, in this process; what it prints."""
 
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", [example.__file__, *map(str, arguments)])
-        example.main()
+    def run(script, *arguments):
+        monkeypatch.setattr(sys, "argv", [script.__file__, *map(str, arguments)])
+        script.main()
         printed = capsys.readouterr()
         assert printed.err == ""
         return printed.out
@@ -34,17 +44,27 @@ def run(example, monkeypatch, capsys):
 
 
 @pytest.fixture
-def refused(request, runner):
+def run(example, run_script):
+    """The script that a module of tests is about with these arguments, in this process; what it prints."""
+    return functools.partial(run_script, example)
+
+
+@pytest.fixture
+def refused(example, monkeypatch, capsys, tmp_path):
     """What the script says of a file with this content (None: there is none), after the file's name: one line."""
-    script = EXAMPLES / f"{request.module.__name__.rpartition('test_')[2]}.py"
+    script = Path(example.__file__).name
 
     def refused(option, content):
+        monkeypatch.chdir(tmp_path)
         if content is not None:
-            (runner.folder / "mine").write_bytes(content if isinstance(content, bytes) else content.encode())
-        done = runner.bare(sys.executable, str(script), option, "mine")
-        assert (done.returncode, done.stdout) == (2, "")
-        (line,) = done.stderr.splitlines()
-        assert line.startswith(f"{script.name}: mine")
-        return line.removeprefix(f"{script.name}: mine")
+            Path("mine").write_bytes(content if isinstance(content, bytes) else content.encode())
+        monkeypatch.setattr(sys, "argv", [example.__file__, option, "mine"])
+        with pytest.raises(SystemExit) as ended:
+            example.main()
+        printed = capsys.readouterr()
+        assert (ended.value.code, printed.out) == (2, "")
+        (line,) = printed.err.splitlines()
+        assert line.startswith(f"{script}: mine")
+        return line.removeprefix(f"{script}: mine")
 
     return refused

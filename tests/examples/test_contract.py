@@ -1,4 +1,4 @@
-"""What every example script promises, asked of every one, as real processes."""
+"""What every example script promises, asked of every one: as a real process, and what needs many runs in this one."""
 
 import math
 import re
@@ -12,6 +12,7 @@ from steadygrad.gallery.attempt import STEP, parse_result
 from steadygrad.gallery.demos import Lengths
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+
 SCRIPTS = sorted(path.name for path in EXAMPLES.glob("*.py"))
 PACKAGES = [
     ("translation.py", "num2words", "num2words"),
@@ -24,10 +25,12 @@ PACKAGES = [
 ]
 
 
-def ran(runner, script, *words):
-    done = runner.bare(sys.executable, str(EXAMPLES / script), "--steps", "4", "--log-every", "2", *words)
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
-    return done.stdout
+BRIEF = ("--steps", "4", "--log-every", "2")
+
+
+@pytest.fixture(scope="module", params=SCRIPTS)
+def script(request, loaded):
+    return loaded(request.param.removesuffix(".py"))
 
 
 def test_each_is_a_demo():
@@ -35,10 +38,11 @@ def test_each_is_a_demo():
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("optimizer", ["sgd", pytest.param("adam", marks=pytest.mark.slow)])
 def test_what_it_prints(script, optimizer, runner):
-    printed = ran(runner, script, "--optimizer", optimizer)
-    *lines, result = printed.splitlines()
+    done = runner.bare(sys.executable, str(EXAMPLES / script), *BRIEF, "--optimizer", optimizer)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    *lines, result = done.stdout.splitlines()
     assert [STEP.search(line).groups()[:2] for line in lines] == [("2", "4"), ("4", "4")]
     assert all(re.search(r"  lr \S+$", line) for line in lines)
     assert result.startswith("result: ")
@@ -50,16 +54,14 @@ def test_what_it_prints(script, optimizer, runner):
         assert {demo.curve.name.format(length) for length in demo.curve.values} <= set(known)
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_the_same_seed_is_the_same_run(script, runner):
-    first = ran(runner, script, "--seed", "1")
-    assert ran(runner, script, "--seed", "1") == first
-    assert ran(runner, script, "--seed", "2") != first
+def test_the_same_seed_is_the_same_run(script, run_script):
+    first = run_script(script, *BRIEF, "--seed", "1")
+    assert run_script(script, *BRIEF, "--seed", "1") == first
+    assert run_script(script, *BRIEF, "--seed", "2") != first
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_weights_that_are_lost_do_not_keep_it_from_its_last_line(script, runner):
-    printed = ran(runner, script, "--lr", "1e36")
+def test_weights_that_are_lost_do_not_keep_it_from_its_last_line(script, run_script):
+    printed = run_script(script, *BRIEF, "--lr", "1e36")
     assert not math.isfinite(float(STEP.search(printed.splitlines()[-2])[3])), "the weights are not lost"
     parse_result(printed.splitlines()[-1].removeprefix("result: "))
 

@@ -60,7 +60,13 @@ ENDINGS = {
 }
 
 
-@pytest.mark.parametrize("name", ENDINGS)
+OFTEN = {"return", "exception", "SIGTERM"}
+"""Endings that are tried with the fast tests, too."""
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in OFTEN else pytest.param(name, marks=pytest.mark.slow) for name in ENDINGS]
+)
 def test_every_ending_leaves_verdict_and_status(name, runner):
     ending, status, verdict, signal_name = ENDINGS[name]
     runner.write(script(ending))
@@ -114,7 +120,10 @@ def interrupted(command, number, runner):
     return process.returncode, out, err
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, *(pytest.param(each, marks=pytest.mark.slow) for each in (signal.SIGTERM, signal.SIGUSR1))],
+)
 def test_signals_are_passed_on(number, runner):
     handler = "signal.signal(signal.SIGUSR1, lambda *_: (print('usr1', flush=True), sys.exit(5)))"
     runner.write(script(inside=f"{handler}; time.sleep(0.02); print(step, flush=True)", steps=5_000))

@@ -22,10 +22,11 @@ def better(value, other, higher):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # some twenty trainings each, on whatever machine this is
 @pytest.mark.parametrize("demo", DEMOS, ids=lambda each: each.name)
 def test_the_demo(demo, runner):
     words = ["-m", "steadygrad", "demo", demo.name, "--quick", "--json", "out.json", "--out", "out"]
-    done = runner.bare(sys.executable, *words)
+    done = runner.bare(sys.executable, *words, timeout=840)
     assert done.returncode == 0, done.stderr
     shown = json.loads((runner.folder / "out.json").read_text())
     bare, watched, repaired = (shown[each] for each in ("bare", "steadygrad", "repair"))

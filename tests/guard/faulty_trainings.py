@@ -418,7 +418,7 @@ def _train(
     return outcome
 
 
-OTHER_BATCHES = (1, 2, 3, 4, 5)
+OTHER_BATCHES = tuple(range(1, 9))
 """Seeds of the healthy runs that tell the noise of a training."""
 
 MOST_NOISE = 1.1
@@ -442,7 +442,7 @@ def healthy_others(kind: str, optimizer: str) -> tuple[float, ...]:
 def is_good(final: float, kind: str, optimizer: str, share: float) -> bool:
     """Whether a final loss is as good as the healthy run's: worse by `share` at most, or no worse than chance alone.
 
-    That is the worst of five healthy runs on other batches, which are made only when they decide. Losses are positive.
+    That is the worst of eight healthy runs on other batches, which are made only when they decide. Losses are positive.
     """
     ratio = final / healthy(kind, optimizer).final
     if ratio <= 1.0 + share or not ratio <= MOST_NOISE:

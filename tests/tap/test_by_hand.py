@@ -47,12 +47,22 @@ UPDATES = {
 }
 
 
+each = pytest.mark.parametrize(
+    "update",
+    [
+        pytest.param(text, marks=[] if name == "in place" else pytest.mark.slow, id=name)
+        for name, text in UPDATES.items()
+    ],
+)
+"""Every way of writing an update; all but the first with the slow tests, for each is a process or two."""
+
+
 def script(update: str, lr: float = 0.5, steps: int = 60) -> str:
     end = "    print(loss.item())\n"
     return HEAD.format(lr=lr, steps=steps) + textwrap.indent(textwrap.dedent(update), "    ") + end
 
 
-@pytest.mark.parametrize("update", UPDATES.values(), ids=UPDATES)
+@each
 def test_a_healthy_one_is_unchanged_and_called_healthy(update, runner):
     runner.write(script(update))
     bare = runner.bare(sys.executable, "train.py").stdout
@@ -67,7 +77,7 @@ def test_a_healthy_one_is_unchanged_and_called_healthy(update, runner):
     assert steps.lr.tolist() == pytest.approx([0.5] * 58, rel=1e-3)
 
 
-@pytest.mark.parametrize("update", UPDATES.values(), ids=UPDATES)
+@each
 def test_a_rate_that_is_too_large_is_named_and_nothing_is_changed_where_it_is_observed(update, runner):
     runner.write(script(update, lr=400.0))
     bare = runner.bare(sys.executable, "train.py").stdout
@@ -85,7 +95,7 @@ SPOILED = {
 
 
 @pytest.mark.parametrize("spoiled", SPOILED.values(), ids=SPOILED)
-@pytest.mark.parametrize("update", UPDATES.values(), ids=UPDATES)
+@each
 def test_a_spoiled_batch_does_no_harm(update, spoiled, runner):
     text = script(update).replace("    loss = F", f"    {spoiled}\n    loss = F").replace(".tanh()", ".relu()")
     runner.write(text)
@@ -129,7 +139,7 @@ def test_an_optimizer_of_nobodys_family_is_protected_too(runner):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("update", UPDATES.values(), ids=UPDATES)
+@each
 def test_weights_that_are_lost_before_anybody_knew_are_put_back(update, runner):
     """The first two updates are made before it is known that there is no optimizer."""
     runner.write(
@@ -143,7 +153,7 @@ def test_weights_that_are_lost_before_anybody_knew_are_put_back(update, runner):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("update", UPDATES.values(), ids=UPDATES)
+@each
 def test_repair_finds_a_rate_that_is_harmless(update, runner):
     runner.write(script(update, lr=400.0, steps=150))
     bare = [float(line) for line in runner.bare(sys.executable, "train.py").stdout.split()]
@@ -215,7 +225,7 @@ def test_passes_of_another_model_beside_it_are_not_its_steps(runner):
     assert ran.summary["actions"] == []
 
 
-@pytest.mark.parametrize("update", UPDATES.values(), ids=UPDATES)
+@each
 def test_a_lost_step_leaves_the_weights_as_they_were_to_the_last_bit(update, runner):
     spoil = "before = [p.detach().clone() for p in params]\n    x[7, 2] = float('nan') if step == 30 else 0.5"
     text = script(update).replace("    loss = F", f"    {spoil}\n    loss = F")
