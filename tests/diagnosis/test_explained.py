@@ -227,3 +227,17 @@ def test_of_two_that_are_as_sure_that_which_was_there_first_goes_first():
     moved = Finding("learning-rate", 0.85, "optimizer 0", "", {"moved": 3.0})
     there = Finding("vanishing-recurrent", 0.85, "cell", "", {"seen_in": "first pass"})
     assert [each.cause for each in ranked([moved, there])] == ["vanishing-recurrent", "learning-rate"]
+
+
+def test_layers_of_zeros_are_named_and_zeros_at_the_end_alone_are_not(tmp_path):
+    model = perceptron(nn.ReLU)
+    for param in model.parameters():
+        nn.init.zeros_(param)
+    run = train(tmp_path / "all", model, torch.optim.SGD(model.parameters(), lr=0.1), parity)
+    assert run.verdict == "stalled"
+    first, *_ = run.findings()
+    assert (first.cause, "random-initialisation" in first.remedies) == ("vanishing-depth", True)
+    model = perceptron(nn.ReLU)
+    nn.init.zeros_(model[-1].weight)
+    run = train(tmp_path / "last", model, torch.optim.SGD(model.parameters(), lr=0.1), parity)
+    assert run.verdict == "healthy"

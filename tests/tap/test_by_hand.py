@@ -1,5 +1,6 @@
 """Scripts without an optimizer: their updates are seen from backward pass to backward pass, and their gradients guarded."""
 
+import math
 import sys
 import textwrap
 from pathlib import Path
@@ -204,6 +205,19 @@ def test_gradients_of_several_passes_are_left_alone(runner):
     assert "watched, not protected" in ran.stderr
     assert ran.summary["verdict"] == "unstable"
     assert ran.summary["actions"] == []
+
+
+def test_a_second_model_that_is_trained_after_the_first_is_guarded_too(runner):
+    second = script(UPDATES["in place"]).replace("    loss = F", f"    {SPOILED['not a number']}\n    loss = F")
+    runner.write(script(UPDATES["in place"], steps=20) + second)
+    bare = [float(line) for line in runner.bare(sys.executable, "train.py").stdout.split()]
+    ran = runner.watched("train.py")
+    losses = [float(line) for line in ran.stdout.split()]
+    assert losses[:50] == bare[:50]
+    assert math.isnan(bare[-1])
+    assert losses[-1] < losses[20]
+    assert ran.summary["verdict"] == "recovered"
+    assert {each["action"] for each in ran.summary["actions"]} == {"skip"}
 
 
 def test_passes_of_another_model_beside_it_are_not_its_steps(runner):

@@ -94,3 +94,35 @@ def test_a_loss_out_of_all_scale_is_seen_although_the_script_clips_its_gradients
     assert [(each.detector, each.step) for each in run.main.alarms()] == [("out-of-scale", 15)]
     assert run.findings()[0].cause == "init-gain"
     assert run.verdict == "unstable"
+
+
+class Tied(nn.Module):
+    """Words whose embedding, drawn with a spread of one, is what logits are made with, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(24, 96)
+        self.mix = nn.GRU(96, 96, batch_first=True)
+
+    def forward(self, x):
+        embedded = self.words(x)
+        return (embedded + self.mix(embedded)[0]) @ self.words.weight.T
+
+
+@pytest.mark.parametrize("mode", ["protect", "observe"])
+def test_a_loud_start_that_is_on_its_way_to_a_guess_is_waited_for(tmp_path, mode):
+    torch.manual_seed(0)
+    model = Tied()
+    optimizer = torch.optim.Adam(model.parameters(), lr=4e-3)
+    losses = []
+    with sg.watch(model, optimizer, mode=mode, record=tmp_path) as watch:
+        for _ in range(80):
+            x = torch.randint(24, (16, 12))
+            loss = nn.functional.cross_entropy(model(x).flatten(0, 1), ((x * 5 + 1) % 24).flatten())
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    assert min(losses[:16]) > 30, "it is loud at the first look"
+    assert losses[-1] < 0.5
+    assert sg.open_run(watch.run).main.alarms() == []

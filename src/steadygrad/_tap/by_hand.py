@@ -27,6 +27,9 @@ NODES = 50_000
 UPDATES = 2
 """Updates in a row, of the same leaves and by no optimizer, from which a script is known to make them itself."""
 
+OTHERS = 8
+"""Passes in a row that are none of a training's, from which it is over: a critic has some beside each of its rival."""
+
 PLAIN = 1e-3
 """What is left of an update, against it, once a multiple of the gradient is taken away, where it is just that."""
 
@@ -131,6 +134,7 @@ class HandTap:
         self._before: list[tuple[int, int]] = []
         self._stand_in: ByHand | None = None
         self._pending = False
+        self._others = 0
         self._ended = False
 
     def entered(self, loss: Any) -> None:
@@ -142,8 +146,14 @@ class HandTap:
                 self._passes.pause()
                 self.finish()
                 self._before = self._stand_in.accumulated()
-                return
+                if self._others < OTHERS:
+                    return
+                self._others = 0
             leaves = leaves_of(loss)
+            if self._stand_in is not None:
+                if not leaves or {*map(id, leaves)} & {*map(id, self._leaves)}:
+                    return
+                self._stand_in = None  # another model has taken its place: it is followed as the first one was
             if not leaves or self._is_owned(leaves):
                 self._leaves, self._updates, self._piles = [], 0, False
                 return
@@ -177,7 +187,9 @@ class HandTap:
         stand_in.given = given
         grads = [grad for grad in stand_in.gradients() if grad is not None]
         if not grads or (given is None and stand_in.accumulated() == self._before):
+            self._others += 1
             return  # by others: of another model that trains beside this one
+        self._others = 0
         if self._observer.settle(stand_in):
             zero_(grads)  # of weights that are gone
         elif self._observer.before(stand_in, None, frame, may_clip=True).lose:

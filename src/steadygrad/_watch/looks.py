@@ -181,9 +181,12 @@ class Looks:
         return (Raised("uncleared-gradient", {"carried": kept.carried[-1], "steps": kept.piled}),)
 
     def _is_loud(self, session: Session, reading: Reading) -> bool:
-        """Whether the loss is that of no guess, at one of a few steps: one that says nothing has a far lower one."""
+        """Whether the loss is that of no guess, at one of a few steps: one that says nothing has a far lower one.
+
+        One of classes that is falling is waited for, where nothing can be done about it but to tell.
+        """
         if session.loud() and self._classifies(session):
-            return True
+            return self._eager(session) or not session.stall.is_falling(session.guard.level)
         kept, level, examiner = self._examiner.examinable(session), session.guard.level.level(), self._examiner
         if kept is None or level is None or not session.stall.is_early_look():
             return False

@@ -46,6 +46,12 @@ FELL = 0.3
 LOUD = 30.0
 """A mean cross-entropy above this is that of a guess among exp(30) classes."""
 
+FALLING = 0.75
+"""The part of its start that a loss has fallen to which may be on its way to that of a guess."""
+
+REACH = 4.0
+"""Times such a loss, from which a few dozen steps may bring one down to that of a guess."""
+
 FAR = 1e4
 """Times its start from which a loss that grows ever further is no loss of a harder task."""
 
@@ -234,6 +240,13 @@ class Stall(Stateful):
     def is_early_look(self) -> bool:
         """Whether this is one of the first steps at which a closer look may be taken."""
         return not self._told and self._count in LOOK_EARLY
+
+    def is_falling(self, level: LossLevel) -> bool:
+        """Whether, at an early look that is not the last, the loss has lost a good part of itself by then."""
+        now = level.level()
+        if not self._start or now is None or self._count >= max(LOOK_EARLY):
+            return False
+        return 0.0 < now < min(FALLING * median(self._start), REACH * LOUD)
 
     def loud(self, level: LossLevel) -> bool:
         """Whether, at one of a few steps, the loss is above what a guess has among more classes than anybody has."""
