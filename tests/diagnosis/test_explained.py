@@ -6,6 +6,7 @@ from torch import nn
 
 import steadygrad as sg
 from steadygrad.diagnosis.case import case_of
+from steadygrad.diagnosis.causes.learning_rate import _climbs
 from steadygrad.diagnosis.diagnose import _explained, of_case, ranked
 from steadygrad.findings import Finding
 from steadygrad.records import Alarm
@@ -241,3 +242,18 @@ def test_layers_of_zeros_are_named_and_zeros_at_the_end_alone_are_not(tmp_path):
     nn.init.zeros_(model[-1].weight)
     run = train(tmp_path / "last", model, torch.optim.SGD(model.parameters(), lr=0.1), parity)
     assert run.verdict == "healthy"
+
+
+@pytest.mark.parametrize(("climbs", "shape"), [(True, lambda step: 1.04**step), (False, lambda step: step + 1.0)])
+def test_a_rate_that_climbs_is_told_from_a_warm_up(climbs, shape, tmp_path):
+    """Weights grow with such a rate, too: it is the rate that nobody has meant."""
+    model = perceptron()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+
+    def risen(model, step):
+        optimizer.param_groups[0]["lr"] = 1e-3 * shape(step)
+        return parity(model, step)
+
+    run = train(tmp_path, model, optimizer, risen, mode="observe")
+    case = case_of(run.main, 0, [Alarm(0, 139, "loss-divergence", {})])
+    assert _climbs(case) == climbs

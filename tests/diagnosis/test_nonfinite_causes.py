@@ -167,3 +167,27 @@ def test_what_weights_have_grown_out_of_is_seen_with_the_weights_of_now(runner):
     first, *others = runner.watched("train.py").summary["findings"]
     assert first["cause"] == "half-overflow"
     assert [each["cause"] for each in others] == ["learning-rate"]
+
+
+@pytest.mark.parametrize(("eps", "mode"), [(1e-8, "observe"), (1e-8, "protect"), (1e-8, "repair"), (1e-4, "protect")])
+def test_an_epsilon_that_is_none_in_float16(eps, mode, tmp_path):
+    """Squares of sound gradients underflow there, and nothing keeps Adam from dividing by them."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 2)).half()
+    optimizer = torch.optim.Adam(net.parameters(), lr=4e-3, eps=eps)
+    try:
+        with sg.watch(net, optimizer, mode=mode, record=tmp_path) as watch:
+            for _ in range(100):
+                x = torch.randn(64, 8)
+                loss = nn.functional.cross_entropy(net(x.half()).float(), (x[:, 0] > 0).long())
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+    except sg.TrainingDiverged:
+        assert mode == "protect"
+    run = sg.open_run(watch.run)
+    assert [each.cause for each in run.findings()[:1]] == ["half-overflow"] * (eps < 1e-6)
+    if mode == "repair" or eps > 1e-6:
+        assert loss.item() < 0.4
+        assert run.verdict in ("recovered", "healthy")
+        assert all(param.isfinite().all() for param in net.parameters())

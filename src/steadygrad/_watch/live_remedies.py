@@ -31,10 +31,10 @@ RESETS = frozenset({"reset-moments", "reset-running-stats"})
 RENEWS = REINITIALISES | RESETS
 """Remedies that change the state that a run begins with, or goes back to."""
 
-AT_ONCE = frozenset({"strong-wolfe", "lower-beta2"})
+AT_ONCE = frozenset({"strong-wolfe", "lower-beta2", "raise-epsilon"})
 """Remedies that are there as soon as they are applied: what has changed no option then changes nothing."""
 
-ASKED_FOR = frozenset({"mean-reduction", "standardise-last-layer", "lower-loss-scale"})
+ASKED_FOR = frozenset({"mean-reduction", "standardise-last-layer", "lower-loss-scale", "raise-epsilon"})
 """Remedies of one kind of their cause: only where the finding names them."""
 
 OF_SOME = frozenset({"rescale-query-key-weights"})
@@ -72,7 +72,7 @@ LIVE: dict[str, tuple[str, ...]] = {
     "unsafe-op": ("add-epsilon-inside-the-operation",),
     "nonfinite-data": ("drop-or-impute-nonfinite-samples",),
     "outlier-batch": ("winsorise-features", "drop-outlier-samples"),
-    "half-overflow": ("lower-loss-scale", "float32-for-this-layer"),
+    "half-overflow": ("raise-epsilon", "lower-loss-scale", "float32-for-this-layer"),
     "corrupt-state": ("reset-moments", "reset-running-stats"),
     "loss-scale": (
         "standardise-last-layer",

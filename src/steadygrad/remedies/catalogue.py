@@ -335,7 +335,7 @@ REMEDIES = (
         "raise-epsilon",
         "Add more to the root of Adam's second moment, so that small gradients make small steps.",
         "optimizer = torch.optim.AdamW(model.parameters(), lr=lr, eps=1e-4)",
-        removes=("stale-second-moment",),
+        removes=("stale-second-moment", "half-overflow"),
         outside=True,
         options={"eps": 1e-4},
     ),

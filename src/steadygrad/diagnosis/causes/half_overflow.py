@@ -3,9 +3,10 @@
 float16 ends at 65504: a sum over many features, a square, a mask of -1e9 or a loss that was scaled too much leaves it
 and is infinite.
 
-Seen in: float16 operations with an infinite result of finite numbers, and activations near the end of the range.
+Seen in: float16 operations with an infinite result of finite numbers, and activations near the end of the range; a
+model in float16 whose Adam has an epsilon that is 0 there, and divides by second moments that are.
 
-Remedies: bfloat16, float32-for-this-operation, float32-for-this-layer, loss-scaling, lower-loss-scale,
+Remedies: bfloat16, float32-for-this-operation, float32-for-this-layer, loss-scaling, lower-loss-scale, raise-epsilon,
 rescale-initialisation.
 
 Reference: Micikevicius et al., "Mixed precision training", 2018.
@@ -25,11 +26,36 @@ BACKWARD = "backward"
 """The pass that a loss scale is in."""
 
 
+NOTHING = 2.0**-25
+"""What is no larger is 0 in float16."""
+
+
 def half_overflow(case: Case) -> Iterator[Finding]:
-    """By the operations in float16, at the start or at the onset."""
+    """By the operations in float16, at the start or at the onset; by an epsilon that is none."""
+    yield from _without_epsilon(case)
     for finding in case.at_start(half, CAUSE) or case.at_onset(half, CAUSE) or _grown_out(case):
         scale = next((each["own_scale"] for each in case.symptoms if each.get("own_scale")), None)
         yield finding if scale is None or finding.evidence.get("phase") != BACKWARD else _of_scale(finding, scale)
+
+
+def _without_epsilon(case: Case) -> Iterator[Finding]:
+    """Moments in float16, whose squares underflow soon, and an epsilon of 0: the update is 0 / 0."""
+    known = next((each for each in case.recording.optimizers() if each.index == case.optimizer), None)
+    seen = next(iter(case.symptoms), {})
+    given = [group.get("eps") for group in seen.get("groups") or ()]
+    eps = [each for each in given if isinstance(each, float) and 0.0 < each <= NOTHING]
+    if known is None or not eps or "exp_avg_sq" not in (seen.get("moments") or {}):
+        return
+    if "nonfinite-parameter" in case.detectors and any(each.dtype == "float16" for each in known.tensors):
+        yield Finding(
+            CAUSE,
+            0.95,
+            f"optimizer {case.optimizer}",
+            say("an eps of {eps:.3g} is 0 in float16: where the second moment is 0 too, Adam divides by 0", eps=eps[0]),
+            {"eps": eps[0]},
+            ("raise-epsilon", "bfloat16"),
+            case.onset,
+        )
 
 
 def _grown_out(case: Case) -> list[Finding]:

@@ -53,6 +53,12 @@ JUMP = 3.0
 """How far above every harmless rate before it a rate must be to be called a jump."""
 
 
+CLIMBS = 3.0
+"""Times the rate at half of the steps before it, that one has to be to climb: on a straight line it is twice that."""
+
+LONG = 64
+"""Steps from which that is no matter of the first few."""
+
 YOUNG = 32
 """Steps in which a rate has shown how far it carries weights."""
 
@@ -88,7 +94,7 @@ def learning_rate(case: Case) -> Iterator[Finding]:
     if at_start:
         yield from at_start
     elif at_onset:
-        raised = jump is not None and jump[0] > JUMP
+        raised = (jump is not None and jump[0] > JUMP) or _climbs(case)
         # Where gradients have outgrown the second moment every rate is too large, until it has learned of them.
         stale = case.rescaled and _lag(case) > LAGS
         # A rate that was sound at first, and has not been raised, has become too large for weights that have grown.
@@ -246,6 +252,15 @@ def _crossed(case: Case) -> Finding | None:
         ("lower-learning-rate", "warm-up", "clip-global-norm"),
         case.onset,
     )
+
+
+def _climbs(case: Case) -> bool:
+    """Whether the rate has gone up all the way, faster than any warm-up: those are straight lines, or bend down."""
+    rates = case.steps.lr[case.steps.step <= case.onset]
+    if len(rates) < LONG or not np.isfinite(rates).all():
+        return False
+    half = float(rates[len(rates) // 2])
+    return half > 0 and float(rates[-1]) > CLIMBS * half and float(rates[-1]) >= rates.max()
 
 
 def _jump(case: Case) -> tuple[float, float, float] | None:
