@@ -6,7 +6,6 @@ from torch import nn
 
 import steadygrad as sg
 from steadygrad.diagnosis.case import case_of
-from steadygrad.diagnosis.causes.learning_rate import _climbs
 from steadygrad.diagnosis.diagnose import _explained, of_case, ranked
 from steadygrad.findings import Finding
 from steadygrad.records import Alarm
@@ -256,4 +255,5 @@ def test_a_rate_that_climbs_is_told_from_a_warm_up(climbs, shape, tmp_path):
 
     run = train(tmp_path, model, optimizer, risen, mode="observe")
     case = case_of(run.main, 0, [Alarm(0, 139, "loss-divergence", {})])
-    assert _climbs(case) == climbs
+    told = [each for each in of_case(case) if "times_half_way" in each.evidence]
+    assert [each.cause for each in told] == ["learning-rate"] * climbs

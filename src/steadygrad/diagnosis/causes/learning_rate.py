@@ -90,11 +90,13 @@ def learning_rate(case: Case) -> Iterator[Finding]:
     if case.stalled:
         yield from _flung(case)
     jump = _jump(case)
+    jumped = jump is not None and jump[0] > JUMP
+    climb = _climb(case)
     crossed = _crossed(case)
     if at_start:
         yield from at_start
     elif at_onset:
-        raised = (jump is not None and jump[0] > JUMP) or _climbs(case)
+        raised = jumped or climb is not None
         # Where gradients have outgrown the second moment every rate is too large, until it has learned of them.
         stale = case.rescaled and _lag(case) > LAGS
         # A rate that was sound at first, and has not been raised, has become too large for weights that have grown.
@@ -103,21 +105,31 @@ def learning_rate(case: Case) -> Iterator[Finding]:
         yield from (weighed(each, certainty) for each in at_onset)
     elif crossed is not None:
         yield crossed
-    if jump is not None and jump[0] > JUMP and not (at_start or at_onset or crossed):
+    if at_start or at_onset or crossed:
+        return
+    if jump is not None and jumped:
         factor, rate, before = jump
-        yield Finding(
-            CAUSE,
-            0.7,
-            f"optimizer {case.optimizer}",
-            say(
-                "the learning rate had risen to {rate:.3g}, {factor:.3g} times the highest one that had done no harm",
-                rate=rate,
-                factor=factor,
-            ),
-            {"lr": rate, "highest_before": before},
-            ("lower-learning-rate", "warm-up", "clip-global-norm"),
-            case.onset,
+        words = say(
+            "the learning rate had risen to {rate:.3g}, {factor:.3g} times the highest one that had done no harm",
+            rate=rate,
+            factor=factor,
         )
+        yield _raised(case, words, {"lr": rate, "highest_before": before})
+    elif climb is not None:
+        factor, rate = climb
+        words = say(
+            "the learning rate had climbed to {rate:.3g}, {factor:.3g} times what it was at half of the steps until "
+            "then",
+            rate=rate,
+            factor=factor,
+        )
+        yield _raised(case, words, {"lr": rate, "times_half_way": factor})
+
+
+def _raised(case: Case, words: str, evidence: dict[str, float]) -> Finding:
+    """What is known of the rate alone, where no pass could tell what it does."""
+    remedies = ("lower-learning-rate", "warm-up", "clip-global-norm")
+    return Finding(CAUSE, 0.7, f"optimizer {case.optimizer}", words, evidence, remedies, case.onset)
 
 
 def _overshoots(case: Case) -> Iterator[Finding]:
@@ -254,13 +266,14 @@ def _crossed(case: Case) -> Finding | None:
     )
 
 
-def _climbs(case: Case) -> bool:
-    """Whether the rate has gone up all the way, faster than any warm-up: those are straight lines, or bend down."""
+def _climb(case: Case) -> tuple[float, float] | None:
+    """By what the rate of the onset is above that half-way, and it, if it has gone up faster than any warm-up: those
+    are straight lines, or bend down."""
     rates = case.steps.lr[case.steps.step <= case.onset]
     if len(rates) < LONG or not np.isfinite(rates).all():
-        return False
-    half = float(rates[len(rates) // 2])
-    return half > 0 and float(rates[-1]) > CLIMBS * half and float(rates[-1]) >= rates.max()
+        return None
+    rate, half = float(rates[-1]), float(rates[len(rates) // 2])
+    return (rate / half, rate) if half > 0 and rate > CLIMBS * half and rate >= rates.max() else None
 
 
 def _jump(case: Case) -> tuple[float, float, float] | None:
