@@ -12,7 +12,6 @@ from steadygrad.gallery.attempt import STEP, parse_result
 from steadygrad.gallery.demos import Lengths
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-
 SCRIPTS = sorted(path.name for path in EXAMPLES.glob("*.py"))
 PACKAGES = [
     ("translation.py", "num2words", "num2words"),
@@ -23,8 +22,6 @@ PACKAGES = [
     ("finance.py", "vega_datasets", "vega_datasets"),
     ("vision.py", "sklearn", "scikit-learn"),
 ]
-
-
 BRIEF = ("--steps", "4", "--log-every", "2")
 
 

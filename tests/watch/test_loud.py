@@ -109,7 +109,7 @@ class Tied(nn.Module):
         return (embedded + self.mix(embedded)[0]) @ self.words.weight.T
 
 
-@pytest.mark.parametrize("mode", ["protect", "observe"])
+@pytest.mark.parametrize("mode", ["observe", "protect", "repair"])
 def test_a_loud_start_that_is_on_its_way_to_a_guess_is_waited_for(tmp_path, mode):
     torch.manual_seed(0)
     model = Tied()

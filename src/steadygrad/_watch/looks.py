@@ -183,10 +183,10 @@ class Looks:
     def _is_loud(self, session: Session, reading: Reading) -> bool:
         """Whether the loss is that of no guess, at one of a few steps: one that says nothing has a far lower one.
 
-        One of classes that is falling is waited for, where nothing can be done about it but to tell.
+        One of classes that is falling is waited for: a sound training may bring it down, and is none to be mended.
         """
         if session.loud() and self._classifies(session):
-            return self._eager(session) or not session.stall.is_falling(session.guard.level)
+            return not session.stall.is_falling(session.guard.level)
         kept, level, examiner = self._examiner.examinable(session), session.guard.level.level(), self._examiner
         if kept is None or level is None or not session.stall.is_early_look():
             return False

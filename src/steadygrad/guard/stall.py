@@ -50,7 +50,7 @@ FALLING = 0.75
 """The part of its start that a loss has fallen to which may be on its way to that of a guess."""
 
 REACH = 4.0
-"""Times such a loss, from which a few dozen steps may bring one down to that of a guess."""
+"""Times `LOUD`, below which a few dozen steps may bring a loss down to that of a guess."""
 
 FAR = 1e4
 """Times its start from which a loss that grows ever further is no loss of a harder task."""

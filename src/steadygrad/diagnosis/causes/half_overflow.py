@@ -25,7 +25,6 @@ CAUSE = "half-overflow"
 BACKWARD = "backward"
 """The pass that a loss scale is in."""
 
-
 NOTHING = 2.0**-25
 """What is no larger is 0 in float16."""
 

@@ -52,7 +52,6 @@ BACK = 1.0
 JUMP = 3.0
 """How far above every harmless rate before it a rate must be to be called a jump."""
 
-
 CLIMBS = 3.0
 """Times the rate at half of the steps before it, that one has to be to climb: on a straight line it is twice that."""
 
@@ -90,13 +89,12 @@ def learning_rate(case: Case) -> Iterator[Finding]:
     if case.stalled:
         yield from _flung(case)
     jump = _jump(case)
-    jumped = jump is not None and jump[0] > JUMP
     climb = _climb(case)
     crossed = _crossed(case)
     if at_start:
         yield from at_start
     elif at_onset:
-        raised = jumped or climb is not None
+        raised = jump is not None or climb is not None
         # Where gradients have outgrown the second moment every rate is too large, until it has learned of them.
         stale = case.rescaled and _lag(case) > LAGS
         # A rate that was sound at first, and has not been raised, has become too large for weights that have grown.
@@ -107,7 +105,7 @@ def learning_rate(case: Case) -> Iterator[Finding]:
         yield crossed
     if at_start or at_onset or crossed:
         return
-    if jump is not None and jumped:
+    if jump is not None:
         factor, rate, before = jump
         words = say(
             "the learning rate had risen to {rate:.3g}, {factor:.3g} times the highest one that had done no harm",
@@ -277,7 +275,8 @@ def _climb(case: Case) -> tuple[float, float] | None:
 
 
 def _jump(case: Case) -> tuple[float, float, float] | None:
-    """By what factor the rate at the onset is above those of the steps before it, but for the last few."""
+    """By what factor the rate at the onset is above those of the steps before it, but for the last few, if it is a
+    jump; and both."""
     steps = case.steps
     known = np.isfinite(steps.lr) & (steps.lr > 0)
     at = steps.lr[known & (steps.step <= case.onset) & (steps.step >= case.onset - 4)]
@@ -285,4 +284,4 @@ def _jump(case: Case) -> tuple[float, float, float] | None:
     if not len(at) or len(before) < 8:
         return None
     rate, highest = float(at.max()), float(before.max())
-    return rate / highest, rate, highest
+    return (rate / highest, rate, highest) if rate > JUMP * highest else None
