@@ -667,3 +667,22 @@ def test_a_tensor_that_is_an_object_of_another_class_is_the_one_that_it_was_made
     tap.conclude(loss)
     (taped,) = tap.passes()
     assert torch.allclose(taped.replay()[0], loss.as_subclass(torch.Tensor))
+
+
+def test_a_pass_that_is_not_taped_from_its_first_module_on_is_not_taped_at_all(tap, monkeypatch):
+    """What it costs is asked at each module that a script calls: its rest alone could not be computed again."""
+    first, second = nn.Linear(3, 3), nn.Linear(3, 3)
+    tap.follow([first, second])
+    answers = iter([False, True, True, True])
+    monkeypatch.setattr(tap, "_affordable", lambda: next(answers))
+
+    def passes():
+        loss = (first(torch.randn(2, 3)) + second(torch.randn(2, 3))).square().mean()
+        tap.conclude(loss)
+        return len(tap.passes())
+
+    assert passes() == 0
+    tap.stepped()
+    assert passes() == 1
+    tap.stepped()
+    assert next(answers) is True, "of a pass that is taped already nobody asks again"

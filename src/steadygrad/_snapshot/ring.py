@@ -1,11 +1,11 @@
 """The snapshots of one optimizer: within a memory limit, at a bounded cost, and trusted only once they are proven."""
 
 import math
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from .._clock import own_seconds
 from .._i18n import say
 from .room import Room
 from .training import TrainingParts, TrainingSnapshot
@@ -89,7 +89,7 @@ class SnapshotRing:
         began: float | None = None,
     ) -> None:
         """Take one; `proven` is for the state that a training starts from, `began` says since when it costs time."""
-        started = time.perf_counter() if began is None else began
+        started = own_seconds() if began is None else began
         if not self._fits(parts):
             return
         snapshot = self._slot(step)
@@ -106,7 +106,7 @@ class SnapshotRing:
             self._proven.append(snapshot)
         else:
             self._young = snapshot
-        now = time.perf_counter()
+        now = own_seconds()
         self.seconds += now - started
         self._plan(step, now - started, now)
 

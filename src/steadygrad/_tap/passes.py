@@ -1,7 +1,6 @@
 """Keeps the last passes of a training, so that they can be computed again once something has gone wrong."""
 
 import sys
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ from torch.overrides import _get_current_function_mode_stack, _push_mode
 from torch.utils._device import DeviceContext
 from torch.utils.hooks import RemovableHandle
 
+from .._clock import own_seconds
 from .._recorded import recorded
 from ..measure.overrides import leave_mode
 from .inert import InertHook
@@ -71,8 +71,10 @@ class PassTap:
         self._count = 0
         self._seen = 0
         self._spent = 0.0
-        self._began = time.perf_counter()
+        self._began = own_seconds()
         self.wanted = 0
+        self._declined = False
+        """Whether the pass that is being made is not taped: the rest of it alone could not be computed again."""
         self._modules_own_all = True
         self._tries = UNSEEN
         self.on_unseen: Callable[[Tensor], None] = lambda loss: None
@@ -150,11 +152,12 @@ class PassTap:
 
     def conclude(self, loss: Tensor) -> None:
         """A backward pass begins at this loss: what led to it is complete."""
-        began = time.perf_counter()
+        began = own_seconds()
         self._leave_modes()
         if self._unsure:
             self._settle()
         tape, random = self._tape, self._random
+        self._declined = False
         if tape.entries or tape.broken:
             self._tape, self._random = Tape(MOST), None
             self._count += 1
@@ -166,7 +169,7 @@ class PassTap:
         elif self._tries:
             self._tries -= 1
             self.on_unseen(loss)
-        self._spent += tape.spent + time.perf_counter() - began
+        self._spent += tape.spent + own_seconds() - began
 
     def passes(self) -> list[TapedPass]:
         """Those of the step that is being made, oldest first."""
@@ -183,6 +186,7 @@ class PassTap:
         if self._passes:
             self._before = list(self._passes)
         self._passes.clear()
+        self._declined = False
         if not self._modules_own_all and not self._updated:
             self._begin_functions()
 
@@ -211,7 +215,8 @@ class PassTap:
             self._given = None
             if not self._modules_own_all:
                 return  # the functions inside are on the tape
-            if not self._tape.entries and not self._affordable():
+            if self._declined or not (self._tape.entries or self._affordable()):
+                self._declined = True
                 self.why_not = recorded("taping every pass would have cost too much")
                 return
             if self._random is None:
@@ -228,7 +233,7 @@ class PassTap:
         if self._depth or self._given is None:
             return
         try:
-            began = time.perf_counter()
+            began = own_seconds()
             (given, kwargs, versions), self._given = self._given, None
             if output is None or self._tape.broken:
                 return
@@ -237,7 +242,7 @@ class PassTap:
                 self._tape.give_up(recorded("a mode of torch's is on"))
             if not self._tape.broken:
                 _push_mode(self._tape)
-            self._spent += time.perf_counter() - began
+            self._spent += own_seconds() - began
         except Exception as error:
             self._on_error(error)
 
@@ -251,7 +256,7 @@ class PassTap:
         if self._count < FIRST or self.wanted:
             self.wanted = max(0, self.wanted - 1)
             return True
-        allowed = SHARE * (time.perf_counter() - self._began) + CHEAP * self._seen
+        allowed = SHARE * (own_seconds() - self._began) + CHEAP * self._seen
         return self._spent < max(FREE, allowed)
 
 

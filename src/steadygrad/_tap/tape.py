@@ -8,7 +8,6 @@ by its place on the tape.
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, is_dataclass
-from time import perf_counter
 from typing import Any
 
 import torch
@@ -17,6 +16,7 @@ from torch._C._functorch import peek_interpreter_stack  # pyright: ignore[report
 from torch.nn.utils.rnn import PackedSequence
 from torch.overrides import TorchFunctionMode
 
+from .._clock import own_seconds
 from .._recorded import recorded
 from ..measure.source_line import source_line
 
@@ -98,9 +98,9 @@ class Tape(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
         if not self.broken and not self.ended:
-            began = perf_counter()
+            began = own_seconds()
             self.add(func, args, kwargs or {}, output)
-            self.spent += perf_counter() - began
+            self.spent += own_seconds() - began
         return output
 
     def add(

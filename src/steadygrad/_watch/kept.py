@@ -1,7 +1,6 @@
 """What is kept of one training for the day on which it goes wrong, and how to look at weights of before."""
 
 import math
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from .._clock import own_seconds
 from .._readback import read_tensor_scalar
 from .._tap import TapedPass, leaves_of
 from . import symptoms
@@ -67,7 +67,7 @@ class Kept:
         """Whether the model said the same of all samples when that was asked before."""
         self.cleared: set[Callable[..., Any]] = set()
         self._looked_for = 0.0
-        self._began = time.perf_counter()
+        self._began = own_seconds()
         self.sound: list[TapedPass] = []
         self.candidate: list[TapedPass] = []
         self.candidate_step = 0
@@ -109,17 +109,17 @@ class Kept:
 
     def has_time_to_look(self) -> bool:
         """Whether looks have not taken too long already."""
-        allowed = max(LOOKED_AT_LEAST, LOOKED_SHARE * (time.perf_counter() - self._began))
+        allowed = max(LOOKED_AT_LEAST, LOOKED_SHARE * (own_seconds() - self._began))
         return self._looked_for <= allowed
 
     @contextmanager
     def looking(self) -> Iterator[None]:
         """Count the time of a look."""
-        began = time.perf_counter()
+        began = own_seconds()
         try:
             yield
         finally:
-            self._looked_for += time.perf_counter() - began
+            self._looked_for += own_seconds() - began
 
     def looked_at(self, step: int, bad: bool) -> None:
         self._examined += 1

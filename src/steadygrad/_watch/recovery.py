@@ -1,6 +1,5 @@
 """Carrying out what the guard orders beside a step: rolling back, stopping; and keeping the snapshots for it."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
+from .._clock import own_seconds
 from .._foreach import zero_
 from .._rate import LoweredRate, can_lower
 from .._readback import any_nonfinite, read_tensor_scalar, read_vector
@@ -153,7 +153,7 @@ class Recovery:
         self.ring.sound(step)
         if not self.ring.due(step) or self._guard.incident() or self._guard.level.worse():
             return []
-        began = time.perf_counter()
+        began = own_seconds()
         damage = self._damage(parts, names)
         mended = self._mend_buffers(parts, damage) if damage else []
         decides = parts if self._alone else replace(parts, modules=())  # each rank has buffers of its own

@@ -1,6 +1,5 @@
 """Parameter norms and update ratios, sampled so seldom that they cost little, and at every step near an alarm."""
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._clock import own_seconds
 from .._readback import read_vector
 from ..measure import tensor_norms
 from ..records import NOT_MEASURED
@@ -58,7 +58,7 @@ class Sampler:
         self._kept: list[Tensor] = []
         self._spent = 0.0
         self._cost = 0.0
-        self._last_time = time.perf_counter()
+        self._last_time = own_seconds()
         self._last_step = 0
         self.param_norms = np.full(len(self._params), NOT_MEASURED)
         self.first_ratios: np.ndarray | None = None
@@ -108,7 +108,7 @@ class Sampler:
 
     def begin(self) -> np.ndarray:
         """Before the step: measure the parameters and keep a copy; returns their norms."""
-        started = time.perf_counter()
+        started = own_seconds()
         places = self._parts[self._part]
         chosen = [self._params[place].detach() for place in places]
         norms = self._spread(chosen, places)
@@ -120,12 +120,12 @@ class Sampler:
             else:
                 self._kept = [param.clone() for param in chosen]
             self._before = self._kept
-        self._cost = time.perf_counter() - started
+        self._cost = own_seconds() - started
         return norms
 
     def end(self, step: int) -> np.ndarray:
         """After the step: |dw| / |w| of each parameter that `begin` looked at, `NOT_MEASURED` elsewhere."""
-        started = time.perf_counter()
+        started = own_seconds()
         places, before = self._parts[self._part], self._before
         assert before is not None
         with torch.no_grad():
@@ -137,7 +137,7 @@ class Sampler:
             self.first_ratios = ratios
         self._before = None
         self._part = (self._part + 1) % len(self._parts)
-        self._plan(step, self._cost + time.perf_counter() - started)
+        self._plan(step, self._cost + own_seconds() - started)
         return ratios
 
     def drop(self) -> None:
@@ -146,7 +146,7 @@ class Sampler:
 
     def _plan(self, step: int, cost: float) -> None:
         # The next sample when training has earned it: elapsed time pays `SHARE` of itself into the account.
-        now = time.perf_counter()
+        now = own_seconds()
         steps = max(1, step - self._last_step)
         step_time = max(1e-6, (now - self._last_time - cost) / steps)
         self._last_time, self._last_step = now, step

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping
-from time import perf_counter
 from typing import Any
 from warnings import catch_warnings, simplefilter
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from .._clock import own_seconds
 from .._i18n import later, say
 from .._readback import read_tensor_scalar
 from ..evidence import Evidence, Pass, Rehearsal, TensorProfile
@@ -57,9 +57,9 @@ def gather(
         budget: seconds that curvature and steps may take together.
     """
     tell(say("one forward and backward pass"))
-    began = perf_counter()
+    began = own_seconds()
     base = observe(objective)
-    fewer = _affordable(objective, perf_counter() - began)
+    fewer = _affordable(objective, own_seconds() - began)
     evidence = Evidence(
         base,
         *chain_of(base, dict(objective.model.named_parameters())),

@@ -3,12 +3,12 @@
 import copy
 import math
 import types
-from time import perf_counter
 from typing import Any
 
 import torch
 from torch.optim import Optimizer
 
+from .._clock import own_seconds
 from .._i18n import say
 from .._readback import read_tensor_scalar
 from .._snapshot import TrainingParts, TrainingSnapshot
@@ -47,7 +47,7 @@ def rehearse(
     parts = TrainingParts([param for group in replica.param_groups for param in group["params"]], replica, [model])
     snapshot = TrainingSnapshot()
     snapshot.take(0, parts)
-    began = perf_counter()
+    began = own_seconds()
     losses: list[float] = []
     try:
         with undisturbed(model):
@@ -55,7 +55,7 @@ def rehearse(
                 if "lr" in group:
                     group["lr"] = group["lr"] * factor
             for step in range(steps):
-                if step >= FEWEST and perf_counter() - began > seconds:
+                if step >= FEWEST and own_seconds() - began > seconds:
                     break
                 losses.append(_step(objective, replica, batch))
                 if not math.isfinite(losses[-1]):
