@@ -520,8 +520,32 @@ def test_where_no_weights_of_before_do_better_it_is_the_task_and_nothing_is_gone
     assert "roll-back" not in run.actions()
     assert "stop" not in run.actions()
     assert run.actions()[-2:] == ["give-up", "return-lr"]
-    assert len(asked) == 1, "it is asked when the loss has not come back in time, and not before"
+    expected = 1 if loss < falling()[0] else 2
+    assert len(asked) == expected, "it is asked when the loss is above its start, or has not come back in time"
     assert run.incident is None
+
+
+def test_what_is_clipped_again_and_again_while_the_loss_rises_above_its_start_is_gone_back_from_at_once():
+    """An optimizer that divides by the gradient's size goes as far with what is left of it: nothing is held."""
+    run = Run(falling())
+    run.made(CALM, 9.0)
+    orders = run.see(Ruling("clip", 0.1, (Raised("sustained-clipping", {}),)), 9.0, "sustained-clipping")
+    assert [order.action for order in orders] == ["roll-back", "lower-lr"]
+    below = Run(falling())
+    below.made(CALM, 0.9 * falling()[0])
+    orders = below.see(Ruling("clip", 0.1, (Raised("sustained-clipping", {}),)), 0.9, "sustained-clipping")
+    assert [order.action for order in orders] == ["lower-lr"], "below it there is time to see what a lower rate does"
+
+
+def test_what_was_not_gone_back_from_has_not_shown_that_going_back_makes_no_difference():
+    """A rate that was lowered alone has its time: it is not given back after eight steps."""
+    run = Run(falling())
+    run.see(CLIPPED, 9.0)
+    run.until("roll-back", loss=9.0)
+    run.until("recovered", loss=falling()[-1])
+    run.see(DRIFT, 2.0)  # the same incident goes on: explained by nothing, so nothing is gone back to
+    orders = run.made(CALM + 4, 2.0, going_on="sustained-growth")
+    assert [order.action for order in orders] == ["lower-lr"]
 
 
 def test_it_is_known_before_a_decision_that_one_is_due():

@@ -151,7 +151,7 @@ class Escalation(Stateful):
             can_roll_back: whether there is a proven snapshot and the state is another one by now.
             damaged: names weights and states that are not finite; asked at the first of some lost steps.
             refuted: whether it was seen that no weights of before do better on the batches of now; asked when the loss
-                has not come back in time.
+                has not come back in time, or is above its start while everything is clipped.
 
         Returns:
             What is to be done, in order.
@@ -170,7 +170,7 @@ class Escalation(Stateful):
             self._open(step, raised, level)
         if self.incident is not None:
             self.incident.thrown |= ruling.action == "undo"
-        orders = self._on_the_spot(step, ruling, level, can_roll_back, damaged)
+        orders = self._on_the_spot(step, ruling, level, can_roll_back, damaged, refuted)
         if not orders and self.incident is not None and not ruling.lost:
             orders = self._verified(level, going_on, can_roll_back, refuted)
         if not any(order.action == "stop" for order in orders):
@@ -230,6 +230,7 @@ class Escalation(Stateful):
         level: LossLevel,
         can_roll_back: bool,
         damaged: Callable[[], Sequence[str]],
+        refuted: Callable[[], bool],
     ) -> list[Order]:
         """What cannot wait for a verification."""
         incident = self.incident
@@ -255,7 +256,6 @@ class Escalation(Stateful):
             return self._back(why, can_roll_back, usual, lower=not can_roll_back)
         drift = next((raised for raised in ruling.alarms if raised.detector in DRIFTS), None)
         if drift is not None:
-            self._before_rollback = self._now()
             can_roll_back = can_roll_back and self._better_before
             if drift.detail.get("lr_raised", 1.0) > RAISED:
                 # By now the script may have taken the rate back itself.
@@ -272,6 +272,11 @@ class Escalation(Stateful):
             stable = float(drift.detail.get("stable_factor", 1.0))
             explained = "cause" in drift.detail or better is not None or level.above_start()
             return self._back(why, can_roll_back, stable, lower=True) if explained else []
+        now = self._now()
+        if any(raised.detector == "sustained-clipping" for raised in ruling.alarms) and now is not None:
+            # Where the optimizer divides by the gradient's size, a clip holds nothing.
+            if can_roll_back and self._better_before and level.above_start(now) and not refuted():
+                return self._back(recorded("the loss rises above where the run began"), can_roll_back, lower=True)
         if self._lost == 1:
             names = damaged()
             if names:
@@ -302,7 +307,6 @@ class Escalation(Stateful):
             why = recorded("no weights of before do better on the batches of now")
             return self._give_up(level, now, "" if incident.thrown else why)
         if incident.rollbacks < MOST_ROLLBACKS and can_roll_back and self._better_before:
-            self._before_rollback = now
             return self._back(recorded("the loss has not come back"), can_roll_back)
         if level.above_start(now):
             return [self._stop(recorded("the loss stays above where the run began"))]
@@ -328,7 +332,8 @@ class Escalation(Stateful):
     def _made_no_difference(self, now: float, limit: float) -> bool:
         """Whether the loss is where it was before going back: then not the weights are what has changed."""
         before = self._before_rollback
-        return self._since_change == CALM and before is not None and now - limit > 0.75 * (before - limit)
+        known = before is not None and before > limit  # after a single long step the level is still what it was
+        return self._since_change == CALM and known and now - limit > 0.75 * (before - limit)
 
     def _back(self, why: str, can_roll_back: bool, usual: float = 1.0, *, lower: bool = False) -> list[Order]:
         """Roll back, and lower the rate too if going back alone has not helped."""
@@ -338,6 +343,7 @@ class Escalation(Stateful):
             return [self._stop(recorded("{why}, after {count} rollbacks", why=why, count=incident.rollbacks))]
         orders: list[Order] = []
         share = HALVING
+        self._before_rollback = self._now() if can_roll_back else None
         if can_roll_back:
             # The second time with a lower rate, the third to an older state as well.
             share = LOWER[incident.rollbacks]
