@@ -548,6 +548,24 @@ def test_what_was_not_gone_back_from_has_not_shown_that_going_back_makes_no_diff
     assert [order.action for order in orders] == ["lower-lr"]
 
 
+def test_a_rate_with_which_going_back_has_helped_is_not_given_back_because_the_next_time_it_does_not():
+    """From 9 to 2.5 was something, although the loss had been at 1: what threw it away is not to come again."""
+    run = Run(falling())
+    run.see(DRIFT, 9.0)
+    run.made(CALM, 9.0, going_on="loss-divergence")
+    run.until("roll-back", loss=9.0)
+    run.until("lower-lr", loss=2.5)
+    run.until("give-up", loss=2.5)
+    assert run.incident is None
+    assert "return-lr" not in run.actions()
+    stubborn = Run(falling())
+    stubborn.see(DRIFT, 9.0)
+    stubborn.made(CALM, 9.0, going_on="loss-divergence")
+    stubborn.until("roll-back", loss=9.0)
+    stubborn.until("give-up", loss=9.0)
+    assert "return-lr" in stubborn.actions(), "where nothing has helped it is the task"
+
+
 def test_it_is_known_before_a_decision_that_one_is_due():
     run = Run(falling())
     assert not run.escalation.verifies_soon

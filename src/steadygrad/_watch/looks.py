@@ -158,10 +158,10 @@ class Looks:
         """The look that is to be taken at this step, if one is."""
         examiner = self._examiner
         clipped = session.stall.is_time_to_look() and examiner.clips_scaled(session)
+        if not clipped and session.above_start():  # the more so where gradients are out of scale by now
+            return self._above_start
         if (not clipped and session.out_of_scale(reading.norm)) or self._is_loud(session, reading):
             return self._out_of_scale
-        if session.above_start():
-            return self._above_start
         eager = not session.rate_rises and self._eager(session)
         if eager and (session.idle_from_the_start() or self._was_loud(session)):
             return self._idle_from_the_start

@@ -37,6 +37,9 @@ CALM = 8
 VERIFY = 48
 """Steps made since the last change in which the loss must have come back, or what was done has not helped."""
 
+NO_DIFFERENCE, HELPED = 0.25, 0.5
+"""Parts of the way to where the loss belongs: below the one a rollback has brought nothing, from the other it helped."""
+
 REPEAT = 64
 """Steps after an incident within which a new one is the same: it goes on where that one had come to."""
 
@@ -48,7 +51,7 @@ class Incident:
     `step` is the step it began with; `detector` what saw it first; `limit` the loss that counts as back, None where no
     loss is known; `tried` the rungs so far, in order; `status` is "open", "recovered", "unresolved" or "stopped";
     `returned` says that the script's own rate was given back in it once, `thrown` that a step has thrown the weights
-    away.
+    away, `helped` that going back has brought the loss down once, if not far enough.
     """
 
     optimizer: int
@@ -60,6 +63,7 @@ class Incident:
     status: str = "open"
     returned: bool = False
     thrown: bool = False
+    helped: bool = False
 
     @property
     def rollbacks(self) -> int:
@@ -297,7 +301,9 @@ class Escalation(Stateful):
         if unknown or now is None or incident.limit is None or now <= incident.limit:
             over = self._calm >= CALM and not going_on
             return [self._end("recovered", "recovered", {"loss": now, "limit": incident.limit})] if over else []
-        if self._calm >= CALM and incident.rollbacks and self._made_no_difference(now, incident.limit):
+        difference = self._difference(now, incident.limit)
+        incident.helped |= difference >= HELPED
+        if self._calm >= CALM and difference < NO_DIFFERENCE:
             return self._give_up(level, now, recorded("it made no difference"))
         if self._since_change < VERIFY:
             return []
@@ -315,10 +321,11 @@ class Escalation(Stateful):
     def _give_up(self, level: LossLevel, now: float, why: str = "") -> list[Order]:
         """What is now is how it is; if it is known `why`, the script's own rate is given back: once.
 
-        If the same comes again with it, the rate did make a difference, whatever the loss says.
+        If the same comes again with it, the rate did make a difference, whatever the loss says; and so it did where the
+        loss has come down a good part of the way.
         """
         assert self.incident is not None
-        gives_back = bool(why) and not self.incident.returned
+        gives_back = bool(why) and not self.incident.returned and not self.incident.helped
         self.incident.returned |= gives_back
         level.rebase()
         end = self._end("unresolved", "give-up", {"loss": now, "limit": self.incident.limit})
@@ -329,11 +336,12 @@ class Escalation(Stateful):
         """The level of the last steps that were made, clipped or not."""
         return median(self._recent) if len(self._recent) == CALM else None
 
-    def _made_no_difference(self, now: float, limit: float) -> bool:
-        """Whether the loss is where it was before going back: then not the weights are what has changed."""
+    def _difference(self, now: float, limit: float) -> float:
+        """What part of the way to where the loss belongs a rollback has brought; NaN where that is not to be known."""
         before = self._before_rollback
-        known = before is not None and before > limit  # after a single long step the level is still what it was
-        return self._since_change == CALM and known and now - limit > 0.75 * (before - limit)
+        if self._since_change != CALM or before is None or before <= limit:
+            return math.nan  # after a single long step the level is still what it was
+        return (before - now) / (before - limit)
 
     def _back(self, why: str, can_roll_back: bool, usual: float = 1.0, *, lower: bool = False) -> list[Order]:
         """Roll back, and lower the rate too if going back alone has not helped."""
