@@ -18,6 +18,7 @@ SENTENCES = (
     later("the steps before have thrown the weights away"),
     later("the learning rate drives the loss away"),
     later("the loss drifts away"),
+    later("the loss rises above where the run began"),
     later("the weights of step {step} do better on the batches of now"),
     later("the loss has not come back"),
     later("the loss stays above where the run began"),

@@ -38,7 +38,8 @@ VERIFY = 48
 """Steps made since the last change in which the loss must have come back, or what was done has not helped."""
 
 NO_DIFFERENCE, HELPED = 0.25, 0.5
-"""Parts of the way to where the loss belongs: below the one a rollback has brought nothing, from the other it helped."""
+"""Parts of the way to where the loss belongs: below the one a rollback has brought nothing, from the other it has
+helped."""
 
 REPEAT = 64
 """Steps after an incident within which a new one is the same: it goes on where that one had come to."""
@@ -276,11 +277,8 @@ class Escalation(Stateful):
             stable = float(drift.detail.get("stable_factor", 1.0))
             explained = "cause" in drift.detail or better is not None or level.above_start()
             return self._back(why, can_roll_back, stable, lower=True) if explained else []
-        now = self._now()
-        if any(raised.detector == "sustained-clipping" for raised in ruling.alarms) and now is not None:
-            # Where the optimizer divides by the gradient's size, a clip holds nothing.
-            if can_roll_back and self._better_before and level.above_start(now) and not refuted():
-                return self._back(recorded("the loss rises above where the run began"), can_roll_back, lower=True)
+        if can_roll_back and self._better_before and self._holds_nothing(ruling, level) and not refuted():
+            return self._back(recorded("the loss rises above where the run began"), can_roll_back, lower=True)
         if self._lost == 1:
             names = damaged()
             if names:
@@ -288,6 +286,15 @@ class Escalation(Stateful):
         if self._lost in LOST_BEFORE_ROLLBACK:
             return self._back(recorded("{count} steps in a row could not be made", count=self._lost), can_roll_back)
         return []
+
+    def _holds_nothing(self, ruling: Ruling, level: LossLevel) -> bool:
+        """Whether the loss rises above its start however much is clipped.
+
+        An optimizer that divides by the gradient's size goes as far with what is left of it.
+        """
+        now = self._now()
+        clips_on = any(raised.detector == "sustained-clipping" for raised in ruling.alarms)
+        return clips_on and now is not None and level.above_start(now)
 
     def _verified(
         self, level: LossLevel, going_on: str, can_roll_back: bool, refuted: Callable[[], bool]
