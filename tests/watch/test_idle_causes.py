@@ -5,6 +5,9 @@ import torch
 from torch import nn
 
 import steadygrad as sg
+from steadygrad._watch.looks import faded, shut
+from steadygrad.measure.objective import Objective
+from steadygrad.preflight.gather import gather
 
 CLASSES = 5
 STEPS = 160
@@ -117,3 +120,29 @@ def test_a_model_without_a_fault_that_learns_nothing_raises_no_alarm(tmp_path):
             model(*spectra(step))[0].backward()
             optimizer.step()
     assert sg.open_run(watch.run).verdict == "healthy"
+
+
+@pytest.mark.parametrize(("left", "is_shut"), [(0.33, False), (0.15, True)])
+def test_gates_that_a_run_has_closed_itself_a_little_are_no_reason(left, is_shut):
+    """A language model after a hundred steps: exp(-1.1) a step is less than torch's gates leave, and opens again."""
+    torch.manual_seed(2)
+    cell, head = nn.LSTM(8, 16), nn.Linear(16, 4)
+    with torch.no_grad():
+        for each in cell.parameters():
+            each.mul_(0.1)
+        cell.bias_hh_l0[16:32] = torch.logit(torch.tensor(left))
+
+    class Tagger(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell, self.head = cell, head
+
+        def forward(self, x):
+            return self.head(self.cell(x)[0]).flatten(0, 1)
+
+    batch = torch.randn(40, 5, 8), torch.randint(4, (200,))
+    evidence = gather(Objective(Tagger(), batch, nn.CrossEntropyLoss()), None, lambda line: None)
+    found = faded(evidence)
+    assert found is not None
+    assert found.cause == "vanishing-recurrent", "of a first pass it would be one"
+    assert (shut(found) is not None) == is_shut

@@ -22,7 +22,7 @@ from ..rules.half import overflowing
 from ..rules.head import head
 from ..rules.learning_rate import learning_rate
 from ..rules.loss_scale import loss_scale
-from ..rules.recurrent import forgetful, recurrent
+from ..rules.recurrent import FORGETS, forgetful, recurrent
 from ..rules.symmetric import symmetric
 from ..rules.units import units
 from .comparison import Comparison
@@ -354,7 +354,7 @@ class Looks:
             start = None
             if judge not in kept.cleared:
                 start = examiner.examine_start(session, optimizer, kept, steps=steps)
-            found = (None if start is None else judge(start.evidence)) or _shut(judge(now.evidence))
+            found = (None if start is None else judge(start.evidence)) or shut(judge(now.evidence))
             if found is None:
                 kept.cleared.add(judge)
                 return [], []
@@ -462,10 +462,17 @@ def _says_the_same(evidence: Evidence | None) -> bool:
     return evidence is not None and evidence.base.output_spread < SAME
 
 
-def _shut(found: Finding | None) -> Finding | None:
-    """What a run has come to, unless some of its units still let something through: a noisy loss may only seem idle."""
-    shares = () if found is None else (found.evidence.get("saturated_fraction"), found.evidence.get("dead_fraction"))
-    return None if any(each is not None and each < SHUT for each in shares) else found
+def shut(found: Finding | None) -> Finding | None:
+    """What a run has come to, unless something still gets through: a noisy loss may only seem idle.
+
+    Some of its units do, or gates that it has closed itself by a little more than torch does: they open again.
+    """
+    if found is None:
+        return None
+    shares = (found.evidence.get("saturated_fraction"), found.evidence.get("dead_fraction"))
+    if any(each is not None and each < SHUT for each in shares):
+        return None
+    return None if found.evidence.get("gated") and found.evidence["lyapunov_exponent"] > FORGETS else found
 
 
 def _surest(evidence: Evidence | None, rules: Sequence[Rule], causes: Set[str]) -> Finding | None:

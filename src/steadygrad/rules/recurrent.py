@@ -150,7 +150,12 @@ def _forgets(each: Recurrence, leading: float) -> Finding:
             steps=each.steps,
             total=math.exp(max(-700.0, leading * each.steps)),
         ),
-        {"lyapunov_exponent": leading, "steps": each.steps, "spectral_radius": each.radius},
+        {
+            "lyapunov_exponent": leading,
+            "steps": each.steps,
+            "spectral_radius": each.radius,
+            "gated": not _is_followed(each),
+        },
         ("orthogonal-recurrent-init", "chrono-init", "gradient-flossing"),
     )
 
