@@ -1,10 +1,15 @@
 """What takes a remedy back, and what does not: an alarm, a plateau, a later spike."""
 
+import math
+
 import torch
 from torch import nn
 
 import steadygrad as sg
+from steadygrad._watch.prescriptions import Prescriptions
+from steadygrad.findings import Finding
 from steadygrad.interventions.gradients import ZeroGradBeforeBackward
+from steadygrad.trials import Candidate
 
 from .regression import actions, data, net, repairs, train
 
@@ -95,3 +100,21 @@ def test_a_remedy_under_which_the_run_has_learned_is_not_taken_back_for_a_later_
     assert repairs(watch)[0] in {"auto-initialisation", "rescale-initialisation"}
     undone = [detail["remedy"] for _, action, detail in actions(watch) if action == "undo-repair"]
     assert repairs(watch)[0] not in undone
+
+
+def test_a_rate_that_is_given_back_is_recorded(tmp_path, monkeypatch):
+    """A lower one mends no batch: with the remedy its factor goes, and whoever reads the run can see when."""
+    wrong = Finding("learning-rate", 0.9, "optimizer 0", "said to be so")
+    lower = Candidate("lower-learning-rate", options={"factor": 0.5})
+    monkeypatch.setattr(Prescriptions, "wanted", lambda self, session: iter([(wrong, lower)]))
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
+
+    def spiked(step):
+        x, y = data(step)
+        return (x * math.nan if step in (20, 40) else x), y
+
+    _, watch = train(model, optimizer, 60, tmp_path, batch=spiked)
+    done = [(action, detail.get("remedy") or detail.get("factor")) for _, action, detail in actions(watch)]
+    asked = [each for each in done if each[0] in {"repair", "undo-repair", "return-lr"}]
+    assert asked == [("repair", "lower-learning-rate"), ("return-lr", 1.0), ("undo-repair", "lower-learning-rate")]

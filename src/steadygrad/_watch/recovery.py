@@ -215,9 +215,9 @@ class Recovery:
         """Lower the rate to a share of the script's own, for good; returns whether that was possible."""
         return self.escalation.ladder.down(reason, self._lr, factor, known=True, least=LEAST_MEASURED) is not None
 
-    def give_rate_back(self, reason: str) -> None:
-        """The script's own rate again."""
-        self.escalation.ladder.give_back(reason)
+    def give_rate_back(self, reason: str) -> bool:
+        """The script's own rate again; returns whether it was another."""
+        return self.escalation.ladder.give_back(reason) is not None
 
     def _better_before(self, loss: float | None) -> bool:
         snapshot, now = self.ring.newest(), self._guard.level.level()

@@ -322,7 +322,7 @@ class Repairer:
         if applied is None and factor is None:  # what it changes is the state that the run has gone back to
             applied = self._installed(name, candidate, session, optimizer, options)
         if name in REINITIALISES and not self._lowers_rate(session):
-            session.recovery.give_rate_back(recorded("the run begins anew"))
+            self._give_rate_back(session, recorded("the run begins anew"))
         zero_([param.grad for param in parts.params if param.grad is not None])
         session.forget_moves()
         session.buffers.save()
@@ -361,6 +361,10 @@ class Repairer:
         if to is not None:
             session.stall.begun_anew()
         return to
+
+    def _give_rate_back(self, session: Session, reason: str) -> None:
+        if session.recovery.give_rate_back(reason):
+            self._journal.action(session, "return-lr", {"factor": 1.0, "reason": reason})
 
     def _lowers_rate(self, session: Session) -> bool:
         """Whether a lower rate is a remedy that lies on the training."""
@@ -403,7 +407,7 @@ class Repairer:
             current.applied.remove()
         current.applied, current.held, current.undone = None, True, True
         if current.remedy == "lower-learning-rate":
-            session.recovery.give_rate_back(recorded("it made no difference"))
+            self._give_rate_back(session, recorded("it made no difference"))
         to = None
         if current.remedy in RENEWS and current.before is not None:
             to = self._restart(session, parts, current.before)
