@@ -158,7 +158,7 @@ class Looks:
         """The look that is to be taken at this step, if one is."""
         examiner = self._examiner
         clipped = session.stall.is_time_to_look() and examiner.clips_scaled(session)
-        if not clipped and session.above_start():  # the more so where gradients are out of scale by now
+        if session.above_start():  # the more so where gradients are out of scale by now
             return self._above_start
         if (not clipped and session.out_of_scale(reading.norm)) or self._is_loud(session, reading):
             return self._out_of_scale
