@@ -548,6 +548,18 @@ def test_what_was_not_gone_back_from_has_not_shown_that_going_back_makes_no_diff
     assert [order.action for order in orders] == ["lower-lr"]
 
 
+def test_what_an_earlier_rollback_has_brought_says_nothing_of_a_new_incident():
+    """The loss is as high as before that one: no rollback of this incident has shown that it makes no difference."""
+    run = Run(falling())
+    run.see(CLIPPED, 9.0)
+    run.until("roll-back", loss=9.0)
+    run.until("recovered", loss=1.0)
+    run.made(REPEAT + CALM, 1.0)
+    run.see(CLIPPED, 8.9)
+    assert run.made(CALM + 4, 8.9) == []
+    assert run.incident is not None
+
+
 def test_a_rate_with_which_going_back_has_helped_is_not_given_back_because_the_next_time_it_does_not():
     """From 9 to 2.5 was something, although the loss had been at 1: what threw it away is not to come again."""
     run = Run(falling())

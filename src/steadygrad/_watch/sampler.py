@@ -56,7 +56,6 @@ class Sampler:
         self._parts = _parts(self._params)
         self._before: list[Tensor] | None = None
         self._kept: list[Tensor] = []
-        self._spent = 0.0
         self._cost = 0.0
         self._last_time = own_seconds()
         self._last_step = 0

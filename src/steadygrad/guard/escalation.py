@@ -227,6 +227,7 @@ class Escalation(Stateful):
             limit = level.limit(since_best=raised.detector in DRIFTS)
             self.incident = Incident(self._optimizer, onset, raised.detector, limit, dict(raised.detail))
         self._since_change = 0
+        self._before_rollback = None
 
     def _on_the_spot(
         self,
