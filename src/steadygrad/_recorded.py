@@ -24,6 +24,7 @@ SENTENCES = (
     later("the loss stays above where the run began"),
     later("it made no difference"),
     later("the run begins anew"),
+    later("what was wrong is put right"),
     later("no weights of before do better on the batches of now"),
     later("the script has lowered its rate itself"),
     later("the gradient scaler found an overflow"),

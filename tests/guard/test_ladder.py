@@ -78,6 +78,33 @@ def test_steps_known_to_be_too_long_are_shortened_by_as_much_and_for_good():
     assert ladder.factor(LR) == pytest.approx(0.001)
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_what_it_was_lowered_for_may_be_put_right_and_the_rate_comes_back_slowly(known):
+    ladder = Ladder(for_good=True)
+    ladder.down("thrown", LR, 0.01, known=known)
+    climb(ladder, "", 2 * CALM)
+    assert ladder.factor(LR) == pytest.approx(0.01)
+    assert ladder.come_back("put right").factor == 1.0
+    factors = [ladder.factor(LR)]
+    for _ in range(RETURN):
+        ladder.observe("", LR)
+        factors.append(ladder.factor(LR))
+    assert factors == sorted(factors)
+    assert factors[0] < 0.02
+    assert factors[-1] == 1.0
+    assert ladder.come_back("put right") is None
+
+
+def test_a_rate_that_comes_back_goes_down_again_where_the_incident_comes_again():
+    ladder = Ladder(for_good=True)
+    ladder.observe("sustained-clipping", LR)
+    ladder.come_back("put right")
+    climb(ladder, "", RETURN // 2)
+    assert ladder.down("sustained-clipping", LR).factor == 0.25
+    climb(ladder, "", 2 * RETURN)
+    assert ladder.factor(LR) == 0.25
+
+
 def test_a_script_that_takes_its_rate_back_itself_is_left_alone_again():
     ladder = Ladder()
     ladder.observe("", LR)

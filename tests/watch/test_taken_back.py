@@ -118,3 +118,27 @@ def test_a_rate_that_is_given_back_is_recorded(tmp_path, monkeypatch):
     done = [(action, detail.get("remedy") or detail.get("factor")) for _, action, detail in actions(watch)]
     asked = [each for each in done if each[0] in {"repair", "undo-repair", "return-lr"}]
     assert asked == [("repair", "lower-learning-rate"), ("return-lr", 1.0), ("undo-repair", "lower-learning-rate")]
+
+
+def test_a_rate_that_was_lowered_before_the_cause_was_known_comes_back_once_that_is_put_right(tmp_path, monkeypatch):
+    """Gradients pile up; the guard lowers the rate, which mends nothing, and what does is found later."""
+    cause = Finding("missing-zero-grad", 0.97, "optimizer.zero_grad", "said to be so")
+    clear = Candidate("zero-grad-before-backward")
+    known = []
+    monkeypatch.setattr(Prescriptions, "wanted", lambda self, session: iter(known))
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+
+    def batch(step):
+        if step == 200:
+            known.append((cause, clear))
+        return data(step)
+
+    _, watch = train(model, optimizer, 600, tmp_path, clear=False, batch=batch)
+    done = [(step, action, detail.get("remedy") or detail.get("factor")) for step, action, detail in actions(watch)]
+    lowered = [step for step, action, _ in done if action == "lower-lr"]
+    held = next(step for step, action, _ in done if action == "repair-held")
+    assert lowered
+    assert lowered[0] < 200 < held
+    assert (held, "return-lr", 1.0) in done
+    assert not [step for step in lowered if step > held]

@@ -219,6 +219,10 @@ class Recovery:
         """The script's own rate again; returns whether it was another."""
         return self.escalation.ladder.give_back(reason) is not None
 
+    def let_rate_come_back(self, reason: str) -> bool:
+        """The script's own rate again, slowly; returns whether it was another."""
+        return self.escalation.ladder.come_back(reason) is not None
+
     def _better_before(self, loss: float | None) -> bool:
         snapshot, now = self.ring.newest(), self._guard.level.level()
         if self._guard.clip.num_hits and loss is not None:

@@ -161,6 +161,8 @@ class Repairer:
                 self._ignorant.discard(session.index)
                 detail = {"remedy": current.remedy, "since": current.step}
                 self._journal.action(session, "repair-held", detail)
+                if not self._lowers_rate(session):
+                    self._let_rate_come_back(session)
             elif session.step - current.step > LEARNS and self._stays(session, current, current.level):
                 current.held = True
             elif session.step - current.step > LEARNS:
@@ -317,7 +319,7 @@ class Repairer:
         if finding.cause not in UNTOUCHED:
             if session.step <= EARLY or name in REINITIALISES or (name in TOO_FAR and not learned):
                 back = self._restart(session, parts)
-            elif name in TOO_FAR:
+            else:  # what the fault has done to a run that is no longer young, before it was known
                 back = session.recovery.restore_better(parts)
         if applied is None and factor is None:  # what it changes is the state that the run has gone back to
             applied = self._installed(name, candidate, session, optimizer, options)
@@ -364,6 +366,12 @@ class Repairer:
 
     def _give_rate_back(self, session: Session, reason: str) -> None:
         if session.recovery.give_rate_back(reason):
+            self._journal.action(session, "return-lr", {"factor": 1.0, "reason": reason})
+
+    def _let_rate_come_back(self, session: Session) -> None:
+        """What the guard had lowered it for before the cause was known is put right."""
+        reason = recorded("what was wrong is put right")
+        if session.recovery.let_rate_come_back(reason):
             self._journal.action(session, "return-lr", {"factor": 1.0, "reason": reason})
 
     def _lowers_rate(self, session: Session) -> bool:

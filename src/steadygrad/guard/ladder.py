@@ -166,6 +166,13 @@ class Ladder(Stateful):
         self._level, self._returning, self._returned = 1.0, 0, False
         return Rung(1.0, reason)
 
+    def come_back(self, reason: str) -> Rung | None:
+        """The script's own rate again, slowly, as after `CALM` quiet steps: what it was lowered for is put right."""
+        if not self.lowered or self._returning:
+            return None
+        self._returning = 1
+        return Rung(1.0, reason)
+
     def _mended(self, lr: float | None) -> Rung | None:
         """The script has taken its rate far down at once: what it was lowered for is over, or will come again."""
         before, self._last_lr = self._last_lr, lr or 0.0
