@@ -32,7 +32,10 @@ WORTH_SAYING = 2.0
 """Seconds of an examination that people notice."""
 
 LOOKED_AT = 32
-"""First steps at whose backward pass it is seen whether gradients lie there already; then one in 16."""
+"""First steps at whose backward pass it is seen whether gradients lie there already."""
+
+LOOKED_EVERY = 16
+"""Steps of which one is looked at so later: a script may begin to forget it at any time, in a second loop, say."""
 
 CLIPPED = 2.0
 """Times the limit of a clip that gradients may be long behind it: that of others is counted with them."""
@@ -113,7 +116,7 @@ class Examiner:
         self.passes.conclude(loss)
         if adds:
             for training in self._kept.values():
-                training.look(loss, self._is_looked_at(training.step))
+                training.look(loss, self._is_looked_at(training))
 
     def stepped(self, session: Session, reading: Reading, coefficient: float) -> None:
         """A step is over."""
@@ -169,6 +172,7 @@ class Examiner:
         bad = not math.isfinite(norm) or (loss is not None and not math.isfinite(loss))
         if not training.due(session.step, bad):
             return []
+        training.alarmed_at = training.step
         late = max((raised.late for raised in alarms), default=0)
         now = self.passes.passes(), self.passes.before()
         passes, before = training.suspects.get(session.step - late, now)
@@ -309,8 +313,10 @@ class Examiner:
     def _observation(self, session: Session, kind: str, detail: dict[str, Any]) -> Observation:
         return Observation(session.index, session.step, kind, detail)
 
-    def _is_looked_at(self, step: int) -> bool:
-        return step < LOOKED_AT or step % 16 == 0
+    @staticmethod
+    def _is_looked_at(training: Kept) -> bool:
+        step = training.step
+        return step < LOOKED_AT or step % LOOKED_EVERY == 0 or training.is_watched
 
 
 def _said(line: tuple[str, int] | None) -> str | None:

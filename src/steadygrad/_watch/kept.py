@@ -75,6 +75,7 @@ class Kept:
         self.step = 0
         self.backwards = 0
         self.carried: list[float] = []
+        self.alarmed_at = -ARMED
         self._examined = 0
         self._last = -APART
         self._bad_seen = False
@@ -88,6 +89,11 @@ class Kept:
     def is_calm(self) -> bool:
         """Whether nothing has been worth a look yet."""
         return not self._examined
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether every backward pass is looked at: gradients have lain there, or an alarm was raised not long ago."""
+        return self.piled > 0 or self.step - self.alarmed_at <= ARMED
 
     def due(self, step: int, bad: bool) -> bool:
         return (self._examined < MOST and step - self._last >= APART) or (bad and not self._bad_seen)

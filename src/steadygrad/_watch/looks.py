@@ -136,7 +136,8 @@ class Looks:
             self.comparison.keep_sound(session)
         if stall.looks_next():
             examiner.passes.wanted = max(1, examiner.passes.wanted)
-        return seen, [*found, *self._piled_up(session)]
+        piled = self._piled_up(session)
+        return [*seen, *piled[0]], [*found, *piled[1]]
 
     def without_refuted(self, session: Session, optimizer: Optimizer, ruling: Ruling) -> Ruling:
         """The ruling without alarms about a loss that has come up, where it is not the weights that have got worse."""
@@ -172,13 +173,14 @@ class Looks:
             return self._idle
         return self._at_rest if session.rests() else None
 
-    def _piled_up(self, session: Session) -> tuple[Raised, ...]:
-        """An alarm, once, if the script never clears its gradients."""
+    def _piled_up(self, session: Session) -> Seen:
+        """An alarm, once, if the script clears its gradients no more."""
         kept = self._examiner.kept(session)
         if kept is None or kept.piled < PILED or kept.piled_told:
-            return ()
+            return [], []
         kept.piled_told = True
-        return (Raised("uncleared-gradient", {"carried": kept.carried[-1], "steps": kept.piled}),)
+        detail = {"carried": kept.carried[-1], "steps": kept.piled}
+        return [self._examiner.symptoms(session, kept)], [Raised("uncleared-gradient", detail)]
 
     def _is_loud(self, session: Session, reading: Reading) -> bool:
         """Whether the loss is that of no guess, at one of a few steps: one that says nothing has a far lower one.

@@ -1,9 +1,9 @@
 """A recorded run as the rules of diagnosis see it: what was measured before, at and after its onset."""
 
+import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from ..records import Alarm, Observation
 from ..rules import Rule
 from ..store import ProcessRecording
 from ..store.reader import Steps
+from .otherwise import other_computation, other_data
 
 SCAR = 0.4
 """Confidence in what is seen at the onset alone and was not there at the start: it may be what the fault has left."""
@@ -23,6 +24,15 @@ ALIKE = 3
 
 HISTORY = 64
 """Steps before the onset that say what is usual."""
+
+SOON = 8
+"""Steps after which a batch is another one, whatever is made of several."""
+
+FOLLOWS = 16
+"""Steps that show whether what has come in at the onset stays."""
+
+LASTING = 0.75
+"""The part of them that has to be clipped or lost."""
 
 FIRST, ONSET = "first pass", "onset"
 """Where a finding was made."""
@@ -91,7 +101,7 @@ class Case:
         """Whether the model was seen to say nothing of its samples."""
         return any(alarm.detail.get("ignores_samples") for alarm in self.alarms)
 
-    @cached_property
+    @functools.cached_property
     def steps(self) -> Steps:
         """The steps of this optimizer."""
         return self.recording.steps(self.optimizer)
@@ -119,7 +129,7 @@ class Case:
         values = getattr(steps, column)[(steps.step > self.onset) & (steps.step <= self.onset + last)]
         return np.where(np.isnan(values), np.inf, values)
 
-    @cached_property
+    @functools.cached_property
     def lonely(self) -> bool:
         """Whether the step of the onset was not finite, nothing had grown before it, and no pass tells of it."""
         steps, before = self.steps, self.before("grad_norm")
@@ -135,7 +145,7 @@ class Case:
         losses, norms = self.steps.loss[at], self.steps.grad_norm[at]
         return bool(at.any() and np.isfinite(losses).all() and not np.isfinite(norms).all())
 
-    @cached_property
+    @functools.cached_property
     def rescaled(self) -> bool:
         """Whether gradients stay far above what was usual after the onset: a new scale, not a batch."""
         before, after = self.before("grad_norm"), self.after("grad_norm")
@@ -143,6 +153,29 @@ class Case:
             return (
                 len(before) >= 8 and len(after) >= 8 and float(np.quantile(after, 0.25)) > 30 * float(np.median(before))
             )
+
+    @functools.cached_property
+    def changes(self) -> frozenset[str]:
+        """The causes that a script has brought in itself since its first pass: see `otherwise`."""
+        if self.start is None or self.first is None or self.first.step <= ALIKE:
+            return frozenset()
+        computed, given = (each(self.start, self.first.evidence) for each in (other_computation, other_data))
+        return computed | (given if self.stays_otherwise else frozenset())
+
+    @functools.cached_property
+    def stays_otherwise(self) -> bool:
+        """Whether data that is of another kind at the onset is so in what follows: what is over is a batch.
+
+        By the next pass that was looked at, or by steps that are clipped or lost one after the other.
+        """
+        if self.start is None or self.first is None:
+            return False
+        later = next((look for look in self.looks if look.step >= self.first.step + SOON), None)
+        if later is not None:
+            return bool(other_data(self.start, self.first.evidence) & other_data(self.start, later.evidence))
+        after = (self.steps.step > self.first.step) & (self.steps.step <= self.first.step + FOLLOWS)
+        ruled = self.steps.action.astype(str)[after] != ""
+        return len(ruled) >= FOLLOWS and float(ruled.mean()) > LASTING
 
     def at_start(self, rule: Rule, cause: str) -> list[Finding]:
         """What a rule of the check finds in the first pass."""
@@ -166,7 +199,8 @@ class Case:
             certainty = 1.0 if first is not None and first.step <= ALIKE else 2 * SCAR
             yield from (weighed(each, certainty) for each in self.at_onset(rule, cause))
         else:
-            yield from (weighed(each, SCAR) for each in self.at_onset(rule, cause))
+            late = anew if cause in self.changes else functools.partial(weighed, factor=SCAR)
+            yield from map(late, self.at_onset(rule, cause))
 
     def ask(self, rule: Rule, cause: str, evidence: Evidence, seen_in: str) -> list[Finding]:
         """What a rule of the check finds in one pass, about one cause."""
@@ -180,6 +214,11 @@ class Case:
             for each in self._found[key]
             if each.cause == cause
         ]
+
+
+def anew(finding: Finding) -> Finding:
+    """The same finding, of something that has come in with the onset."""
+    return replace(finding, evidence={**finding.evidence, "anew": True})
 
 
 def weighed(finding: Finding, factor: float) -> Finding:

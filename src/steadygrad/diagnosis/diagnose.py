@@ -181,6 +181,7 @@ def _explained(findings: list[Finding]) -> list[Finding]:
     from_the_start = {each.cause for each in sure if each.evidence.get("seen_in") == FIRST}
     grown = any(each.cause == "weight-growth" and each.confidence >= GROWN for each in findings)
     pinned, flung = any(map(_is_pinned, sure)), any(map(_is_flung, sure))
+    came_in = {each.cause for each in sure if each.evidence.get("anew")}
     stretched = any("update_rms_over_lr" in each.evidence for each in sure)
 
     def is_explained(each: Finding) -> bool:
@@ -198,7 +199,9 @@ def _explained(findings: list[Finding]) -> list[Finding]:
             # A loss that falls until an operation overflows is not driven up.
             or (lost and _falls_to_its_end(each))
             # A scar.
-            or (late and each.cause in SCALES and bool(from_the_start - {each.cause}))
+            or (late and each.cause in SCALES - came_in and bool(from_the_start - {each.cause}))
+            # A run that had borne it until something else came in.
+            or (bool(came_in - {each.cause}) and each.cause not in STRUCTURAL | came_in)
             # A batch that nothing is known of but its gradient.
             or (each.cause == "outlier-batch" and each.where == "batch" and (grown or pinned))
             # Steps that a moment has made longer than the rate.

@@ -18,7 +18,7 @@ from dataclasses import replace
 from ..._i18n import say
 from ...findings import Finding
 from ...rules.half import half
-from ..case import ONSET, Case
+from ..case import ONSET, Case, anew
 
 CAUSE = "half-overflow"
 
@@ -32,9 +32,14 @@ NOTHING = 2.0**-25
 def half_overflow(case: Case) -> Iterator[Finding]:
     """By the operations in float16, at the start or at the onset; by an epsilon that is none."""
     yield from _without_epsilon(case)
-    for finding in case.at_start(half, CAUSE) or case.at_onset(half, CAUSE) or _grown_out(case):
+    for finding in case.at_start(half, CAUSE) or _at_onset(case) or _grown_out(case):
         scale = next((each["own_scale"] for each in case.symptoms if each.get("own_scale")), None)
         yield finding if scale is None or finding.evidence.get("phase") != BACKWARD else _of_scale(finding, scale)
+
+
+def _at_onset(case: Case) -> list[Finding]:
+    found = case.at_onset(half, CAUSE)
+    return [anew(each) for each in found] if CAUSE in case.changes else found
 
 
 def _without_epsilon(case: Case) -> Iterator[Finding]:

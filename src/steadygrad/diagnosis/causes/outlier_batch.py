@@ -68,6 +68,8 @@ def _by_the_batch_before(case: Case) -> Iterator[Finding]:
         batch = nats(norm / look.batch_before[1])
         drift = nats(look.batch_before[1] / history) if history else 0.0
         named = _named(case.start, look.evidence)
+        if named is not None and case.stays_otherwise:
+            continue  # no batch: data of another kind from here on
         if batch > APART and drift < WEIGHTS * batch and (named is not None or base.finite):
             where, words, ratio = named or ("batch", "", math.inf)
             sure = 0.95 if named else 0.5 if case.rescaled or falls_for_ever else 0.85
@@ -105,6 +107,8 @@ def _by_the_history(case: Case) -> Iterator[Finding]:
     batch = nats(top / level)
     first = case.first
     named = None if first is None or first.step > case.onset + LATE else _named(case.start, first.evidence)
+    if named is not None and case.stays_otherwise:
+        return
     if named is None and not math.isfinite(top):
         return  # what is not finite says nothing about size
     calm = len(after) >= 8 and float(np.median(after)) < 4 * level

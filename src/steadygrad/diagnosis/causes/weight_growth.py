@@ -50,9 +50,27 @@ UNEVEN = 1.5
 
 def weight_growth(case: Case) -> Iterator[Finding]:
     """By the sampled norms of the weights; by a loss that falls without bound, or that chases itself."""
+    yield from driven(case)
     yield from bottomless(case)
     yield from chasing(case)
     yield from drifting(case)
+
+
+def driven(case: Case) -> Iterator[Finding]:
+    """The optimizer itself makes the weights larger at each step: its decay is negative."""
+    for seen in case.symptoms[:1]:
+        decays = [group.get("weight_decay") for group in seen.get("groups") or ()]
+        least = min((each for each in decays if isinstance(each, (int, float))), default=0.0)
+        if least < 0.0:
+            yield Finding(
+                CAUSE,
+                0.95,
+                f"optimizer {case.optimizer}",
+                say("a weight_decay of {decay:.3g} makes the weights larger at each step", decay=float(least)),
+                {"weight_decay": float(least)},
+                ("decoupled-weight-decay", "constrain-weight-norms"),
+                case.onset,
+            )
 
 
 def drifting(case: Case) -> Iterator[Finding]:

@@ -1,0 +1,52 @@
+"""What a script does otherwise than in its first pass: another loss, other numbers, another type of them.
+
+Weights that have come apart leave many a thing out of scale; none of these. So what breaks a run that had been sound
+until a script began to do one of them, in a second loop perhaps, is that.
+"""
+
+from collections.abc import Sequence
+
+from ..evidence import Evidence, TensorProfile
+
+LARGER = 8.0
+"""How many times larger or smaller inputs and targets must have become as a whole."""
+
+SUMMED = 1.8
+"""What twice the same samples make at least of a loss that is summed over them."""
+
+AVERAGED = 1.2
+"""What they make at most of a mean."""
+
+
+def other_computation(start: Evidence, now: Evidence) -> frozenset[str]:
+    """The causes that have come in with what a script computes.
+
+    Args:
+        start: the first pass.
+        now: one at which something went wrong.
+    """
+    summed, half = _is_summed(start, now), _in_half(now) and not _in_half(start)
+    return frozenset(cause for cause, has_come in (("loss-scale", summed), ("half-overflow", half)) if has_come)
+
+
+def other_data(start: Evidence, now: Evidence) -> frozenset[str]:
+    """Those that have come in with what it computes it of, if that is not one batch alone."""
+    inputs, targets = _is_rescaled(start.inputs, now.inputs), _is_rescaled(start.targets, now.targets)
+    return frozenset(cause for cause, has_come in (("input-scale", inputs), ("loss-scale", targets)) if has_come)
+
+
+def _is_rescaled(start: Sequence[TensorProfile], now: Sequence[TensorProfile]) -> bool:
+    """Whether a tensor is of another size as a whole."""
+    known = {each.name: each.rms for each in start}
+    sizes = [(known.get(each.name, 0.0), each.rms) for each in now]
+    return any(before > 0.0 and not before / LARGER <= size <= LARGER * before for before, size in sizes)
+
+
+def _is_summed(start: Evidence, now: Evidence) -> bool:
+    if start.base.reduction and now.base.reduction:
+        return start.base.reduction == "mean" and now.base.reduction == "sum"
+    return start.doubled is not None and now.doubled is not None and start.doubled < AVERAGED and now.doubled > SUMMED
+
+
+def _in_half(evidence: Evidence) -> bool:
+    return any(call.dtype == "float16" for call in evidence.base.calls)
