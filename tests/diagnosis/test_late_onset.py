@@ -176,9 +176,18 @@ def test_a_second_loop_that_is_sound_raises_no_alarm(tmp_path, second):
     assert not causes(watch)
 
 
-def test_gradients_that_a_second_loop_forgets_are_cleared_and_what_they_have_done_is_undone(tmp_path):
-    losses, watch = run(tmp_path, forgets, mode="repair", steps=SOUND + 2 * WRONG)
+REPAIRED = {
+    "zero-grad-before-backward": forgets,
+    "mean-reduction": sums,
+    "float32-for-this-layer": in_half,
+}
+
+
+@pytest.mark.parametrize("remedy", REPAIRED)
+def test_what_has_come_in_is_put_right_and_what_it_has_done_is_undone(tmp_path, remedy):
+    losses, watch = run(tmp_path, REPAIRED[remedy], mode="repair", steps=SOUND + 2 * WRONG)
     done = [(each.action, each.detail.get("remedy")) for each in sg.open_run(watch.run).main.actions()]
-    assert ("repair", "zero-grad-before-backward") in done
-    assert ("repair-held", "zero-grad-before-backward") in done
-    assert max(losses[-20:]) < 2 * max(losses[SOUND - 20 : SOUND])
+    assert ("repair", remedy) in done
+    assert ("repair-held", remedy) in done
+    last = losses[-20:] if remedy != "mean-reduction" else [each / 32 for each in losses[-20:]]
+    assert max(last) < 2 * max(losses[SOUND - 20 : SOUND])

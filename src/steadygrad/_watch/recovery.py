@@ -194,9 +194,12 @@ class Recovery:
     def restore_better(self, parts: TrainingParts) -> int | None:
         """Put back the proven state with the best loss, if that is better than the level of now; returns its step.
 
-        Both are medians of eight: a difference as large as the noise of one loss is 2.3 deviations of theirs.
+        Both are medians of eight: a difference as large as the noise of one loss is 2.3 deviations of theirs. What has
+        just begun is in no median yet: then the last loss is what is now.
         """
-        now, noise = self._guard.level.level(), self._guard.level.noise()
+        now, noise, last = self._guard.level.level(), self._guard.level.noise(), self.escalation.last_loss
+        if last is not None and self._guard.level.far_above(last):
+            now = last
         known = [each for each in self.ring.proven if each.loss is not None]
         best = min(known, key=lambda each: (each.loss, -each.step), default=None)
         if best is None or now is None or best.loss is None or best.loss >= now - noise:

@@ -185,6 +185,11 @@ class Escalation(Stateful):
         return orders
 
     @property
+    def last_loss(self) -> float | None:
+        """The loss of the last step that was made, clipped or not."""
+        return self._recent[-1] if self._recent else None
+
+    @property
     def verifies_soon(self) -> bool:
         """Whether at the next steps it will be decided what follows an incident."""
         return self.incident is not None and self._since_change >= VERIFY - 2
