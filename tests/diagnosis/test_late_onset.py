@@ -146,6 +146,22 @@ def test_a_few_batches_of_another_kind_are_outliers_still(tmp_path):
     assert causes(watch)[0] == "outlier-batch"
 
 
+def test_a_record_that_many_batches_hold_is_an_outlier_still(tmp_path):
+    """Windows that overlap: the batches are of another size, by one number."""
+
+    def windows(net, optimizer, number):
+        x, y = batch(number)
+        if number in range(200, 220):
+            x[number % 32, 2] = 1e5
+        loss = nn.functional.mse_loss(net(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        return loss
+
+    _, watch = run(tmp_path, windows, mode="protect")
+    assert causes(watch)[0] == "outlier-batch"
+
+
 def smaller_steps(net, optimizer, number):
     for group in optimizer.param_groups:
         group["lr"] = 0.1 / 32

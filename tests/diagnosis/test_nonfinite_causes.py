@@ -191,3 +191,41 @@ def test_an_epsilon_that_is_none_in_float16(eps, mode, tmp_path):
         assert loss.item() < 0.4
         assert run.verdict in ("recovered", "healthy")
         assert all(param.isfinite().all() for param in net.parameters())
+
+
+@pytest.mark.parametrize(("eps", "mode"), [(0.0, "observe"), (0.0, "protect"), (0.0, "repair"), (1e-12, "protect")])
+def test_an_epsilon_of_zero_where_no_gradient_comes_by(eps, mode, tmp_path):
+    """The row of the padding: 0 / 0."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Embedding(10, 8, padding_idx=0), nn.Flatten(), nn.Linear(8 * 5, 2))
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-2, eps=eps)
+    try:
+        with sg.watch(net, optimizer, mode=mode, record=tmp_path) as watch:
+            for _ in range(120):
+                x = torch.randint(0, 10, (64, 5))
+                loss = nn.functional.cross_entropy(net(x), (x[:, 0] > 4).long())
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+    except sg.TrainingDiverged:
+        assert mode == "protect"
+    run = sg.open_run(watch.run)
+    assert [each.cause for each in run.findings()[:1]] == ["stale-second-moment"] * (eps == 0.0)
+    if mode == "repair" or eps:
+        assert loss.item() < 0.4
+        assert all(param.isfinite().all() for param in net.parameters())
+
+
+@pytest.mark.slow
+def test_what_a_run_that_has_burst_overflows_in_is_not_its_cause(runner):
+    """The derivative of an attention, at a loss of 1e27."""
+    script = Path(__file__).parent / "thirteenth_holdout/failing/init-gain/bracket_transformer.py"
+    runner.write(script.read_text())
+    assert runner.watched("train.py").summary["findings"][0]["cause"] == "init-gain"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["init-gain/dict_mlp_tabular", "outlier-batch/boiler_outlet_stream"])
+def test_what_the_thirteenth_set_has_shown(script, runner):
+    runner.write((Path(__file__).parent / f"thirteenth_holdout/failing/{script}.py").read_text())
+    assert runner.watched("train.py").summary["findings"][0]["cause"] == script.partition("/")[0]

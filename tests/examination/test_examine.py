@@ -217,6 +217,20 @@ def test_the_loss_of_a_model_that_says_nothing():
     tap.remove()
 
 
+def test_weights_that_no_model_owns_say_nothing_as_zeros():
+    x, y = torch.randn(5, 4), torch.randn(5, 1)
+    params = [torch.randn(4, 8, requires_grad=True), torch.randn(8, 1, requires_grad=True)]
+    before = [param.detach().clone() for param in params]
+    tap = PassTap(raising)
+    tap.follow_functions()
+    loss = (torch.relu(x @ params[0]) @ params[1] - y).square().mean()
+    tap.conclude(loss)
+    (silent,) = losses_again(tap.passes(), params, ["a", "b"], saying=nothing)
+    assert silent == pytest.approx(y.square().mean().item())
+    assert all(map(torch.equal, params, before))
+    tap.remove()
+
+
 def test_the_loss_of_what_a_model_says_of_other_samples():
     """Each gets what the one before it should; a number, as a loss that the model makes itself, is of none."""
     model, x, y = nn.Linear(4, 1), torch.randn(5, 4), torch.randn(5, 1)

@@ -2,6 +2,7 @@
 
 import math
 import random
+from itertools import pairwise
 from statistics import median
 
 import pytest
@@ -111,3 +112,19 @@ def test_noise_that_grows_with_the_loss_does_not_hide_that_it_is_lost(up):
     assert level.learned()
     assert level.worse() is up
     assert not level_of(*[5.0] * 300).worse()
+
+
+def test_a_run_that_drifts_on_is_told_of_again_each_time_it_has_gone_as_far_again():
+    """Somebody may have said of the first time that it was the task."""
+    level, told = LossLevel(), []
+    for step in range(600):
+        loss = 2.0 + 0.1 * math.sin(step) if step < 100 else 2.0 * 1.03 ** (step - 100)
+        level.push(loss)
+        if level.diverges(loss):
+            told.append(loss)
+        if step == 100:
+            assert not level.is_beyond_tasks()
+    assert told[0] < 100.0 * 2.0
+    assert all(15.0 < after / before < 60.0 for before, after in pairwise(told))
+    assert len(told) >= 3
+    assert level.is_beyond_tasks()

@@ -448,3 +448,25 @@ def test_what_a_scaler_leaves_out_for_ever_is_stopped_too(fused):
             step(number)
         with pytest.raises(sg.TrainingDiverged, match="32 steps in a row"):
             step(81)
+
+
+def test_a_target_that_is_made_of_the_weights_excuses_no_loss_a_thousand_times_higher(tmp_path):
+    """Weights of before do no better on targets of now, and the loss goes on to 1e10: no task does that."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(3, 48), nn.ReLU(), nn.Linear(48, 48), nn.ReLU(), nn.Linear(48, 1))
+    optimizer = torch.optim.Adam(net.parameters(), lr=5e-3)
+    losses = []
+    try:
+        with sg.watch(net, optimizer, record=tmp_path):
+            for _ in range(1000):
+                now, after = torch.randn(64, 3), torch.randn(64, 3)
+                with torch.no_grad():
+                    target = 1.0 + 0.5 * now[:, :1] + 1.06 * net(after)
+                loss = nn.functional.mse_loss(net(now), target)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                losses.append(loss.item())
+    except sg.TrainingDiverged:
+        pass
+    assert max(losses) < 1e5 * losses[0]

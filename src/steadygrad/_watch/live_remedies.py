@@ -82,7 +82,7 @@ LIVE: dict[str, tuple[str, ...]] = {
     "init-gain": ("rescale-initialisation", "auto-initialisation"),
     "recurrent-gain": ("orthogonal-recurrent-init", "rescale-initialisation"),
     "attention-logits": ("rescale-initialisation", "rescale-query-key-weights", "lower-learning-rate"),
-    "stale-second-moment": ("lower-beta2", "stable-adamw", "lower-learning-rate"),
+    "stale-second-moment": ("raise-epsilon", "lower-beta2", "stable-adamw", "lower-learning-rate"),
     "learning-rate": ("strong-wolfe", "lower-learning-rate"),
     "input-scale": ("standardise-first-layer", "lower-learning-rate"),
     "vanishing-depth": ("auto-initialisation",),

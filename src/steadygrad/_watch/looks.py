@@ -141,7 +141,7 @@ class Looks:
 
     def without_refuted(self, session: Session, optimizer: Optimizer, ruling: Ruling) -> Ruling:
         """The ruling without alarms about a loss that has come up, where it is not the weights that have got worse."""
-        if not self.comparison.refutes(session, optimizer):
+        if session.guard.level.is_beyond_tasks() or not self.comparison.refutes(session, optimizer):
             return ruling
         session.guard.dismiss()
         return replace(ruling, alarms=tuple(each for each in ruling.alarms if each.detector not in DRIFTS))

@@ -170,9 +170,12 @@ class Case:
         """
         if self.start is None or self.first is None:
             return False
+        others = other_data(self.start, self.first.evidence)
+        if not others:
+            return False
         later = next((look for look in self.looks if look.step >= self.first.step + SOON), None)
         if later is not None:
-            return bool(other_data(self.start, self.first.evidence) & other_data(self.start, later.evidence))
+            return bool(others & other_data(self.start, later.evidence))
         after = (self.steps.step > self.first.step) & (self.steps.step <= self.first.step + FOLLOWS)
         ruled = self.steps.action.astype(str)[after] != ""
         return len(ruled) >= FOLLOWS and float(ruled.mean()) > LASTING

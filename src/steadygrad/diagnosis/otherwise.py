@@ -11,6 +11,10 @@ from ..evidence import Evidence, TensorProfile
 LARGER = 8.0
 """How many times larger or smaller inputs and targets must have become as a whole."""
 
+PEAKED = 3.0
+"""How many times farther the largest number may lie above the usual ones than before: beyond, it is a single record
+that makes the size, however many batches it is in."""
+
 SUMMED = 1.8
 """What twice the same samples make at least of a loss that is summed over them."""
 
@@ -37,9 +41,17 @@ def other_data(start: Evidence, now: Evidence) -> frozenset[str]:
 
 def _is_rescaled(start: Sequence[TensorProfile], now: Sequence[TensorProfile]) -> bool:
     """Whether a tensor is of another size as a whole."""
-    known = {each.name: each.rms for each in start}
-    sizes = [(known.get(each.name, 0.0), each.rms) for each in now]
-    return any(before > 0.0 and not before / LARGER <= size <= LARGER * before for before, size in sizes)
+    known = {each.name: each for each in start}
+    pairs = [(known[each.name], each) for each in now if each.name in known]
+    return any(_is_of_another_size(*pair) and not _is_peaked(*pair) for pair in pairs)
+
+
+def _is_of_another_size(before: TensorProfile, now: TensorProfile) -> bool:
+    return before.rms > 0.0 and not before.rms / LARGER <= now.rms <= LARGER * before.rms
+
+
+def _is_peaked(before: TensorProfile, now: TensorProfile) -> bool:
+    return now.absmax * before.rms > PEAKED * before.absmax * now.rms
 
 
 def _is_summed(start: Evidence, now: Evidence) -> bool:

@@ -1,6 +1,7 @@
 """The loss of passes computed again, with whatever weights lie there now."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor
@@ -24,7 +25,8 @@ def losses_again(
         passes: on tape.
         params: the parameters that the optimizer trains.
         names: theirs.
-        saying: makes what stands in for what models return; see the functions below.
+        saying: makes what stands in for what models return; see the functions below. Weights that no model owns say
+            nothing if they are zeros.
 
     Returns:
         One for each; None where one cannot be computed again.
@@ -33,12 +35,25 @@ def losses_again(
     try:
         for taped in passes:
             objective = TapedObjective(taped, params, names)
-            with torch.no_grad(), undisturbed(objective.model):
+            silenced = _zeroed(params) if saying is nothing and not taped.roots else nullcontext()
+            with torch.no_grad(), undisturbed(objective.model), silenced:
                 losses.append(read_tensor_scalar(taped.replay(saying=saying)[0].detach()))
     except Exception:  # whatever a user's model does when it is called again
         return None
     known = [loss for loss in losses if loss is not None]
     return known if known and len(known) == len(losses) else None
+
+
+@contextmanager
+def _zeroed(params: Sequence[Tensor]) -> Iterator[None]:
+    kept = [param.detach().clone() for param in params]
+    try:
+        for param in params:
+            param.data.zero_()
+        yield
+    finally:
+        for param, value in zip(params, kept, strict=True):
+            param.data.copy_(value)
 
 
 def nothing(output: Tensor) -> Tensor:

@@ -21,7 +21,12 @@ CHAIN_GROWTH = 4.0
 """Times that the norm must have grown over such a chain."""
 
 FAR = 30.0
-"""Times the scale of the run: a loss this far above its start, with gradients grown as much, is drifting away."""
+"""Times the scale of the run: a loss this far above its start, with gradients grown as much, is drifting away. So is
+one that has gone as far again since that was said."""
+
+BEYOND = FAR**2
+"""Times the scale of the run above its start at which no task has become so much harder, whatever weights of before do
+on it: targets may be made of the weights."""
 
 
 class LossLevel(Stateful):
@@ -41,7 +46,7 @@ class LossLevel(Stateful):
 
     KEPT: ClassVar[tuple[str, ...]] = (
         *("_losses", "_best", "_first", "_count", "_norms", "_lowest_norm"),
-        *("_told", "_records", "_chain", "_rising", "_last_level", "_below", "_noise_at_best"),
+        *("_told", "_told_at", "_records", "_chain", "_rising", "_last_level", "_below", "_noise_at_best"),
     )
 
     def __init__(self) -> None:
@@ -52,6 +57,7 @@ class LossLevel(Stateful):
         self._norms: deque[float] = deque(maxlen=RECENT)
         self._lowest_norm = float("inf")
         self._told = False
+        self._told_at = 1.0
         self._records = [-float("inf"), -float("inf")]
         self._chain: list[float] = []
         self._rising = 0
@@ -191,8 +197,12 @@ class LossLevel(Stateful):
         ordered = sorted(self._losses)
         return ordered[3 * len(ordered) // 4] - ordered[len(ordered) // 4]
 
+    def is_beyond_tasks(self) -> bool:
+        """Whether the level is so far above the start that no harder task explains it."""
+        return self._first is not None and self.known and self._above() > BEYOND
+
     def diverges(self, grad_norm: float) -> bool:
-        """Whether the run drifts away for good; true once an episode.
+        """Whether the run drifts away for good; true once an episode, and again each time it has gone `FAR` farther.
 
         Either fast: the loss and the gradient norm set records together, four steps in a row, above twice the start
         and with the norm grown fourfold. Or slowly: far above its start (thirty times all that was ever between its
@@ -209,17 +219,22 @@ class LossLevel(Stateful):
             return False
         level_of_norm = median(self._norms)
         self._lowest_norm = min(self._lowest_norm, level_of_norm or self._lowest_norm)
-        scale = max(self._first - self._best, abs(self._first), abs(self._best))
-        level = self._recent()
-        far = scale > 0 and level - self._first > FAR * scale
-        self._rising = self._rising + 1 if far and level >= self._last_level else 0
+        level, above = self._recent(), self._above()
+        self._rising = self._rising + 1 if above > FAR and level >= self._last_level else 0
         self._last_level = level
-        if not far:
-            self._told = False
-        if self._told or self._rising < CHAIN or level_of_norm <= FAR * self._lowest_norm:
+        if above <= FAR:
+            self._told, self._told_at = False, 1.0
+        told = self._told and above <= FAR * self._told_at
+        if told or self._rising < CHAIN or level_of_norm <= FAR * self._lowest_norm:
             return False
-        self._told = True
+        self._told, self._told_at = True, above
         return True
+
+    def _above(self) -> float:
+        """How far the level is above the very first loss, in all that was ever between the losses and their size."""
+        assert self._first is not None
+        scale = max(self._first - self._best, abs(self._first), abs(self._best))
+        return (self._recent() - self._first) / scale if scale > 0 else 0.0
 
     def _runs_away(self, grad_norm: float) -> bool:
         if self._first is None or not self._losses:

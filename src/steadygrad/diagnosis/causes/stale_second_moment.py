@@ -3,9 +3,10 @@
 Adam divides by the root of a running mean of squared gradients. With beta2 near 1 that mean is old: when gradients grow
 it is far below what they are now, and steps become many times lr.
 
-Seen in: the root of the mean of g^2 / v, over several steps and before the loss has risen.
+Seen in: the root of the mean of g^2 / v, over several steps and before the loss has risen; an epsilon of 0 beside a
+second moment that is 0 too, as that of a row that no batch has had: the update is 0 / 0.
 
-Remedies: lower-beta2, stable-adamw, warm-up, clip-global-norm.
+Remedies: lower-beta2, stable-adamw, warm-up, clip-global-norm, raise-epsilon.
 
 Reference: Wortsman et al., "Stable and low-precision training for large-scale vision-language models", 2023.
 """
@@ -41,6 +42,7 @@ def stale_second_moment(case: Case) -> Iterator[Finding]:
     """By the length of the updates, where something divides by squares; by the second moment at the first alarm."""
     if not case.symptoms:
         return
+    yield from _without_epsilon(case)
     ratio = float(case.symptoms[0].get("second_moment_ratio", {}).get("largest", 0.0) or 0.0)
     divides = [name for name, each in case.symptoms[0].get("moments", {}).items() if _is_square(name, each)]
     long = _longest_update(case) if divides else 0.0
@@ -74,6 +76,22 @@ def stale_second_moment(case: Case) -> Iterator[Finding]:
             ),
             {"second_moment_ratio": ratio, "rise_of_the_gradient": rising},
             ("lower-beta2", "stable-adamw", "clip-global-norm"),
+            case.onset,
+        )
+
+
+def _without_epsilon(case: Case) -> Iterator[Finding]:
+    seen = case.symptoms[0]
+    empty = [name for name, each in seen.get("moments", {}).items() if "sq" in name and each["smallest"] == 0.0]
+    none = any(group.get("eps") == 0.0 for group in seen.get("groups") or ())
+    if none and empty and "nonfinite-parameter" in case.detectors:
+        yield Finding(
+            CAUSE,
+            0.95,
+            empty[0],
+            say("eps is 0, and so is {moment} where no gradient has come by: the update is 0 / 0", moment=empty[0]),
+            {"eps": 0.0},
+            ("raise-epsilon",),
             case.onset,
         )
 

@@ -10,6 +10,7 @@ Remedies: add-epsilon-inside-the-operation, use-the-stable-form.
 Reference: Higham, "Accuracy and stability of numerical algorithms", 2002.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -22,6 +23,9 @@ CAUSE = "unsafe-op"
 
 GROWN = 4.0
 """Nats by which gradients had grown before, from which it is no lonely operation that fails."""
+
+BURST = 1e6
+"""Times the loss of the first pass, above which what is not finite is no matter of one operation."""
 
 
 def unsafe_op(case: Case) -> Iterator[Finding]:
@@ -57,8 +61,15 @@ def unsafe_op(case: Case) -> Iterator[Finding]:
         evidence = dict(each.evidence)
         if origin is not None and origin.line is not None:
             evidence["line"] = f"{origin.line[0]}:{origin.line[1]}"
-        certainty = 1.0 if grown < GROWN else 0.5
+        certainty = 1.0 if grown < GROWN and not _has_burst(case) else 0.5
         yield replace(each, step=look.step, where=where, evidence=evidence, confidence=each.confidence * certainty)
+
+
+def _has_burst(case: Case) -> bool:
+    """Whether the loss was finite, and had come up out of all proportion by then."""
+    if case.start is None or case.broken is None or not math.isfinite(case.broken.evidence.base.loss):
+        return False
+    return abs(case.broken.evidence.base.loss) > BURST * max(1.0, abs(case.start.base.loss))
 
 
 def _grown(case: Case) -> float:
