@@ -191,23 +191,30 @@ class Recovery:
         self.moved_on = False
         return snapshot.step
 
-    def restore_better(self, parts: TrainingParts) -> int | None:
+    def restore_better(self, parts: TrainingParts, *, newest: bool = False) -> int | None:
         """Put back the proven state with the best loss, if that is better than the level of now; returns its step.
 
         Both are medians of eight: a difference as large as the noise of one loss is 2.3 deviations of theirs. What has
         just begun is in no median yet: then the last loss is what is now.
+
+        Args:
+            parts: what is put back.
+            newest: the newest of those that are better will do: an older one may have been of an easier task.
         """
         now, noise, last = self._guard.level.level(), self._guard.level.noise(), self.escalation.last_loss
         if last is not None and self._guard.level.far_above(last):
             now = last
-        known = [each for each in self.ring.proven if each.loss is not None]
-        best = min(known, key=lambda each: (each.loss, -each.step), default=None)
-        if best is None or now is None or best.loss is None or best.loss >= now - noise:
+        if now is None:
             return None
-        best.restore_(parts)
-        self.ring.drop_after(best.step)
+        better = [(each.loss, -each.step, each) for each in self.ring.proven if each.loss is not None]
+        better = [each for each in better if each[0] < now - noise]
+        if not better:
+            return None
+        chosen = (better[-1] if newest else min(better))[2]
+        chosen.restore_(parts)
+        self.ring.drop_after(chosen.step)
         self.moved_on = False
-        return best.step
+        return chosen.step
 
     def begin_anew(self) -> None:
         """What was wrong has been put right: what was usual until now, and what was counted, says nothing any more."""

@@ -320,7 +320,7 @@ class Repairer:
             if session.step <= EARLY or name in REINITIALISES or (name in TOO_FAR and not learned):
                 back = self._restart(session, parts)
             else:  # what the fault has done to a run that is no longer young, before it was known
-                back = session.recovery.restore_better(parts)
+                back = session.recovery.restore_better(parts, newest=name not in TOO_FAR)
         if applied is None and factor is None:  # what it changes is the state that the run has gone back to
             applied = self._installed(name, candidate, session, optimizer, options)
         if name in REINITIALISES and not self._lowers_rate(session):

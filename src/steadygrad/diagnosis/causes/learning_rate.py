@@ -55,6 +55,9 @@ JUMP = 3.0
 CLIMBS = 3.0
 """Times the rate at half of the steps before it, that one has to be to climb: on a straight line it is twice that."""
 
+RISEN = 5.0
+"""Times its first value that a rate has reached, and goes on rising, where a warm-up leads beyond what is stable."""
+
 LONG = 64
 """Steps from which that is no matter of the first few."""
 
@@ -94,7 +97,7 @@ def learning_rate(case: Case) -> Iterator[Finding]:
     if at_start:
         yield from at_start
     elif at_onset:
-        raised = jump is not None or climb is not None
+        raised = jump is not None or climb is not None or _rises(case)
         # Where gradients have outgrown the second moment every rate is too large, until it has learned of them.
         stale = case.rescaled and _lag(case) > LAGS
         # A rate that was sound at first, and has not been raised, has become too large for weights that have grown.
@@ -272,6 +275,15 @@ def _climb(case: Case) -> tuple[float, float] | None:
         return None
     rate, half = float(rates[-1]), float(rates[len(rates) // 2])
     return (rate / half, rate) if half > 0 and rate > CLIMBS * half and rate >= rates.max() else None
+
+
+def _rises(case: Case) -> bool:
+    """Whether the rate of the onset is the highest so far, many times the first one, and above those shortly before."""
+    rates = case.steps.lr[case.steps.step <= case.onset]
+    if len(rates) <= AFTER or not np.isfinite(rates).all():
+        return False
+    rate = float(rates[-1])
+    return rate >= rates.max() and rate > RISEN * float(rates[0]) > 0 and rate > float(rates[-1 - AFTER])
 
 
 def _jump(case: Case) -> tuple[float, float, float] | None:
