@@ -17,6 +17,13 @@ def batch(number, scale=1.0, size=32):
     return scale * x, torch.tanh(2 * x[:, :1] - x[:, 1:2])
 
 
+def differentiated(out, y, optimizer, reduction="mean"):
+    loss = nn.functional.mse_loss(out, y, reduction=reduction)
+    optimizer.zero_grad()
+    loss.backward()
+    return loss
+
+
 class Net(nn.Module):
     """Three layers, of which the first may hand on large numbers: float16 ends at 65504, float32 does not notice."""
 
@@ -39,9 +46,7 @@ def run(tmp_path, second, *, mode, lr=0.1, momentum=0.9, steps=SOUND + WRONG, ma
         for number in range(steps):
             if number < SOUND:
                 x, y = batch(number)
-                loss = nn.functional.mse_loss(net(x), y)
-                optimizer.zero_grad()
-                loss.backward()
+                loss = differentiated(net(x), y, optimizer)
             else:
                 loss = second(net, optimizer, number)
             optimizer.step()
@@ -58,36 +63,24 @@ def forgets(net, optimizer, number):
 
 def sums(net, optimizer, number):
     x, y = batch(number)
-    loss = nn.functional.mse_loss(net(x), y, reduction="sum")
-    optimizer.zero_grad()
-    loss.backward()
-    return loss
+    return differentiated(net(x), y, optimizer, reduction="sum")
 
 
 def raw(net, optimizer, number):
     x, y = batch(number, scale=300.0)
-    loss = nn.functional.mse_loss(net(x), y)
-    optimizer.zero_grad()
-    loss.backward()
-    return loss
+    return differentiated(net(x), y, optimizer)
 
 
 def in_metres(net, optimizer, number):
     x, y = batch(number)
-    loss = nn.functional.mse_loss(net(x), 5000.0 * y)
-    optimizer.zero_grad()
-    loss.backward()
-    return loss
+    return differentiated(net(x), 5000.0 * y, optimizer)
 
 
 def in_half(net, optimizer, number):
     x, y = batch(number)
     with torch.autocast("cpu", dtype=torch.float16):
         out = net(x)
-    loss = nn.functional.mse_loss(out.float(), y)
-    optimizer.zero_grad()
-    loss.backward()
-    return loss
+    return differentiated(out.float(), y, optimizer)
 
 
 SECOND = {
@@ -123,10 +116,7 @@ def test_a_decay_that_has_become_negative_is_named(tmp_path):
     def grows(net, optimizer, number):
         optimizer.param_groups[0]["weight_decay"] = -8.0
         x, y = batch(number)
-        loss = nn.functional.mse_loss(net(x), y)
-        optimizer.zero_grad()
-        loss.backward()
-        return loss
+        return differentiated(net(x), y, optimizer)
 
     _, watch = run(tmp_path, grows, mode="observe", make=lambda net: torch.optim.AdamW(net.parameters(), lr=3e-3))
     assert causes(watch)[0] == "weight-growth"
@@ -137,10 +127,7 @@ def test_a_few_batches_of_another_kind_are_outliers_still(tmp_path):
 
     def some(net, optimizer, number):
         x, y = batch(number, scale=300.0 if number in range(200, 203) else 1.0)
-        loss = nn.functional.mse_loss(net(x), y)
-        optimizer.zero_grad()
-        loss.backward()
-        return loss
+        return differentiated(net(x), y, optimizer)
 
     _, watch = run(tmp_path, some, mode="protect")
     assert causes(watch)[0] == "outlier-batch"
@@ -153,10 +140,7 @@ def test_a_record_that_many_batches_hold_is_an_outlier_still(tmp_path):
         x, y = batch(number)
         if number in range(200, 220):
             x[number % 32, 2] = 1e5
-        loss = nn.functional.mse_loss(net(x), y)
-        optimizer.zero_grad()
-        loss.backward()
-        return loss
+        return differentiated(net(x), y, optimizer)
 
     _, watch = run(tmp_path, windows, mode="protect")
     assert causes(watch)[0] == "outlier-batch"
@@ -170,10 +154,7 @@ def smaller_steps(net, optimizer, number):
 
 def larger_batches(net, optimizer, number):
     x, y = batch(number, size=256)
-    loss = nn.functional.mse_loss(net(x), y)
-    optimizer.zero_grad()
-    loss.backward()
-    return loss
+    return differentiated(net(x), y, optimizer)
 
 
 def accumulates(net, optimizer, number):
