@@ -29,7 +29,7 @@ NO_COMPILE = "TORCHDYNAMO_DISABLE"
 
 MODES = ("observe", "protect", "repair")
 """`observe` never touches training; `protect` holds it together; `repair` also
-puts right in place what the evidence supports, and keeps a lowered learning rate for good."""
+puts right in place what the evidence supports, and keeps a lowered learning rate until something else was put right."""
 
 
 @dataclass(frozen=True, slots=True)

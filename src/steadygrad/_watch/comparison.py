@@ -9,9 +9,9 @@ from torch.optim import Optimizer
 
 from .._readback import read_tensor_scalar
 from .._tap import quiet
-from ..examination import losses_again
+from ..examination import losses_again, with_weights
 from .examiner import Examiner
-from .kept import ARMED, Kept, with_weights
+from .kept import ARMED, Kept
 from .session import Session
 
 PROVEN = 0.5

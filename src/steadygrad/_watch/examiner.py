@@ -17,12 +17,12 @@ from .._readback import read_tensor_scalar
 from .._snapshot import Room
 from .._tap import ByHand, ClipTap, PassTap, ScalerTap, TapedPass, is_loss_scale, leaves_of, quiet
 from ..evidence import to_plain
-from ..examination import Examination, Subject, examine, tensors_of_batch
+from ..examination import Examination, Subject, examine, tensors_of_batch, with_weights
 from ..guard import Raised
 from ..measure.source_line import source_line
 from ..records import Observation
 from . import symptoms
-from .kept import ARMED, Kept, copies, with_fresh_state, with_weights
+from .kept import ARMED, Kept, copies, with_fresh_state
 from .session import Reading, Session
 
 LATEST = 8

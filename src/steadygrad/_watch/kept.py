@@ -92,8 +92,9 @@ class Kept:
 
     @property
     def is_watched(self) -> bool:
-        """Whether every backward pass is looked at: gradients have lain there, or an alarm was raised not long ago."""
-        return self.piled > 0 or self.step - self.alarmed_at <= ARMED
+        """Whether every backward pass is looked at: gradients lie there and nobody has been told, or an alarm is not
+        long ago."""
+        return (self.piled > 0 and not self.piled_told) or self.step - self.alarmed_at <= ARMED
 
     def due(self, step: int, bad: bool) -> bool:
         return (self._examined < MOST and step - self._last >= APART) or (bad and not self._bad_seen)
@@ -170,19 +171,6 @@ class Kept:
         now = {id(param.grad): param.grad._version for param in self._largest if param.grad is not None}
         added = all(now.get(each, -1) > version for each, version in there.items())
         return (read_tensor_scalar(norm) or 0.0) if norm is not None and added else 0.0
-
-
-@contextmanager
-def with_weights(params: Sequence[Tensor], values: Sequence[Tensor]) -> Iterator[None]:
-    """Inside, the parameters have these values. What a graph has saved of them is not told."""
-    kept = [param.detach().clone() for param in params]
-    try:
-        for param, value in zip(params, values, strict=True):
-            param.data.copy_(value)
-        yield
-    finally:
-        for param, value in zip(params, kept, strict=True):
-            param.data.copy_(value)
 
 
 @contextmanager

@@ -51,7 +51,8 @@ ALSO_WHEN_HELD = frozenset({"update-spike", "gradient-spike", "bottomless-loss"}
 has fallen without end."""
 
 TOO_FAR = frozenset({"lower-learning-rate", "strong-wolfe", HELD})
-"""Remedies of steps that went too far: a run that has learned nothing begins anew with them."""
+"""Remedies of steps that went too far: a run that has learned nothing begins anew with them, another one goes back to
+the best of its snapshots, and not only to the newest that is better."""
 
 NOW = {**{name: {"step": 0} for name in RESETS}, HELD: {"factor": 1.0}}
 """Options of remedies that begin now: moments are renewed at the next step, weights are as long as they may be."""

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from .._i18n import in_english
 from .._tap import quiet
 from ..evidence import Evidence
-from ..examination import anything_of_samples, examine, losses_again, nothing, of_all, of_another
+from ..examination import anything_of_samples, examine, losses_again, nothing, of_all, of_another, with_weights
 from ..findings import SCALES, VANISHING, Finding
 from ..guard import Raised, Ruling
 from ..records import DRIFTS, Observation
@@ -27,7 +27,7 @@ from ..rules.symmetric import symmetric
 from ..rules.units import units
 from .comparison import Comparison
 from .examiner import Examiner
-from .kept import Kept, with_fresh_state, with_weights
+from .kept import Kept, with_fresh_state
 from .session import Reading, Session
 
 PILED = 12
@@ -136,8 +136,8 @@ class Looks:
             self.comparison.keep_sound(session)
         if stall.looks_next():
             examiner.passes.wanted = max(1, examiner.passes.wanted)
-        piled = self._piled_up(session)
-        return [*seen, *piled[0]], [*found, *piled[1]]
+        lying, piled = self._piled_up(session)
+        return [*seen, *lying], [*found, *piled]
 
     def without_refuted(self, session: Session, optimizer: Optimizer, ruling: Ruling) -> Ruling:
         """The ruling without alarms about a loss that has come up, where it is not the weights that have got worse."""

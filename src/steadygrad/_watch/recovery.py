@@ -32,7 +32,7 @@ class Recovery:
         room: the memory for snapshots.
         every: steps between snapshots; None: by their cost.
         alone: whether this is the only rank: then the clock and the buffers may choose when snapshots are taken.
-        for_good: whether a lowered learning rate stays lowered.
+        for_good: whether a lowered learning rate stays lowered, however quiet it is.
         say: tells people one line.
     """
 

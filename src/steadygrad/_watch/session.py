@@ -62,7 +62,7 @@ class Session:
         alone: whether this is the only rank: several decide alike, by what is the same on all of them.
         room: the memory for snapshots.
         snapshot_every: steps between snapshots; None: by their cost.
-        for_good: whether a lowered learning rate stays lowered.
+        for_good: whether a lowered learning rate stays lowered, however quiet it is.
         say: tells people one line.
         on_cleared: called when a carried state was cleared.
         on_error: receives errors of ours.

@@ -29,7 +29,8 @@ from .targeted import TARGET, Targeted
     show_default=True,
     help="protect: clip outliers, leave out steps that are not finite, lower the learning rate, roll back, stop what "
     "nothing helps. observe: never touch training, only record. repair: also put right in place what the evidence of "
-    "an alarm supports, verified and undone if it does not help, and keep a lowered rate for good.",
+    "an alarm supports, verified and undone if it does not help, and keep a lowered rate until something else that "
+    "was wrong is put right.",
 )
 @click.option(
     "--remedy",

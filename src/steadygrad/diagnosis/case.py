@@ -168,7 +168,7 @@ class Case:
         """Whether the optimizer divides by the size of gradients: then no scale of the loss makes its steps longer, but
         for as long as its moments remember another one."""
         kinds = self.symptoms[0].get("moments", {}) if self.symptoms else {}
-        return any("sq" in kind or kind == "sum" for kind in kinds)
+        return any(is_square(name, each) for name, each in kinds.items())
 
     @functools.cached_property
     def stays_otherwise(self) -> bool:
@@ -275,6 +275,11 @@ def _evidence(observation: Observation) -> Evidence | None:
 
 def _pair(value: Any) -> tuple[float, float] | None:
     return None if value is None else (float(value[0]), float(value[1]))
+
+
+def is_square(name: str, moments: Mapping[str, Any]) -> bool:
+    """Whether a kind of state is a mean of squares: never negative, and somewhere not zero."""
+    return float(moments["smallest"]) >= 0.0 and float(moments["norm"]) > 0.0 and "buffer" not in name
 
 
 def usual(values: np.ndarray) -> float | None:

@@ -7,6 +7,7 @@ until a script began to do one of them, in a second loop perhaps, is that.
 from collections.abc import Sequence
 
 from ..evidence import Evidence, TensorProfile
+from ..rules.loss_scale import GROWTH
 
 LARGER = 8.0
 """How many times larger or smaller inputs and targets must have become as a whole."""
@@ -15,11 +16,8 @@ PEAKED = 3.0
 """How many times farther the largest number may lie above the usual ones than before: beyond, it is a single record
 that makes the size, however many batches it is in."""
 
-SUMMED = 1.8
-"""What twice the same samples make at least of a loss that is summed over them."""
-
 AVERAGED = 1.2
-"""What they make at most of a mean."""
+"""What twice the same samples make at most of a mean."""
 
 
 def other_computation(start: Evidence, now: Evidence) -> frozenset[str]:
@@ -57,7 +55,9 @@ def _is_peaked(before: TensorProfile, now: TensorProfile) -> bool:
 def _is_summed(start: Evidence, now: Evidence) -> bool:
     if start.base.reduction and now.base.reduction:
         return start.base.reduction == "mean" and now.base.reduction == "sum"
-    return start.doubled is not None and now.doubled is not None and start.doubled < AVERAGED and now.doubled > SUMMED
+    if start.doubled is None or now.doubled is None:
+        return False
+    return start.doubled < AVERAGED and GROWTH[0] < now.doubled < GROWTH[1]
 
 
 def _in_half(evidence: Evidence) -> bool:

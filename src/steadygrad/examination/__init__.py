@@ -1,6 +1,6 @@
 """What happened in a pass of a training that went wrong: it is computed again, and measured as the check measures."""
 
-from .again import anything_of_samples, losses_again, nothing, of_all, of_another
+from .again import anything_of_samples, losses_again, nothing, of_all, of_another, with_weights
 from .batch import tensors_of_batch
 from .examine import Examination, Subject, examine
 from .taped_objective import TapedObjective
@@ -16,4 +16,5 @@ __all__ = [
     "of_all",
     "of_another",
     "tensors_of_batch",
+    "with_weights",
 ]

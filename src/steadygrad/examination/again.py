@@ -35,8 +35,9 @@ def losses_again(
     try:
         for taped in passes:
             objective = TapedObjective(taped, params, names)
-            silenced = _zeroed(params) if saying is nothing and not taped.roots else nullcontext()
-            with torch.no_grad(), undisturbed(objective.model), silenced:
+            silent = saying is nothing and not taped.roots
+            weights = with_weights(params, [torch.zeros_like(each) for each in params]) if silent else nullcontext()
+            with torch.no_grad(), undisturbed(objective.model), weights:
                 losses.append(read_tensor_scalar(taped.replay(saying=saying)[0].detach()))
     except Exception:  # whatever a user's model does when it is called again
         return None
@@ -45,11 +46,12 @@ def losses_again(
 
 
 @contextmanager
-def _zeroed(params: Sequence[Tensor]) -> Iterator[None]:
+def with_weights(params: Sequence[Tensor], values: Sequence[Tensor]) -> Iterator[None]:
+    """Inside, the parameters have these values. What a graph has saved of them is not told."""
     kept = [param.detach().clone() for param in params]
     try:
-        for param in params:
-            param.data.zero_()
+        for param, value in zip(params, values, strict=True):
+            param.data.copy_(value)
         yield
     finally:
         for param, value in zip(params, kept, strict=True):

@@ -89,7 +89,7 @@ class Escalation(Stateful):
 
     Args:
         optimizer: its number, for the record.
-        for_good: never give the script's own rate back.
+        for_good: give the script's own rate back only when asked to, however quiet it is.
 
     Example:
         >>> escalation, level = Escalation(0), LossLevel()

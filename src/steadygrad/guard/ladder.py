@@ -52,7 +52,7 @@ class Ladder(Stateful):
     down below the rung's at once has mended it itself.
 
     Args:
-        for_good: never give the script's own rate back.
+        for_good: give the script's own rate back only when asked to, however quiet it is.
 
     Example:
         >>> ladder = Ladder()

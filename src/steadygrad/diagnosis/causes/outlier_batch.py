@@ -20,6 +20,7 @@ from ..._i18n import say
 from ...evidence import Evidence, TensorProfile
 from ...findings import Finding
 from ..case import Case, nats, usual
+from ..otherwise import LARGER
 from .weight_growth import bottomless
 
 CAUSE = "outlier-batch"
@@ -29,9 +30,6 @@ APART = math.log(8.0)
 
 WEIGHTS = 0.5
 """Share of that which the weights may have brought about since."""
-
-LARGER = 8.0
-"""How many times larger than in the first batch an input or target must be to be named."""
 
 FAR = 100.0
 """The same where the gradient is infinite because an operation has left the range of float16: a larger batch does that

@@ -12,15 +12,14 @@ Reference: Wortsman et al., "Stable and low-precision training for large-scale v
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
 from ..._i18n import say
 from ...findings import Finding
 from ...records import Alarm
-from ..case import Case, nats, usual
+from ..case import Case, is_square, nats, usual
 
 CAUSE = "stale-second-moment"
 
@@ -44,7 +43,7 @@ def stale_second_moment(case: Case) -> Iterator[Finding]:
         return
     yield from _without_epsilon(case)
     ratio = float(case.symptoms[0].get("second_moment_ratio", {}).get("largest", 0.0) or 0.0)
-    divides = [name for name, each in case.symptoms[0].get("moments", {}).items() if _is_square(name, each)]
+    divides = [name for name, each in case.symptoms[0].get("moments", {}).items() if is_square(name, each)]
     long = _longest_update(case) if divides else 0.0
     norms = case.before("grad_norm")
     level, last = usual(norms[:-6]), usual(norms[-3:])
@@ -82,7 +81,9 @@ def stale_second_moment(case: Case) -> Iterator[Finding]:
 
 def _without_epsilon(case: Case) -> Iterator[Finding]:
     seen = case.symptoms[0]
-    empty = [name for name, each in seen.get("moments", {}).items() if "sq" in name and each["smallest"] == 0.0]
+    empty = [
+        name for name, each in seen.get("moments", {}).items() if is_square(name, each) and each["smallest"] == 0.0
+    ]
     none = any(group.get("eps") == 0.0 for group in seen.get("groups") or ())
     if none and empty and "nonfinite-parameter" in case.detectors:
         yield Finding(
@@ -94,11 +95,6 @@ def _without_epsilon(case: Case) -> Iterator[Finding]:
             ("raise-epsilon",),
             case.onset,
         )
-
-
-def _is_square(name: str, moments: Mapping[str, Any]) -> bool:
-    """Whether a kind of state is a mean of squares: never negative, and somewhere not zero."""
-    return float(moments["smallest"]) >= 0.0 and float(moments["norm"]) > 0.0 and "buffer" not in name
 
 
 def _longest_update(case: Case) -> float:

@@ -5,13 +5,14 @@ until activations leave the range in which anything is stable.
 
 Seen in: the norm of the weights from the first steps to the onset, sample by sample; a loss that falls without end
 while gradients grow; a loss that rises along its own gradient however small the steps: a target that is computed from
-the weights, and detached, runs away with them.
+the weights, and detached, runs away with them; a decay that is negative.
 
 Remedies: decoupled-weight-decay, constrain-weight-norms, z-loss, normalisation, target-network.
 
 Reference: Chowdhery et al., "PaLM: Scaling language modeling with pathways", 2022 (z-loss).
 """
 
+import math
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -48,6 +49,10 @@ UNEVEN = 1.5
 """The same, times the share of the steps that lie in that stretch: samples are rarer as a run goes on."""
 
 
+DRIVEN = 1_000
+"""Steps in which a negative decay has to double the weights to be more than a deviation."""
+
+
 def weight_growth(case: Case) -> Iterator[Finding]:
     """By the sampled norms of the weights; by a loss that falls without bound, or that chases itself."""
     yield from driven(case)
@@ -58,19 +63,21 @@ def weight_growth(case: Case) -> Iterator[Finding]:
 
 def driven(case: Case) -> Iterator[Finding]:
     """The optimizer itself makes the weights larger at each step: its decay is negative."""
-    for seen in case.symptoms[:1]:
-        decays = [group.get("weight_decay") for group in seen.get("groups") or ()]
-        least = min((each for each in decays if isinstance(each, (int, float))), default=0.0)
-        if least < 0.0:
-            yield Finding(
-                CAUSE,
-                0.95,
-                f"optimizer {case.optimizer}",
-                say("a weight_decay of {decay:.3g} makes the weights larger at each step", decay=float(least)),
-                {"weight_decay": float(least)},
-                ("decoupled-weight-decay", "constrain-weight-norms"),
-                case.onset,
-            )
+    groups = next(iter(case.symptoms), {}).get("groups") or ()
+    told = [(group.get("weight_decay") or 0.0, group.get("lr") or 0.0) for group in groups]
+    decays = [(float(decay * lr), float(decay)) for decay, lr in told]
+    each_step, decay = min(decays, default=(0.0, 0.0))
+    if each_step * DRIVEN > -math.log(2.0):
+        return
+    yield Finding(
+        CAUSE,
+        0.95,
+        f"optimizer {case.optimizer}",
+        say("a weight_decay of {decay:.3g} makes the weights larger at each step", decay=decay),
+        {"weight_decay": decay},
+        ("decoupled-weight-decay", "constrain-weight-norms"),
+        case.onset,
+    )
 
 
 def drifting(case: Case) -> Iterator[Finding]:
