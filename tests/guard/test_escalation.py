@@ -753,7 +753,15 @@ def test_an_alarm_about_earlier_steps_within_an_incident_takes_the_trust_from_wh
     optimizer = torch.optim.SGD([weight], lr=LR)
     parts, names = TrainingParts([weight], optimizer), ["weight"]
     recovery = Recovery(
-        0, optimizer, Guard(), room=Room(10**6), every=None, alone=False, for_good=False, say=lambda line: None
+        0,
+        optimizer,
+        Guard(),
+        room=Room(10**6),
+        every=None,
+        alone=False,
+        holds=True,
+        for_good=False,
+        say=lambda line: None,
     )
     recovery.begin(0, parts, names)
     for step in range(100):

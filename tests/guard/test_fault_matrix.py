@@ -61,8 +61,8 @@ FAST = {
 
 
 KNOWN_MISSES = {
-    # A loss multiplied by more and more: with SGD it does diverge, and no weights of before do better on it.
-    *(("loss-grows", kind, "sgd") for kind in KINDS),
+    # 4.5 %, where 5 are allowed: too near to be told apart on another processor.
+    ("loss-grows", "transformer", "sgd"),
     # Within the noise of the training loss: nothing is seen.
     ("lr-10x-for-20", "transformer", "adamw"),
     ("lr-10x-for-20", "transformer", "fused-adamw"),

@@ -36,7 +36,15 @@ def test_a_broken_buffer_of_one_rank_puts_off_no_snapshot(alone):
     model.register_buffer("seen", torch.zeros(2))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     recovery = Recovery(
-        0, optimizer, Guard(), room=Room(10**6), every=16, alone=alone, for_good=False, say=lambda line: None
+        0,
+        optimizer,
+        Guard(),
+        room=Room(10**6),
+        every=16,
+        alone=alone,
+        holds=True,
+        for_good=False,
+        say=lambda line: None,
     )
     parts, names = TrainingParts(list(model.parameters()), optimizer, [model]), ["weight", "bias"]
     recovery.begin(0, parts, names)

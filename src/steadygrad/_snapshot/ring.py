@@ -26,6 +26,12 @@ FIXED = 64
 SLOTS = 4
 """Snapshots at the most: one in quarantine, and proven ones of different ages."""
 
+MORE = 8
+"""The same where all of them take no more than `SMALL`: a drift is seen late, and asks for one of a certain age."""
+
+SMALL = 64 << 20
+"""Bytes."""
+
 FEWEST = 2
 """With fewer, taking a new one would leave nothing proven."""
 
@@ -182,7 +188,7 @@ class SnapshotRing:
     def _fits(self, parts: TrainingParts) -> bool:
         # What is held may be larger than what comes next: the room is for the larger.
         size = self._size = max(1, parts.size(), self._size if self._proven else 0)
-        granted = self._room.grant(id(self), SLOTS * size)
+        granted = self._room.grant(id(self), max(SLOTS, min(MORE, SMALL // size)) * size)
         self._slots = granted // size
         while len(self._proven) > max(FEWEST, self._slots):
             self._spare = self._proven.pop(0)

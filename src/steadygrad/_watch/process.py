@@ -52,6 +52,9 @@ SCALER_STREAK = 20
 SCHEMA = "steadygrad.watch/1"
 """Of the watcher's state in a checkpoint."""
 
+RISING = 128
+"""Steps of a loss that has come up in which weights are sampled at every check."""
+
 VERIFYING = 2
 """Passes that are taped before it is decided what follows an incident."""
 
@@ -337,7 +340,8 @@ class Watcher:
         loss = self._loss(session, reading.losses, reading.norm)
         session.look_along()
         self._begin_sample(session)
-        measured = session.measured(optimizer, reading, loss, lr)
+        held = session.recovery.held(reading.norm) if acts and may_clip else 1.0
+        measured = session.measured(optimizer, reading, loss, lr, held)
         if reading.left_out:
             ruling = self._scaler_skip(session, loss)
         elif session.sharded:
@@ -351,6 +355,7 @@ class Watcher:
         if ruling.action in {"clip", "hold"}:
             self._examiner.suspect(session)
         ruling = as_carried_out(ruling, acts=acts, may_clip=may_clip, guard_scales=session.guard_scales)
+        ruling = replace(ruling, coefficient=held * ruling.coefficient) if held < 1.0 else ruling
         if ruling.action in {"", "clip"} and ruling.coefficient < 1.0:
             scale_(reading.grads, ruling.coefficient)
         if session.by_hand and session.recovery.factor != 1.0:
@@ -372,11 +377,11 @@ class Watcher:
         driven = tuple(each for each in found if each.detector in DRIFTS and not (mending and "cause" in each.detail))
         with self._aside():
             if acts and not reading.left_out:
-                self._escalate(session, optimizer, with_alarms(ruling, driven), loss)
+                self._escalate(session, optimizer, with_alarms(ruling, driven), loss, reading.norm)
             elif acts and ruling.alarms and (session.alone or session.left_out_in_a_row == SCALER_STREAK):
                 # Left out by the scaler, and no overflow of its scale: lost. Ranks see different losses, and all of
                 # them that it does not find its scale.
-                self._escalate(session, optimizer, replace(ruling, action="skip"), loss)
+                self._escalate(session, optimizer, replace(ruling, action="skip"), loss, reading.norm)
             ruling = with_alarms(ruling, found)
             if ruling.alarms or ruling.lost:
                 self._journal.observations(
@@ -552,11 +557,13 @@ class Watcher:
     def _parts(self, session: Session, optimizer: Optimizer) -> TrainingParts:
         return session.parts(optimizer, self.averages, self._scaler.scaler, self.stateful)
 
-    def _escalate(self, session: Session, optimizer: Optimizer, ruling: Ruling, loss: float | None) -> None:
+    def _escalate(
+        self, session: Session, optimizer: Optimizer, ruling: Ruling, loss: float | None, norm: float
+    ) -> None:
         """Ask what comes beside the ruling; it is carried out once the step is over."""
         parts = self._parts(session, optimizer)
         refuted = functools.partial(self._looks.comparison.refutes, session, optimizer)
-        incident = session.recovery.ruled(session.step, ruling, loss, parts, session.names, refuted)
+        incident = session.recovery.ruled(session.step, ruling, loss, parts, session.names, refuted, norm=norm)
         if session.recovery.escalation.verifies_soon:
             self._examiner.passes.wanted = max(VERIFYING, self._examiner.passes.wanted)
         if incident is None:
@@ -597,7 +604,9 @@ class Watcher:
         return loss if index != session.index else None
 
     def _begin_sample(self, session: Session) -> None:
-        if session.sampler.due(session.step):
+        # While a loss comes up, weights that grow are looked at whatever it costs: the clock decides nothing then.
+        rising = session.guard.level.at_check and 0 < session.guard.elevated_for <= RISING
+        if session.sampler.due(session.step) or (rising and session.sampler.can):
             self._journal.sample(session, "param_norm", session.sampler.begin())
 
     def _end_sample(self, pending: Pending) -> None:

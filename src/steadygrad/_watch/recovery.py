@@ -32,6 +32,7 @@ class Recovery:
         room: the memory for snapshots.
         every: steps between snapshots; None: by their cost.
         alone: whether this is the only rank: then the clock and the buffers may choose when snapshots are taken.
+        holds: whether gradients that have grown may be held to the norm from before.
         for_good: whether a lowered learning rate stays lowered, however quiet it is.
         say: tells people one line.
     """
@@ -45,13 +46,14 @@ class Recovery:
         room: Room,
         every: int | None,
         alone: bool,
+        holds: bool,
         for_good: bool,
         say: Callable[[str], None],
     ) -> None:
         self._guard = guard
         self._alone = alone
         self.ring = SnapshotRing(room, every=every, by_clock=alone, on_off=say)
-        self.escalation = Escalation(index, for_good=for_good)
+        self.escalation = Escalation(index, holds=holds, for_good=for_good)
         self.rate = LoweredRate()
         self.factor = 1.0
         """What the rate of the step is multiplied by."""
@@ -102,6 +104,10 @@ class Recovery:
             self._options = _options(optimizer)
         return own if factor == 1.0 else learning_rate(optimizer)
 
+    def held(self, norm: float) -> float:
+        """What gradients of this norm are multiplied by, that have grown and are held to the norm from before."""
+        return self.escalation.held.coefficient(norm)
+
     def ruled(
         self,
         step: int,
@@ -110,6 +116,8 @@ class Recovery:
         parts: TrainingParts,
         names: Sequence[str],
         refuted: Callable[[], bool] = lambda: False,
+        *,
+        norm: float = 0.0,
     ) -> Incident | None:
         """A step was ruled on: what follows beside it; returns an incident that has begun or ended with it."""
         before = self.incident
@@ -122,6 +130,7 @@ class Recovery:
             better_before=self._better_before(loss),
             loss=loss if self._guard.use_loss else None,
             lr=self._lr,
+            norm=norm,
             damaged=lambda: self._damage(replace(parts, modules=()), names),
             refuted=refuted,
         )

@@ -88,7 +88,12 @@ class Sampler:
 
     def due(self, step: int) -> bool:
         """Whether this step is to be sampled."""
-        return bool(self._params) and (step >= self._next_at or _is_always(step) or self.near_alarm(step))
+        return self.can and (step >= self._next_at or _is_always(step) or self.near_alarm(step))
+
+    @property
+    def can(self) -> bool:
+        """Whether there is anything to sample."""
+        return bool(self._params)
 
     def near_alarm(self, step: int) -> bool:
         """Whether an alarm was raised in one of the steps before this one."""

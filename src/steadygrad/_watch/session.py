@@ -93,8 +93,9 @@ class Session:
         self.policy = None if clip is False or isinstance(clip, RobustClip) else clip
         self.guard_scales = clip is None or isinstance(clip, RobustClip)
         self.recovery = Recovery(
-            index, optimizer, self.guard, room=room, every=snapshot_every, alone=alone, for_good=for_good, say=say
-        )
+            index, optimizer, self.guard, room=room, every=snapshot_every, alone=alone,
+            holds=self.guard_scales, for_good=for_good, say=say,
+        )  # fmt: skip
         self.stall = Stall()
         self.step = 0
         self.last_where = ""
@@ -176,10 +177,12 @@ class Session:
             norms = np.where(norms < 0, norms, norms / factor)
         return Reading(grads, norms, loss_values, left_out)
 
-    def measured(self, optimizer: Optimizer, reading: "Reading", loss: float | None, lr: float | None) -> Measured:
-        """What the guard is told of a step."""
+    def measured(
+        self, optimizer: Optimizer, reading: "Reading", loss: float | None, lr: float | None, held: float = 1.0
+    ) -> Measured:
+        """What the guard is told of a step whose gradients are multiplied by `held` in any case."""
         norm = reading.norm
-        reach = self._reach(optimizer, reading.norms) if math.isfinite(norm) else 0.0
+        reach = held * self._reach(optimizer, reading.norms) if math.isfinite(norm) else 0.0
         self.rate_rises = lr is not None and self._rate is not None and lr > self._rate
         self._rate = lr
         return Measured(
@@ -192,6 +195,7 @@ class Session:
             not self._proportional(optimizer),
             self._lasting(optimizer, reading) * reach if reach else 0.0,
             functools.partial(direction_of, reading.grads),
+            held,
         )
 
     def noise_turned(self) -> str:

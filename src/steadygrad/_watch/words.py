@@ -10,6 +10,7 @@ from .._recorded import again
 
 OTHERS = {
     "end-clip-noise": later("the noise of the gradients has a variance again: it is no longer clipped"),
+    "end-clip-growth": later("gradients are as small again as before they grew: they are no longer clipped to that"),
     "return-lr": later("learning rate returned to the script's"),
     "restore-buffers": later("buffers restored"),
     "clear-carried-state": later("carried state cleared"),
@@ -43,6 +44,13 @@ def told(action: str, detail: Mapping[str, Any]) -> str:
             "the noise of the gradients has no variance (tail index {index:.2g}): "
             "they are clipped to their median norm",
             index=detail["tail_index"],
+        )
+    if action == "clip-growth":
+        return say(
+            "gradients have grown {grew:.3g} times: they are clipped to the norm from before, {norm:.3g} ({reason})",
+            grew=detail["grew"],
+            norm=detail["norm"],
+            reason=again(detail["reason"]),
         )
     if action == "lower-lr":
         return say(

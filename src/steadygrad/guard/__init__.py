@@ -1,7 +1,8 @@
 """Holding a run together: what is wrong with a step (detectors), what to do about it (policy), and how (actions).
 
 `guard` judges a step from plain numbers, with `loss`, `updates`, `growth` and `stall` for the state of the run.
-`escalation` decides what follows when that does not help, with `ladder` for the learning rate. `skip` makes a step not
+`escalation` decides what follows when that does not help, with `ladder` for the learning rate and `held_norm` for
+gradients that grow. `skip` makes a step not
 happen, `running_stats` knows batch norm's statistics. `state` makes plain data of what all of them know.
 """
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from .._recorded import recorded
 from ..records import DRIFTS
 from .guard import RAISED, Raised, Ruling
+from .held_norm import HeldNorm
 from .ladder import HALVING, Ladder, Rung
 from .loss import LossLevel
 from .state import Stateful
@@ -74,7 +75,8 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Something to be done beside the step: "lower-lr", "return-lr", "roll-back", "stop", "recovered", "give-up"."""
+    """Something to be done beside the step: "lower-lr", "return-lr", "clip-growth", "end-clip-growth", "roll-back",
+    "stop", "recovered", "give-up"."""
 
     action: str
     detail: Mapping[str, Any] = field(default_factory=dict)
@@ -89,6 +91,7 @@ class Escalation(Stateful):
 
     Args:
         optimizer: its number, for the record.
+        holds: whether gradients may be held to a norm.
         for_good: give the script's own rate back only when asked to, however quiet it is.
 
     Example:
@@ -111,14 +114,17 @@ class Escalation(Stateful):
         "_before_rollback",
         "_recent",
         "ladder",
+        "held",
     )
 
-    def __init__(self, optimizer: int, *, for_good: bool = False) -> None:
+    def __init__(self, optimizer: int, *, holds: bool = True, for_good: bool = False) -> None:
         self._optimizer = optimizer
         self._lr: float | None = None
         self._recent: deque[float] = deque(maxlen=CALM)
         self._better_before = True
+        self._holds = holds
         self.ladder = Ladder(for_good=for_good)
+        self.held = HeldNorm()
         self.incident: Incident | None = None
         self.ended: Incident | None = None
         self._lost = self._before = 0
@@ -139,6 +145,7 @@ class Escalation(Stateful):
         better_before: bool = True,
         loss: float | None = None,
         lr: float | None = None,
+        norm: float = 0.0,
         damaged: Callable[[], Sequence[str]] = tuple,
         refuted: Callable[[], bool] = lambda: False,
     ) -> list[Order]:
@@ -153,6 +160,7 @@ class Escalation(Stateful):
                 back to a worse one.
             loss: the loss at this step, of clipped ones too.
             lr: the script's own learning rate at this step, if it is known and can be lowered.
+            norm: that of the gradient, before anything was done to it.
             can_roll_back: whether there is a proven snapshot and the state is another one by now.
             damaged: names weights and states that are not finite; asked at the first of some lost steps.
             refuted: whether it was seen that no weights of before do better on the batches of now; asked when the loss
@@ -182,6 +190,8 @@ class Escalation(Stateful):
             rung = self.ladder.observe(going_on, lr)
             if rung is not None:
                 orders.append(self._changed_rate(rung))
+            if not ruling.lost and self.held.observe(norm):
+                orders.append(Order("end-clip-growth"))
         return orders
 
     @property
@@ -205,6 +215,7 @@ class Escalation(Stateful):
         self._window.clear()
         self._recent.clear()
         self._calm = self._since_change = 0
+        self.held = HeldNorm()
 
     def state_dict(self) -> dict[str, Any]:
         """Everything needed to go on from here."""
@@ -282,7 +293,11 @@ class Escalation(Stateful):
             # Steps that were tried beside the training have shown which part of the rate it bears.
             stable = float(drift.detail.get("stable_factor", 1.0))
             explained = "cause" in drift.detail or better is not None or level.above_start()
-            return self._back(why, can_roll_back, stable, lower=True) if explained else []
+            if explained and self.held.active and refuted():
+                return []  # the loss grows, and steps do not
+            # Growth that is held needs no lower rate yet. A loss that has gone far at once is none.
+            held = self._hold(drift.detail, why) if drift.detector == "sustained-growth" else []
+            return [*self._back(why, can_roll_back, stable, lower=not held), *held] if explained else held
         if can_roll_back and self._better_before and self._holds_nothing(ruling, level) and not refuted():
             return self._back(recorded("the loss rises above where the run began"), can_roll_back, lower=True)
         if self._lost == 1:
@@ -292,6 +307,18 @@ class Escalation(Stateful):
         if self._lost in LOST_BEFORE_ROLLBACK:
             return self._back(recorded("{count} steps in a row could not be made", count=self._lost), can_roll_back)
         return []
+
+    def _hold(self, detail: Mapping[str, Any], why: str) -> list[Order]:
+        """Hold gradients that have grown, and steps with them, to the norm from before, once."""
+        if not self._holds or self.held.active or "norm_before" not in detail:
+            return []
+        assert self.incident is not None
+        self.held.hold(detail["norm_before"])
+        self.ladder.wait()
+        self.incident.tried.append("clip-growth")
+        self._since_change = 0
+        numbers = {"norm": detail["norm_before"], "grew": detail["norm_over_before"]}
+        return [Order("clip-growth", {**numbers, "reason": why})]
 
     def _holds_nothing(self, ruling: Ruling, level: LossLevel) -> bool:
         """Whether the loss rises above its start however much is clipped.

@@ -30,6 +30,9 @@ RAISED = 4.0
 ELEVATED_CHECKS = 2
 """Checks in a row, `RECENT` steps apart, at which the loss must be elevated for that."""
 
+GROWN = 2.0
+"""Times their norm when the loss was last at its best: gradients that large have grown with it."""
+
 LOST_CHECKS = 4
 """The same for a closer look at a loss that has come up and stays there."""
 
@@ -47,8 +50,9 @@ FIRST_RATIO = 300.0
 class Measured:
     """What is known of a step before it is made.
 
-    `grad_norm` is unscaled; `weight_norm` is that of all parameters as last measured; `reach` is the largest
-    |dw| / |w| that the step would make to any weight matrix, 0 where the update does not grow with the gradient (Adam),
+    `grad_norm` is unscaled; the gradient is multiplied by `held` whatever is ruled; `weight_norm` is that of all
+    parameters as last measured; `reach` is the largest |dw| / |w| that the step would make to any weight matrix, 0
+    where the update does not grow with the gradient (Adam),
     `lasting` the same of all steps in which momentum carries the gradient on, infinite where most of the gradient lies
     in tensors of which that is not known;
     `moved` is what the step before it has really moved any, NaN if weights are no longer finite, None if not known;
@@ -65,6 +69,12 @@ class Measured:
     adapts: bool = False
     lasting: float = 0.0
     direction: Callable[[], Sequence[float]] | None = None
+    held: float = 1.0
+
+    @property
+    def held_norm(self) -> float:
+        """The norm of what the step is made with, unless it is clipped."""
+        return self.held * self.grad_norm
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +132,7 @@ class Guard(Stateful):
     KEPT: ClassVar[tuple[str, ...]] = (
         *("level", "updates", "rates", "_norm_growth", "_weight_growth", "_weight_norm", "_first_norms"),
         *("_largest", "_sustained", "_diverging", "_elevated", "_highest_raise", "_told_divergence", "_loss_alone"),
+        *("_known_best", "_norm_at_best"),
     )
 
     def __init__(self, clip: RobustClip | None = None, *, use_loss: bool = True) -> None:
@@ -142,6 +153,8 @@ class Guard(Stateful):
         self._loss_alone = 0
         self._highest_raise = 1.0
         self._told_divergence = False
+        self._known_best = math.inf
+        self._norm_at_best = 0.0
 
     def incident(self) -> str:
         """What is going on that clipping does not end; empty when nothing is."""
@@ -163,7 +176,7 @@ class Guard(Stateful):
         if self._suspect is not None:
             self._suspect = replace(self._suspect, late=self._suspect.late + 1)
         loss = measured.loss if self.use_loss else None
-        numbers = {"grad_norm": measured.grad_norm, "loss": measured.loss}
+        numbers = {"grad_norm": measured.held_norm, "loss": measured.loss}
         thrown = self._thrown(measured, loss)
         if not math.isfinite(measured.grad_norm):
             return Ruling("skip", 0.0, (*self.settle(), *thrown, Raised("nonfinite-gradient", numbers)), numbers)
@@ -177,7 +190,7 @@ class Guard(Stateful):
         if thrown:
             return Ruling("undo", 0.0, (*self.settle(), *thrown), {**numbers, "update_ratio": measured.moved})
         decision = self.clip.decide(
-            measured.grad_norm,
+            measured.held_norm,
             reach=measured.reach,
             lasting=measured.lasting,
             plausible=PLAUSIBLE * max(measured.weight_norm, 1.0),
@@ -277,9 +290,9 @@ class Guard(Stateful):
     ) -> tuple[Raised, ...]:
         if loss is not None:
             self.level.push(loss)
-        self._largest = sorted((*self._largest, measured.grad_norm))[-KNOWN_SIZES:]
+        self._largest = sorted((*self._largest, measured.held_norm))[-KNOWN_SIZES:]
         self._sustained = self._sustained and self.clip.num_hits >= SUSTAINED_HITS // 2
-        still_up = self._suspect is not None and measured.grad_norm > self._suspect.detail["grad_norm"] / SAME_SCALE
+        still_up = self._suspect is not None and measured.held_norm > self._suspect.detail["grad_norm"] / SAME_SCALE
         if decision.new_scale or still_up:
             self._suspect = None
         raised = self.settle()
@@ -289,6 +302,7 @@ class Guard(Stateful):
         """An alarm if the run drifts away; once an episode."""
         away = self.level.diverges(measured.grad_norm)
         norm_grows = self._norm_growth.push(measured.grad_norm)
+        since_best = (self.level.norm() or 0.0) / self._norm_at_best if self._norm_at_best else 1.0
         weights_grow = False
         if self.level.at_check:
             self._check(measured.lr)
@@ -308,6 +322,8 @@ class Guard(Stateful):
         detail["lr_beyond_good"] = self.rates.beyond_good(measured.lr)
         if grows:
             detail |= {"norm_grew": self._norm_growth.factor, "weights_grew": self._weight_growth.factor}
+        if not measured.adapts and since_best > GROWN:
+            detail |= {"norm_before": self._norm_at_best, "norm_over_before": since_best}
         return (Raised(name, detail, late=RECENT * self._elevated),)
 
     def _check(self, lr: float | None) -> None:
@@ -318,6 +334,8 @@ class Guard(Stateful):
         self._highest_raise = max(self._highest_raise if elevated else 1.0, self.rates.raised())
         if not elevated:
             self._told_divergence = False
+        if self.level.best < self._known_best:
+            self._known_best, self._norm_at_best = self.level.best, self.level.norm() or 0.0
 
     def _rejected(
         self, measured: Measured, decision: ClipDecision, loss: float | None, numbers: dict[str, Any]
@@ -330,10 +348,10 @@ class Guard(Stateful):
         if self.clip.num_hits >= SUSTAINED_HITS and not self._sustained:
             self._sustained = True
             return (*self.settle(), Raised("sustained-clipping", numbers))
-        far = measured.grad_norm > decision.limit * SPIKE_RATIO / self.clip.ratio
+        far = measured.held_norm > decision.limit * SPIKE_RATIO / self.clip.ratio
         # Where updates do not grow with the gradient, one of a size that the run has had and borne is no explosion: a
         # policy that has learned its game has next to no gradient, but for the rare game that it loses.
-        borne = not measured.reach and len(self._largest) == KNOWN_SIZES and measured.grad_norm <= self._largest[0]
+        borne = not measured.reach and len(self._largest) == KNOWN_SIZES and measured.held_norm <= self._largest[0]
         seen_in_loss = loss is not None and not self.level.known and self.level.far_above(loss)
         if self._suspect is None and (decision.excess > SPIKE_WIDTH or seen_in_loss) and far and not borne:
             self._suspect = Raised("gradient-spike", numbers)

@@ -66,7 +66,7 @@ class Ladder(Stateful):
 
     KEPT: ClassVar[tuple[str, ...]] = (
         *("_level", "_broke_at", "_last_lr", "_rungs", "_since_rung", "_quiet"),
-        *("_returning", "_returned", "_for_good"),
+        *("_returning", "_returned", "_for_good", "_waiting"),
     )
 
     def __init__(self, *, for_good: bool = False) -> None:
@@ -79,6 +79,7 @@ class Ladder(Stateful):
         self._quiet = 0
         self._returning = 0
         self._returned = False
+        self._waiting = 0
 
     @property
     def lowered(self) -> bool:
@@ -96,12 +97,13 @@ class Ladder(Stateful):
             The change that is made because of it, if one is.
         """
         self._since_rung += 1
+        self._waiting = max(0, self._waiting - 1)
         mended = self._mended(lr)
         if mended is not None:
             return mended
         if incident:
             self._quiet = 0
-            if self._rungs and self._since_rung <= PATIENCE:
+            if self._waiting or (self._rungs and self._since_rung <= PATIENCE):
                 return None
             return self.down(incident, lr)
         self._quiet += 1
@@ -158,6 +160,10 @@ class Ladder(Stateful):
         self._rungs += 1
         self._since_rung, self._returning = 0, 0
         return Rung(self._level, reason)
+
+    def wait(self) -> None:
+        """Something milder was done: it is given as long as a rung before the first one follows."""
+        self._waiting = PATIENCE
 
     def give_back(self, reason: str) -> Rung | None:
         """The script's own rate again, at once."""

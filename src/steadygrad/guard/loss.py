@@ -178,6 +178,10 @@ class LossLevel(Stateful):
         """The median of the last eight accepted losses."""
         return self._recent() if len(self._losses) >= RECENT else None
 
+    def norm(self) -> float | None:
+        """The median gradient norm of the last eight accepted steps."""
+        return median(self._norms) if len(self._norms) >= RECENT else None
+
     def mean(self) -> float | None:
         """The mean of the accepted losses that are kept, in which rare ones count."""
         return sum(self._losses) / len(self._losses) if len(self._losses) >= RECENT else None
