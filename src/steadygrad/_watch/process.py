@@ -418,7 +418,7 @@ class Watcher:
             pending.session.sampler.drop()
             if self.acts:
                 pending.session.recovery.escalation.taken_back()
-                self._escalate(pending.session, optimizer, pending.ruling, None)
+                self._escalate(pending.session, optimizer, pending.ruling, None, pending.reading.norm)
 
     def after(self, optimizer: Optimizer, *, lost: bool) -> None:
         """The step is over."""

@@ -2,8 +2,8 @@
 
 `guard` judges a step from plain numbers, with `loss`, `updates`, `growth` and `stall` for the state of the run.
 `escalation` decides what follows when that does not help, with `ladder` for the learning rate and `held_norm` for
-gradients that grow. `skip` makes a step not
-happen, `running_stats` knows batch norm's statistics. `state` makes plain data of what all of them know.
+gradients that grow. `skip` makes a step not happen, `running_stats` knows batch norm's statistics. `state` makes plain
+data of what all of them know.
 """
 
 from .escalation import ENDS, Escalation, Incident, Order
