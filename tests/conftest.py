@@ -13,6 +13,17 @@ import pytest
 from steadygrad import _i18n
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What starts Python anew, or a browser, costs seconds before it does anything: a few of each kind are for every
+    day (`smoke`), and all of them for every change that lands (`slow`)."""
+    for item in items:
+        marked = item.get_closest_marker("process") or item.get_closest_marker("ui")
+        starts = marked or "runner" in getattr(item, "fixturenames", ())
+        if starts and not item.get_closest_marker("smoke"):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True)
 def _english(monkeypatch):
     """Tests read what is said: in English, whatever the machine speaks."""

@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.smoke
+
 CASES = {
     "no script": (["nope.py"], "no such script: nope.py"),
     "nothing": ([], "nothing to run"),

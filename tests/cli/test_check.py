@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 FACTORIES = """
 import torch
 from torch import nn
@@ -86,6 +88,7 @@ def test_a_sound_factory(folder):
     assert "signal in" in done.stdout
 
 
+@pytest.mark.smoke
 def test_a_finding_is_status_1_and_stands_in_the_json(folder):
     done = check(folder, "experiments.py:raw", "--json", "out.json")
     assert done.returncode == 1

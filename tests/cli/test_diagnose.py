@@ -31,6 +31,7 @@ def steadygrad(runner, *arguments):
     return runner.bare(sys.executable, "-m", "steadygrad", *arguments)
 
 
+@pytest.mark.smoke
 def test_a_cause_with_evidence_the_line_and_what_to_change(runner):
     path = runner.write(NAN.format(at=40))
     ran = runner.watched("--quiet", "train.py")

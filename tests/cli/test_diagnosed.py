@@ -196,6 +196,7 @@ def test_the_cause_is_named(name, mode, runner):
             assert line in text.splitlines()[int(number) - 1]
 
 
+@pytest.mark.smoke
 def test_a_healthy_run_has_no_finding_and_nothing_was_looked_at(runner):
     runner.write(script(PLAIN))
     ran = runner.watched("train.py")
@@ -249,6 +250,7 @@ def test_a_rate_is_told_from_successive_gradients_where_no_pass_can_be_computed_
     assert first["evidence"]["no_replay"]
 
 
+@pytest.mark.smoke
 def test_what_a_model_prints_is_printed_once(runner):
     body = PLAIN.replace("net(x)", "(print('called', step) or net)(x)").replace(
         "loss = ", "x = x * float('nan') if step == 9 else x\nloss = "

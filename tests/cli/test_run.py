@@ -95,6 +95,7 @@ def test_the_json_has_the_schema(runner):
     assert summary["exit"] == {"status": 0, "signal": None, "error": None}
 
 
+@pytest.mark.smoke
 def test_observe_changes_nothing_and_tells_the_truth(runner):
     runner.write(TRAIN)
     bare = runner.bare(sys.executable, "train.py", "12")
@@ -105,6 +106,7 @@ def test_observe_changes_nothing_and_tells_the_truth(runner):
     assert ran.summary["actions"] == []
 
 
+@pytest.mark.smoke
 def test_what_is_said_on_stderr(runner):
     runner.write(TRAIN)
     lines = runner.watched("train.py", "12").stderr.splitlines()

@@ -149,6 +149,7 @@ def fit(noise, seed, *, watched):
         return nn.functional.mse_loss(model(x), teacher(x)).item()
 
 
+@pytest.mark.slow
 def test_a_watched_training_is_spared_the_noise(capsys):
     bare = watched = 0.0
     for seed in range(3):

@@ -115,6 +115,7 @@ def test_optax(name, shapes, size, seed, limit):
 
 @settings(max_examples=30, deadline=None)
 @given(shapes=shapes, size=sizes, seed=seeds, clipping=st.floats(min_value=1e-3, max_value=10.0))
+@pytest.mark.slow
 def test_optax_adaptive_clip(shapes, size, seed, clipping):
     optax = pytest.importorskip("optax", reason="needs the test extra")
     params = random_tree(shapes, size, seed)

@@ -198,6 +198,7 @@ def test_at_a_sound_rate_it_learns(run):
     assert 0.7 < words_f1 < words
 
 
+@pytest.mark.smoke
 def test_a_process_that_ends_in_nan(runner):
     write(runner.folder / "reviews.csv", reviews(40))
     done = runner.bare(sys.executable, str(SCRIPT), "--csv", "reviews.csv", "--lr", "inf", "--steps", "3")

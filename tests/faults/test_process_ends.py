@@ -124,6 +124,7 @@ def interrupted(command, number, runner):
     "number",
     [signal.SIGINT, *(pytest.param(each, marks=pytest.mark.slow) for each in (signal.SIGTERM, signal.SIGUSR1))],
 )
+@pytest.mark.smoke
 def test_signals_are_passed_on(number, runner):
     handler = "signal.signal(signal.SIGUSR1, lambda *_: (print('usr1', flush=True), sys.exit(5)))"
     runner.write(script(inside=f"{handler}; time.sleep(0.02); print(step, flush=True)", steps=5_000))

@@ -134,6 +134,7 @@ def test_parameters_updated_without_an_optimizer_are_guarded_from_the_third_upda
     assert "unobserved" in ran.stderr
 
 
+@pytest.mark.smoke
 def test_off_turns_everything_off(runner):
     runner.write("import os, sys, torch\nprint('steadygrad' in sys.modules, torch.autograd.backward.__module__)\n")
     ran = runner.watched("train.py", env={"STEADYGRAD": "off"})

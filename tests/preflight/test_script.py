@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 HEAD = "import torch, torch.nn.functional as F\nfrom torch import nn, Tensor\ntorch.manual_seed(0)\n"
 
 STYLES = {
@@ -92,6 +94,7 @@ def test_styles(style, tmp_path):
     assert found["findings"] == []
 
 
+@pytest.mark.smoke
 def test_what_a_script_hides_is_said(tmp_path):
     found, text = checked(tmp_path, STYLES["accumulated"][0])
     assert "give a factory" in found["skipped"]["the batch with each sample twice"]

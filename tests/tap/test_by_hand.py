@@ -167,6 +167,7 @@ def test_repair_finds_a_rate_that_is_harmless(update, runner):
 
 
 @pytest.mark.slow
+@pytest.mark.smoke
 def test_repair_clears_gradients_that_nobody_clears(runner):
     runner.write((ZOO / "missing-zero-grad" / "softmax_by_hand.py").read_text())
     bare = float(runner.bare(sys.executable, "train.py").stdout.split()[-1])

@@ -70,6 +70,7 @@ def test_the_figures_of_depth_share_their_axis(page):
     assert signal == gradient != time
 
 
+@pytest.mark.smoke
 def test_a_tooltip_names_the_layer_and_its_numbers(page):
     opened = page(checks.exploding())
     words = opened.tooltip("signal", 3, 0.5).split()

@@ -37,6 +37,7 @@ def test_a_report_opens_offline_without_an_error_or_a_request(kind, report, tmp_
     assert opened.troubles == []
 
 
+@pytest.mark.smoke
 def test_all_figures_share_one_axis_and_follow_a_drag_a_wheel_and_the_buttons(report, tmp_path):
     opened = report(recordings.stormy(tmp_path))
     assert len({identity for identity, *_ in opened.ranges()}) == 1

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 BARE = Path(__file__).parents[2] / "zoo" / "bare.py"
 HEAD = """
 import torch
