@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 import steadygrad as sg
 from steadygrad.guard import Escalation, Guard, LossLevel, Measured, Raised, Ruling
-from steadygrad.guard.held_norm import DOUBLES, LET_GO, HeldNorm
+from steadygrad.guard.held_norm import DOUBLES, LET_GO, Grown, HeldNorm
 
-GREW = {"lr_raised": 1.0, "lr_raised_now": 1.0, "norm_before": 2.0, "norm_over_before": 9.0}
+STEADY = {"lr_raised": 1.0, "lr_raised_now": 1.0}
+GROWN = {"norm": 18.0, "grown": Grown(2.0, 9.0)}
 NORMS = st.floats(1e-30, 1e30)
 
 
@@ -86,8 +87,8 @@ def risen():
 
 def ordered(detector, **options):
     escalation = Escalation(0, **options)
-    alarm = Ruling("", 1.0, (Raised(detector, GREW),))
-    orders = escalation.observe(0, alarm, risen(), "", can_roll_back=True, lr=0.1, norm=18.0)
+    alarm = Ruling("", 1.0, (Raised(detector, STEADY),))
+    orders = escalation.observe(0, alarm, risen(), "", can_roll_back=True, lr=0.1, **GROWN)
     return escalation, [order.action for order in orders]
 
 
@@ -104,15 +105,31 @@ def test_a_loss_that_has_gone_far_is_not_held_but_gone_back_from():
 
 def test_the_second_time_the_rate_is_lowered():
     escalation, _ = ordered("sustained-growth")
-    alarm = Ruling("", 1.0, (Raised("sustained-growth", GREW),))
-    orders = escalation.observe(1, alarm, risen(), "", can_roll_back=True, lr=0.1, norm=18.0)
+    alarm = Ruling("", 1.0, (Raised("sustained-growth", STEADY),))
+    orders = escalation.observe(1, alarm, risen(), "", can_roll_back=True, lr=0.1, **GROWN)
     assert [order.action for order in orders] == ["roll-back", "lower-lr"]
 
 
 def test_while_it_is_held_a_loss_that_no_weights_of_before_would_lower_is_no_reason_to_go_back():
     escalation, _ = ordered("sustained-growth")
-    alarm = Ruling("", 1.0, (Raised("sustained-growth", GREW),))
-    assert escalation.observe(1, alarm, risen(), "", can_roll_back=True, lr=0.1, norm=18.0, refuted=lambda: True) == []
+    alarm = Ruling("", 1.0, (Raised("sustained-growth", STEADY),))
+    assert escalation.observe(1, alarm, risen(), "", can_roll_back=True, lr=0.1, refuted=lambda: True, **GROWN) == []
+
+
+@pytest.mark.parametrize(("grown", "actions"), [(Grown(2.0, 9.0), ["clip-growth"]), (None, ["lower-lr"])])
+def test_what_is_clipped_on_and_on_is_held_before_the_rate_is_lowered(grown, actions):
+    escalation = Escalation(0)
+    clipped = Ruling("clip", 0.1, (Raised("sustained-clipping", {}),))
+    orders = escalation.observe(0, clipped, risen(), "sustained-clipping", can_roll_back=False, lr=0.1, grown=grown)
+    assert [order.action for order in orders] == actions
+
+
+@pytest.mark.parametrize(("grown", "actions"), [(Grown(2.0, 9.0), ["roll-back", "clip-growth"]), (None, ["roll-back"])])
+def test_gradients_that_had_grown_before_they_threw_the_weights_away_are_held(grown, actions):
+    escalation = Escalation(0)
+    thrown = Ruling("undo", 0.0, (Raised("update-spike", {"usual_over_it": 0.01}, late=1),))
+    orders = escalation.observe(0, thrown, risen(), "", can_roll_back=True, lr=0.1, grown=grown)
+    assert [order.action for order in orders] == actions
 
 
 def test_where_gradients_are_a_policys_affair_the_rate_is_lowered():
@@ -133,8 +150,8 @@ def test_what_was_put_right_is_held_no_more():
     assert not escalation.held.active
 
 
-def alarm_of(*, adapts):
-    """The first alarm about a loss that is multiplied by 6 % more at each step once it has been learned."""
+def grown_when_told(*, adapts):
+    """What is known at the first alarm about a loss that is multiplied by 6 % more at each step once it was learned."""
     guard = Guard()
     for step in range(400):
         factor = 1.06 ** max(0, step - 120)
@@ -142,18 +159,18 @@ def alarm_of(*, adapts):
         measured = Measured(factor * noise, factor * (0.5 + 2.5 * 0.96**step), 10.0, adapts=adapts, lr=0.1)
         for raised in guard.judge(measured).alarms:
             if raised.detector == "sustained-growth":
-                return raised.detail
-    return None
+                return guard.grown()
+    raise AssertionError("no alarm")
 
 
 def test_the_norm_from_before_is_that_at_which_the_loss_was_at_its_best():
-    detail = alarm_of(adapts=False)
-    assert 0.9 < detail["norm_before"] < 1.6
-    assert detail["norm_over_before"] > 4
+    grown = grown_when_told(adapts=False)
+    assert 0.9 < grown.before < 1.6
+    assert grown.times > 4
 
 
 def test_an_optimizer_that_divides_by_its_gradients_size_has_none():
-    assert "norm_before" not in alarm_of(adapts=True)
+    assert grown_when_told(adapts=True) is None
 
 
 def multiplied(folder, clip):

@@ -20,8 +20,14 @@ FACTORS = frozenset({"neg", "__neg__", "mul", "__mul__", "__rmul__", "div", "__t
 """What a script does to a loss that is one number already."""
 
 
+SUMS = frozenset({"add", "__add__", "__radd__", "__iadd__", "add_", "sub", "__sub__", "__rsub__", "subtract"})
+"""What makes one loss of several."""
+
 PRODUCTS = FACTORS | {"mul_", "__imul__", "div_", "__itruediv__", "__rtruediv__", "__rdiv__", "divide", "multiply"}
 """What multiplies or divides by a number."""
+
+MADE_OF_NUMBERS = frozenset({"tensor", "as_tensor", "scalar_tensor", "full"})
+"""Functions that make a tensor of plain numbers, which are what it holds."""
 
 CONSTANT = ("zeros", "ones", "full", "empty", "eye", "arange", "linspace", "tril", "triu", "new_zeros", "new_ones")
 """Functions whose results say nothing of the data: first states, positions, masks."""
@@ -118,11 +124,43 @@ class TapedPass:
         product = 1.0
         entry = None if self._place is None else self.entries[self._place.entry]
         while entry is not None and entry.name in FACTORS and len(before := _references(entry)) == 1:
-            numbers = [float(each) for each in entry.args if isinstance(each, (int, float))]
-            number = numbers[0] if numbers else 1.0
-            product = product / number if "div" in entry.name and number else product * number
+            product *= _multiplier(entry, [float(each) for each in entry.args if isinstance(each, (int, float))])
             entry = self.entries[before[0].entry]
         return abs(product)
+
+    @property
+    def terms(self) -> list[tuple[Ref, str, float]]:
+        """What the loss adds up: where it was made, the operation that made it, and what the script multiplied it by.
+
+        Numbers in tensors count too, those of a scaler among them.
+        """
+        found: list[tuple[Ref, str, float]] = []
+        waiting = [] if self._place is None else [(self._place, 1.0)]
+        while waiting:
+            place, product = waiting.pop()
+            entry = self.entries[place.entry]
+            before = _references(entry)
+            made = [each for each in before if not self._is_constant(each)]
+            if entry.name in FACTORS and len(made) == 1:
+                numbers = [*_numbers_of(entry), *(n for each in before for n in self._constant(each))]
+                waiting.append((made[0], product * _multiplier(entry, numbers)))
+            elif entry.name in SUMS and before:
+                waiting += [(each, product) for each in reversed(before)]
+            else:
+                found.append((place, entry.name, abs(product)))
+        return found
+
+    def _is_constant(self, place: Ref) -> bool:
+        """Whether it was made of plain numbers alone: `torch.tensor(weight)`."""
+        entry = self.entries[place.entry]
+        return entry.name in MADE_OF_NUMBERS and not _references(entry) and not _given(entry)
+
+    def _constant(self, place: Ref) -> list[float]:
+        """The plain numbers that it was made of, if there is nothing else in it."""
+        entry = self.entries[place.entry]
+        return (
+            [float(each) for each in entry.args if isinstance(each, (int, float))] if self._is_constant(place) else []
+        )
 
     @property
     def leaves(self) -> list[Tensor]:
@@ -192,6 +230,7 @@ class TapedPass:
         others: Mapping[str, Tensor] | None = None,
         *,
         on_call: Callable[[Entry, tuple[Any, ...], dict[str, Any]], None] | None = None,
+        on_made: Callable[[Ref, Tensor], None] | None = None,
         saying: Callable[[Tensor], Tensor] | None = None,
     ) -> tuple[Tensor, Any]:
         """Compute the loss again, with its graph, from the weights as they are now.
@@ -199,6 +238,7 @@ class TapedPass:
         Args:
             others: tensors that take the place of those of the same name in `inputs` and `others`.
             on_call: is told each call, with its arguments, before it is made.
+            on_made: is told each single number that was made, and its place.
             saying: makes what is put in the place of what models return; None: that itself.
 
         Returns:
@@ -239,6 +279,9 @@ class TapedPass:
             if changes_in_place(entry.call) and not isinstance(result, Tensor):
                 result = args[0]
             made.append(list(tensors_within(result)))
+            for at, each in enumerate(made[-1] if on_made is not None else ()):
+                if on_made is not None and each.numel() == 1:
+                    on_made(Ref(len(made) - 1, at), each)
             if entry.is_model:
                 output = result
         assert self._place is not None
@@ -323,6 +366,19 @@ class _Data:
     inputs: dict[str, Tensor]
     others: dict[str, Tensor]
     keys: dict[str, Any]
+
+
+def _multiplier(entry: Entry, numbers: Sequence[float]) -> float:
+    """What an entry of `FACTORS` multiplies by, of the plain numbers that it was given."""
+    number = numbers[0] if numbers else 1.0
+    return 1.0 / number if "div" in entry.name and number else number
+
+
+def _numbers_of(entry: Entry) -> list[float]:
+    """The plain numbers that an entry was given, and those in tensors from outside."""
+    plain = [float(each) for each in entry.args if isinstance(each, (int, float))]
+    single = (read_tensor_scalar(each) for each in _given(entry) if each.numel() == 1 and not _is_parameter(each))
+    return plain + [number for number in single if number is not None]
 
 
 def _key(thing: Tensor | Ref) -> Any:

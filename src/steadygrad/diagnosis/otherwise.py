@@ -4,9 +4,11 @@ Weights that have come apart leave many a thing out of scale; none of these. So 
 until a script began to do one of them, in a second loop perhaps, is that.
 """
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from ..evidence import Evidence, TensorProfile
+from ..evidence import Evidence, TensorProfile, Term
 from ..rules.loss_scale import GROWTH
 
 LARGER = 8.0
@@ -15,6 +17,12 @@ LARGER = 8.0
 PEAKED = 3.0
 """How many times farther the largest number may lie above the usual ones than before: beyond, it is a single record
 that makes the size, however many batches it is in."""
+
+MULTIPLIED = 4.0
+"""How many times more a script must multiply its loss by, as much as a learning rate that is raised."""
+
+MOST_OF_IT = 0.5
+"""The part of the loss that what is multiplied must make."""
 
 AVERAGED = 1.2
 """What twice the same samples make at most of a mean."""
@@ -27,8 +35,42 @@ def other_computation(start: Evidence, now: Evidence) -> frozenset[str]:
         start: the first pass.
         now: one at which something went wrong.
     """
-    summed, half = _is_summed(start, now), _in_half(now) and not _in_half(start)
-    return frozenset(cause for cause, has_come in (("loss-scale", summed), ("half-overflow", half)) if has_come)
+    scaled = _is_summed(start, now) or multiplied(start, now) is not None
+    half = _in_half(now) and not _in_half(start)
+    return frozenset(cause for cause, has_come in (("loss-scale", scaled), ("half-overflow", half)) if has_come)
+
+
+@dataclass(frozen=True, slots=True)
+class Multiplied:
+    """A term of the loss, and what it was multiplied by in the first pass and later."""
+
+    name: str
+    first: float
+    now: float
+
+    @property
+    def times(self) -> float:
+        """By how much more."""
+        return self.now / self.first
+
+
+def multiplied(start: Evidence, now: Evidence) -> Multiplied | None:
+    """The term that makes most of the loss, if the script multiplies it by far more than in the first pass."""
+    if not now.terms or [each.name for each in start.terms] != [each.name for each in now.terms]:
+        return None
+    place = max(range(len(now.terms)), key=lambda at: _size(now.terms[at]))
+    then, most = start.terms[place], now.terms[place]
+    whole = sum(map(_size, now.terms))
+    if not then.factor or (math.isfinite(whole) and _size(most) < MOST_OF_IT * whole):
+        return None
+    found = Multiplied(most.name, then.factor, most.factor)
+    return found if found.times > MULTIPLIED else None
+
+
+def _size(term: Term) -> float:
+    """How much of the loss it makes; what is not finite makes all of it."""
+    size = abs(term.factor * term.value)
+    return math.inf if math.isnan(size) else size
 
 
 def other_data(start: Evidence, now: Evidence) -> frozenset[str]:

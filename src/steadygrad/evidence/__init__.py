@@ -2,7 +2,7 @@
 
 from .evidence import Evidence
 from .passes import Activity, Attention, Call, Classification, Pass, Units
-from .profiles import Edge, Memory, Origin, Recurrence, Rehearsal, TensorProfile, WeightProfile, best
+from .profiles import Edge, Memory, Origin, Recurrence, Rehearsal, TensorProfile, Term, WeightProfile, best
 from .serial import from_plain, to_plain
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Recurrence",
     "Rehearsal",
     "TensorProfile",
+    "Term",
     "Units",
     "WeightProfile",
     "best",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from .chain import Layer
 from .passes import Pass
-from .profiles import Edge, Memory, Origin, Recurrence, Rehearsal, TensorProfile, WeightProfile
+from .profiles import Edge, Memory, Origin, Recurrence, Rehearsal, TensorProfile, Term, WeightProfile
 
 
 @dataclass
@@ -29,4 +29,5 @@ class Evidence:
     optimizer: str = ""
     rehearsals: tuple[Rehearsal, ...] = ()
     origin: Origin | None = None
+    terms: tuple[Term, ...] = ()
     skipped: dict[str, str] = field(default_factory=dict)

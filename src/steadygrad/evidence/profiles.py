@@ -97,6 +97,15 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
+class Term:
+    """A part that a loss adds up: the operation that made it, what it was multiplied by, and how large it was then."""
+
+    name: str
+    factor: float
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
     """The operation that made the first number that is not finite.
 

@@ -21,6 +21,7 @@ from ..preflight.gather import gather
 from ..preflight.observed import observe
 from .batch import identity, worst_samples
 from .taped_objective import TapedObjective
+from .terms import terms_of
 
 BUDGET = 3.0
 """Seconds that curvature and a few steps may take: a training waits."""
@@ -106,6 +107,7 @@ def examine(subject: Subject) -> Examination:
             found.batch_before = _before(subject)
             found.old_buffers = _with_old_buffers(subject, objective)
             found.samples = worst_samples(taped, objective)
+            found.evidence.terms = terms_of(taped, objective)
             found.numbers = tuple(sorted(taped.factors))[:MOST_NUMBERS]
     except CannotReplay as error:
         found.evidence, found.problem = None, str(error)

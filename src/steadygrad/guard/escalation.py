@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from .._recorded import recorded
 from ..records import DRIFTS
 from .guard import RAISED, Raised, Ruling
-from .held_norm import HeldNorm
+from .held_norm import Grown, HeldNorm
 from .ladder import HALVING, Ladder, Rung
 from .loss import LossLevel
 from .state import Stateful
@@ -146,6 +146,7 @@ class Escalation(Stateful):
         loss: float | None = None,
         lr: float | None = None,
         norm: float = 0.0,
+        grown: Grown | None = None,
         damaged: Callable[[], Sequence[str]] = tuple,
         refuted: Callable[[], bool] = lambda: False,
     ) -> list[Order]:
@@ -161,6 +162,7 @@ class Escalation(Stateful):
             loss: the loss at this step, of clipped ones too.
             lr: the script's own learning rate at this step, if it is known and can be lowered.
             norm: that of the gradient, before anything was done to it.
+            grown: how far gradients have grown since the loss was at its best, if steps have grown with them.
             can_roll_back: whether there is a proven snapshot and the state is another one by now.
             damaged: names weights and states that are not finite; asked at the first of some lost steps.
             refuted: whether it was seen that no weights of before do better on the batches of now; asked when the loss
@@ -183,10 +185,12 @@ class Escalation(Stateful):
             self._open(step, raised, level)
         if self.incident is not None:
             self.incident.thrown |= ruling.action == "undo"
-        orders = self._on_the_spot(step, ruling, level, can_roll_back, damaged, refuted)
+        orders = self._on_the_spot(step, ruling, level, can_roll_back, damaged, refuted, grown)
         if not orders and self.incident is not None and not ruling.lost:
             orders = self._verified(level, going_on, can_roll_back, refuted)
         if not any(order.action == "stop" for order in orders):
+            if going_on:
+                orders += self._hold(grown, going_on)
             rung = self.ladder.observe(going_on, lr)
             if rung is not None:
                 orders.append(self._changed_rate(rung))
@@ -253,6 +257,7 @@ class Escalation(Stateful):
         can_roll_back: bool,
         damaged: Callable[[], Sequence[str]],
         refuted: Callable[[], bool],
+        grown: Grown | None,
     ) -> list[Order]:
         """What cannot wait for a verification."""
         incident = self.incident
@@ -275,7 +280,9 @@ class Escalation(Stateful):
             raised = max((a.detail.get("lr_raised_now", 1.0) for a in ruling.alarms), default=1.0)
             if raised > RAISED:
                 return self._back(why, can_roll_back, 1.0 / raised, lower=True)
-            return self._back(why, can_roll_back, usual, lower=not can_roll_back)
+            # Gradients that had grown for long have thrown them: held, the first time, in place of a lower rate.
+            held = self._hold(grown, why)
+            return [*self._back(why, can_roll_back, usual, lower=not can_roll_back and not held), *held]
         drift = next((raised for raised in ruling.alarms if raised.detector in DRIFTS), None)
         if drift is not None:
             can_roll_back = can_roll_back and self._better_before
@@ -296,7 +303,7 @@ class Escalation(Stateful):
             if explained and self.held.active and refuted():
                 return []  # the loss grows, and steps do not
             # Growth that is held needs no lower rate yet. A loss that has gone far at once is none.
-            held = self._hold(drift.detail, why) if drift.detector == "sustained-growth" else []
+            held = self._hold(grown, why) if drift.detector == "sustained-growth" else []
             return [*self._back(why, can_roll_back, stable, lower=not held), *held] if explained else held
         if can_roll_back and self._better_before and self._holds_nothing(ruling, level) and not refuted():
             return self._back(recorded("the loss rises above where the run began"), can_roll_back, lower=True)
@@ -308,17 +315,16 @@ class Escalation(Stateful):
             return self._back(recorded("{count} steps in a row could not be made", count=self._lost), can_roll_back)
         return []
 
-    def _hold(self, detail: Mapping[str, Any], why: str) -> list[Order]:
+    def _hold(self, grown: Grown | None, why: str) -> list[Order]:
         """Hold gradients that have grown, and steps with them, to the norm from before, once."""
-        if not self._holds or self.held.active or "norm_before" not in detail:
+        if grown is None or not self._holds or self.held.active:
             return []
-        assert self.incident is not None
-        self.held.hold(detail["norm_before"])
+        self.held.hold(grown.before)
         self.ladder.wait()
-        self.incident.tried.append("clip-growth")
         self._since_change = 0
-        numbers = {"norm": detail["norm_before"], "grew": detail["norm_over_before"]}
-        return [Order("clip-growth", {**numbers, "reason": why})]
+        if self.incident is not None:
+            self.incident.tried.append("clip-growth")
+        return [Order("clip-growth", {"norm": grown.before, "grew": grown.times, "reason": why})]
 
     def _holds_nothing(self, ruling: Ruling, level: LossLevel) -> bool:
         """Whether the loss rises above its start however much is clipped.

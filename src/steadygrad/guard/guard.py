@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from ..clip import PLAUSIBLE, ClipDecision, RobustClip
 from .growth import Growth
+from .held_norm import Grown
 from .loss import RECENT, LossLevel
 from .state import Stateful
 from .updates import HarmlessRate, UpdateLevel
@@ -153,6 +154,7 @@ class Guard(Stateful):
         self._loss_alone = 0
         self._highest_raise = 1.0
         self._told_divergence = False
+        self._adapts = False
         self._known_best = math.inf
         self._norm_at_best = 0.0
 
@@ -163,6 +165,13 @@ class Guard(Stateful):
         if self._diverging and not (self.level.worse() or self.level.elevated()):
             self._diverging = ""
         return self._diverging
+
+    def grown(self) -> Grown | None:
+        """How far accepted gradients have grown since the loss was at its best, where steps have grown with them."""
+        norm = self.level.norm()
+        if self._adapts or norm is None or not norm > GROWN * self._norm_at_best > 0.0:
+            return None
+        return Grown(self._norm_at_best, norm / self._norm_at_best)
 
     def judge(self, measured: Measured) -> Ruling:
         """Rule on a step.
@@ -176,6 +185,7 @@ class Guard(Stateful):
         if self._suspect is not None:
             self._suspect = replace(self._suspect, late=self._suspect.late + 1)
         loss = measured.loss if self.use_loss else None
+        self._adapts = measured.adapts
         numbers = {"grad_norm": measured.held_norm, "loss": measured.loss}
         thrown = self._thrown(measured, loss)
         if not math.isfinite(measured.grad_norm):
@@ -302,7 +312,6 @@ class Guard(Stateful):
         """An alarm if the run drifts away; once an episode."""
         away = self.level.diverges(measured.grad_norm)
         norm_grows = self._norm_growth.push(measured.grad_norm)
-        since_best = (self.level.norm() or 0.0) / self._norm_at_best if self._norm_at_best else 1.0
         weights_grow = False
         if self.level.at_check:
             self._check(measured.lr)
@@ -322,8 +331,6 @@ class Guard(Stateful):
         detail["lr_beyond_good"] = self.rates.beyond_good(measured.lr)
         if grows:
             detail |= {"norm_grew": self._norm_growth.factor, "weights_grew": self._weight_growth.factor}
-        if not measured.adapts and since_best > GROWN:
-            detail |= {"norm_before": self._norm_at_best, "norm_over_before": since_best}
         return (Raised(name, detail, late=RECENT * self._elevated),)
 
     def _check(self, lr: float | None) -> None:

@@ -1,5 +1,6 @@
 """Gradients that grew step by step are held to the norm from before: where steps grow with them, that is their rate."""
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from .state import Stateful
@@ -9,6 +10,14 @@ DOUBLES = 256
 
 LET_GO = 64
 """Gradients in a row below the norm that is held, after which nothing is held any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """The norm of gradients when the loss was at its best, and how many times larger it is now."""
+
+    before: float
+    times: float
 
 
 class HeldNorm(Stateful):

@@ -1,13 +1,13 @@
-"""Summed loss, huge targets, accumulation not averaged.
+"""Summed loss, huge targets, accumulation not averaged, a weight of the loss that grows.
 
 A loss summed over the batch has a gradient that is as many times larger as the batch has samples; targets in the
 thousands make errors in the thousands. Either multiplies the learning rate.
 
-Seen in: the loss of the batch with each sample twice, the reduction of torch's own losses, and what standardised
-targets make of the same pass.
+Seen in: the loss of the batch with each sample twice, the reduction of torch's own losses, what standardised targets
+make of the same pass, and what the script multiplies most of its loss by, then and now.
 
 Remedies: mean-reduction, divide-learning-rate-by-batch-size, standardise-targets, divide-loss-by-accumulation-steps,
-lower-learning-rate.
+clip-global-norm, lower-learning-rate.
 
 Reference: Goyal et al., "Accurate, large minibatch SGD", 2017.
 """
@@ -19,7 +19,8 @@ import numpy as np
 from ..._i18n import say
 from ...findings import Finding
 from ...rules.loss_scale import loss_scale as rule
-from ..case import Case
+from ..case import ONSET, Case
+from ..otherwise import multiplied
 
 CAUSE = "loss-scale"
 
@@ -28,6 +29,7 @@ def loss_scale(case: Case) -> Iterator[Finding]:
     """By the first pass with twice the samples, or with other targets."""
     yield from case.static(rule, CAUSE)
     yield from _accumulated(case)
+    yield from _multiplied(case)
 
 
 def _accumulated(case: Case) -> Iterator[Finding]:
@@ -71,6 +73,30 @@ def _accumulated(case: Case) -> Iterator[Finding]:
         ),
         {"passes": passes, "sharpness_ratio": one},
         ("divide-loss-by-accumulation-steps", "lower-learning-rate"),
+        case.onset,
+    )
+
+
+def _multiplied(case: Case) -> Iterator[Finding]:
+    """A weight of the loss that the script has raised, where steps are longer for it."""
+    if CAUSE not in case.changes or case.start is None or case.first is None:
+        return
+    found = multiplied(case.start, case.first.evidence)
+    if found is None:
+        return
+    yield Finding(
+        CAUSE,
+        0.9,
+        "loss",
+        say(
+            "the script multiplies {term}, most of the loss, by {now:.3g}, and in the first pass by {first:.3g}: steps "
+            "that grow with the gradient are as much longer",
+            term=found.name,
+            now=found.now,
+            first=found.first,
+        ),
+        {"factor": found.now, "first_factor": found.first, "times": found.times, "seen_in": ONSET, "anew": True},
+        ("clip-global-norm", "lower-learning-rate"),
         case.onset,
     )
 
