@@ -71,17 +71,35 @@ def test_the_verdict(name, tmp_path):
     assert run.summary()["first_alarm_step"] == min(story.get("alarms") or [], default=None)
 
 
-@pytest.mark.parametrize(("losses", "verdict"), [([2.0] * 100, "stalled"), ([2.0] * 50 + [0.3] * 50, "recovered")])
-def test_what_has_learned_in_the_end_is_not_called_stalled(losses, verdict, tmp_path):
-    folder = run_of(tmp_path, None, status=None).folder
+def stalled(folder, losses, at):
+    """A finished run of these losses that was called stalled at a step."""
     made = Recorder(folder / "rank0-1.db", lambda line: None)
     made.optimizer(OptimizerInfo(0, "SGD", (TensorInfo("w", (2,), "float32"),)))
     for number, loss in enumerate(losses):
         made.step(StepRecord(0, number, 0.0, loss, 0.1, 1.0, 1.0, 1.0, ""), b"\0\0\x80\x3f")
-    made.alarm(Alarm(0, 40, "stalled", {"why": "half of the units are off", "first_loss": 2.0}))
+    made.alarm(Alarm(0, at, "stalled", {"why": "half of the units are off", "first_loss": losses[0]}))
     made.close()
     finish_run(folder, 0)
-    assert open_run(folder).verdict == verdict
+    return open_run(folder)
+
+
+@pytest.mark.parametrize(("losses", "verdict"), [([2.0] * 100, "stalled"), ([2.0] * 50 + [0.3] * 50, "recovered")])
+def test_what_has_learned_in_the_end_is_not_called_stalled(losses, verdict, tmp_path):
+    assert stalled(create_run(tmp_path, "train", "protect", ()), losses, 40).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("losses", "reason"),
+    [
+        ([2.0] * 100, "never learned"),
+        (list(np.geomspace(90.0, 2.3, 30)) + [2.3] * 70, "never learned"),  # a wild start, and a guess since
+        ([2.0] * 20 + [0.1] * 60 + [2.0] * 100, "has lost what it had learned"),
+    ],
+)
+def test_a_stalled_run_is_not_said_to_have_never_learned_what_it_has_lost(losses, reason, tmp_path):
+    run = stalled(create_run(tmp_path, "train", "protect", ()), losses, len(losses) - 20)
+    assert run.verdict == "stalled"
+    assert reason in run.summary()["reason"]
 
 
 def test_a_recording_that_broke_off_is_not_called_healthy(tmp_path):
@@ -123,12 +141,4 @@ def test_json_is_strict():
 def test_what_a_run_had_lost_before_it_was_called_stalled_is_nothing_learned(after, verdict, tmp_path):
     """Biases alone may explain nine tenths of a first loss."""
     losses = list(np.geomspace(10.0, 1.0, 60)) + [1.0] * 60 + [after] * 200
-    folder = create_run(tmp_path, "train", "protect", ())
-    made = Recorder(folder / "rank0-1.db", lambda line: None)
-    made.optimizer(OptimizerInfo(0, "SGD", (TensorInfo("w", (2,), "float32"),)))
-    for number, loss in enumerate(losses):
-        made.step(StepRecord(0, number, 0.0, loss, 0.1, 1.0, 1.0, 1.0, ""), b"\0\0\x80\x3f")
-    made.alarm(Alarm(0, 110, "stalled", {}))
-    made.close()
-    finish_run(folder, 0)
-    assert open_run(folder).verdict == verdict
+    assert stalled(create_run(tmp_path, "train", "protect", ()), losses, 110).verdict == verdict

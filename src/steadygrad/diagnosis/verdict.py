@@ -81,7 +81,10 @@ def judge(run: Run) -> Judgement:
     held = _held(recording)
     standing = [alarm for alarm in alarms if alarm.step > held]
     if standing and all(alarm.detector == "stalled" for alarm in standing) and not _has_learned(recording, standing[0]):
-        return Judgement("stalled", say("the run never learned: {why}", why=_why_stalled(run, standing[0])), first)
+        why = _why_stalled(run, standing[0])
+        if _had_learned(recording, standing[0]):
+            return Judgement("stalled", say("the run has lost what it had learned: {why}", why=why), first)
+        return Judgement("stalled", say("the run never learned: {why}", why=why), first)
     alarms = [alarm for alarm in alarms if alarm.detector != "stalled"] or alarms
     for each in run.recordings:
         reason = _why_unstable(run, each)
@@ -117,6 +120,16 @@ def _has_learned(recording: ProcessRecording, alarm: Alarm) -> bool:
     first, last = float(np.median(known[:RECENT])), float(np.quantile(known[-LATE:], 0.25))
     first = min(first, float(np.median(before))) if len(before) else first
     return first > 0 and last < LEARNED * first
+
+
+def _had_learned(recording: ProcessRecording, alarm: Alarm) -> bool:
+    """Whether the loss had once been far below where it began, and where it has come to since."""
+    losses = recording.steps(alarm.optimizer).loss
+    known = losses[np.isfinite(losses)]
+    if len(known) < 2 * RECENT:
+        return False
+    levels = np.median(np.lib.stride_tricks.sliding_window_view(known, RECENT), axis=1)
+    return 0.0 < float(levels.min()) < LEARNED * float(min(levels[0], levels[-1]))
 
 
 def _why_stalled(run: Run, alarm: Alarm) -> str:
