@@ -150,13 +150,15 @@ def test_what_was_put_right_is_held_no_more():
     assert not escalation.held.active
 
 
-def grown_when_told(*, adapts):
+def grown_when_told(*, adapts=False, raised=1.0):
     """What is known at the first alarm about a loss that is multiplied by 6 % more at each step once it was learned."""
     guard = Guard()
     for step in range(400):
         factor = 1.06 ** max(0, step - 120)
         noise = 1.0 + 0.05 * math.sin(7.0 * step)
-        measured = Measured(factor * noise, factor * (0.5 + 2.5 * 0.96**step), 10.0, adapts=adapts, lr=0.1)
+        measured = Measured(
+            factor * noise, factor * (0.5 + 2.5 * 0.96**step), 10.0, adapts=adapts, lr=0.1 * raised ** (step > 120)
+        )
         for raised in guard.judge(measured).alarms:
             if raised.detector == "sustained-growth":
                 return guard.grown()
@@ -164,13 +166,17 @@ def grown_when_told(*, adapts):
 
 
 def test_the_norm_from_before_is_that_at_which_the_loss_was_at_its_best():
-    grown = grown_when_told(adapts=False)
+    grown = grown_when_told()
     assert 0.9 < grown.before < 1.6
     assert grown.times > 4
 
 
 def test_an_optimizer_that_divides_by_its_gradients_size_has_none():
     assert grown_when_told(adapts=True) is None
+
+
+def test_where_the_rate_was_raised_it_is_lowered():
+    assert grown_when_told(raised=3.0) is None
 
 
 def multiplied(folder, clip):

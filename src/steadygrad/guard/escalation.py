@@ -189,7 +189,7 @@ class Escalation(Stateful):
         if not orders and self.incident is not None and not ruling.lost:
             orders = self._verified(level, going_on, can_roll_back, refuted)
         if not any(order.action == "stop" for order in orders):
-            if going_on:
+            if going_on == "sustained-clipping":
                 orders += self._hold(grown, going_on)
             rung = self.ladder.observe(going_on, lr)
             if rung is not None:

@@ -171,6 +171,8 @@ class Guard(Stateful):
         norm = self.level.norm()
         if self._adapts or norm is None or not norm > GROWN * self._norm_at_best > 0.0:
             return None
+        if self.rates.raised() > GROWN:
+            return None  # what makes steps longer is the rate, and that can be lowered
         return Grown(self._norm_at_best, norm / self._norm_at_best)
 
     def judge(self, measured: Measured) -> Ruling:
