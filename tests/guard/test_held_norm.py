@@ -14,7 +14,7 @@ from steadygrad.guard import Escalation, Guard, LossLevel, Measured, Raised, Rul
 from steadygrad.guard.held_norm import DOUBLES, LET_GO, Grown, HeldNorm
 
 STEADY = {"lr_raised": 1.0, "lr_raised_now": 1.0}
-GROWN = {"norm": 18.0, "grown": Grown(2.0, 9.0)}
+GROWN = {"norm": 18.0, "grown": lambda: Grown(2.0, 9.0)}
 NORMS = st.floats(1e-30, 1e30)
 
 
@@ -120,7 +120,9 @@ def test_while_it_is_held_a_loss_that_no_weights_of_before_would_lower_is_no_rea
 def test_what_is_clipped_on_and_on_is_held_before_the_rate_is_lowered(grown, actions):
     escalation = Escalation(0)
     clipped = Ruling("clip", 0.1, (Raised("sustained-clipping", {}),))
-    orders = escalation.observe(0, clipped, risen(), "sustained-clipping", can_roll_back=False, lr=0.1, grown=grown)
+    orders = escalation.observe(
+        0, clipped, risen(), "sustained-clipping", can_roll_back=False, lr=0.1, grown=lambda: grown
+    )
     assert [order.action for order in orders] == actions
 
 
@@ -128,7 +130,7 @@ def test_what_is_clipped_on_and_on_is_held_before_the_rate_is_lowered(grown, act
 def test_gradients_that_had_grown_before_they_threw_the_weights_away_are_held(grown, actions):
     escalation = Escalation(0)
     thrown = Ruling("undo", 0.0, (Raised("update-spike", {"usual_over_it": 0.01}, late=1),))
-    orders = escalation.observe(0, thrown, risen(), "", can_roll_back=True, lr=0.1, grown=grown)
+    orders = escalation.observe(0, thrown, risen(), "", can_roll_back=True, lr=0.1, grown=lambda: grown)
     assert [order.action for order in orders] == actions
 
 

@@ -131,7 +131,7 @@ class Recovery:
             loss=loss if self._guard.use_loss else None,
             lr=self._lr,
             norm=norm,
-            grown=self._guard.grown(),
+            grown=self._guard.grown,
             damaged=lambda: self._damage(replace(parts, modules=()), names),
             refuted=refuted,
         )

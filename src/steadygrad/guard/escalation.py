@@ -146,7 +146,7 @@ class Escalation(Stateful):
         loss: float | None = None,
         lr: float | None = None,
         norm: float = 0.0,
-        grown: Grown | None = None,
+        grown: Callable[[], Grown | None] = lambda: None,
         damaged: Callable[[], Sequence[str]] = tuple,
         refuted: Callable[[], bool] = lambda: False,
     ) -> list[Order]:
@@ -190,7 +190,7 @@ class Escalation(Stateful):
             orders = self._verified(level, going_on, can_roll_back, refuted)
         if not any(order.action == "stop" for order in orders):
             if going_on == "sustained-clipping":
-                orders += self._hold(grown, going_on)
+                orders += self._hold(grown(), going_on)
             rung = self.ladder.observe(going_on, lr)
             if rung is not None:
                 orders.append(self._changed_rate(rung))
@@ -257,7 +257,7 @@ class Escalation(Stateful):
         can_roll_back: bool,
         damaged: Callable[[], Sequence[str]],
         refuted: Callable[[], bool],
-        grown: Grown | None,
+        grown: Callable[[], Grown | None],
     ) -> list[Order]:
         """What cannot wait for a verification."""
         incident = self.incident
@@ -281,7 +281,7 @@ class Escalation(Stateful):
             if raised > RAISED:
                 return self._back(why, can_roll_back, 1.0 / raised, lower=True)
             # Gradients that had grown for long have thrown them: held, the first time, in place of a lower rate.
-            held = self._hold(grown, why)
+            held = self._hold(grown(), why)
             return [*self._back(why, can_roll_back, usual, lower=not can_roll_back and not held), *held]
         drift = next((raised for raised in ruling.alarms if raised.detector in DRIFTS), None)
         if drift is not None:
@@ -303,7 +303,7 @@ class Escalation(Stateful):
             if explained and self.held.active and refuted():
                 return []  # the loss grows, and steps do not
             # Growth that is held needs no lower rate yet. A loss that has gone far at once is none.
-            held = self._hold(grown, why) if drift.detector == "sustained-growth" else []
+            held = self._hold(grown(), why) if drift.detector == "sustained-growth" else []
             return [*self._back(why, can_roll_back, stable, lower=not held), *held] if explained else held
         if can_roll_back and self._better_before and self._holds_nothing(ruling, level) and not refuted():
             return self._back(recorded("the loss rises above where the run began"), can_roll_back, lower=True)
