@@ -24,6 +24,9 @@ from ..case import Case, nats
 
 CAUSE = "weight-growth"
 
+FARTHER = 1.25
+"""How much farther than to the last sample a growth is followed, at the most."""
+
 GROWTH = 3.0
 """Factor by which the weights must have grown."""
 
@@ -101,9 +104,11 @@ def drifting(case: Case) -> Iterator[Finding]:
         return
     tensors = case.recording.optimizers()[case.optimizer].tensors
     place = int(np.argmax(sizes[-1] - sizes[0]))
+    # As far as the onset, at the same pace: when the last sample was taken before it is the clock's affair.
+    beyond = min(FARTHER, (case.onset - steps[0]) / (steps[-1] - steps[0]))
     yield Finding(
         CAUSE,
-        min(0.85, 0.6 + 0.1 * nats(growth / GROWTH)),
+        min(0.85, 0.6 + 0.1 * nats(growth ** max(1.0, float(beyond)) / GROWTH)),
         tensors[place].name if place < len(tensors) else "weights",
         say(
             "the weights have grown {growth:.3g} times from step {first} to {last}, little by little: nothing holds "
