@@ -26,7 +26,7 @@ def test_no_gradient_that_is_held_is_longer_than_the_norm_as_it_has_doubled_by_t
         after = each * held.coefficient(each)
         if held.active:
             assert after <= norm * 2.0 ** (step / DOUBLES) * (1 + 1e-9)
-            assert after == pytest.approx(min(each, after), rel=1e-12)
+            assert after <= each
         held.observe(each)
 
 
@@ -35,6 +35,13 @@ def test_what_is_not_held_is_left_alone(seen):
     held = HeldNorm()
     assert not any(held.observe(each) for each in seen)
     assert all(held.coefficient(each) == 1.0 for each in seen)
+
+
+@pytest.mark.parametrize("norm", [math.inf, math.nan, 0.0])
+def test_a_norm_that_nothing_can_be_scaled_to_is_left_as_it_is(norm):
+    held = HeldNorm()
+    held.hold(2.0)
+    assert held.coefficient(norm) == 1.0
 
 
 def test_it_lets_go_once_gradients_have_been_as_small_for_long():
@@ -161,9 +168,8 @@ def grown_when_told(*, adapts=False, raised=1.0):
         measured = Measured(
             factor * noise, factor * (0.5 + 2.5 * 0.96**step), 10.0, adapts=adapts, lr=0.1 * raised ** (step > 120)
         )
-        for raised in guard.judge(measured).alarms:
-            if raised.detector == "sustained-growth":
-                return guard.grown()
+        if any(alarm.detector == "sustained-growth" for alarm in guard.judge(measured).alarms):
+            return guard.grown()
     raise AssertionError("no alarm")
 
 

@@ -52,8 +52,9 @@ SCALER_STREAK = 20
 SCHEMA = "steadygrad.watch/1"
 """Of the watcher's state in a checkpoint."""
 
-RISING = 128
-"""Steps of a loss that has come up in which weights are sampled at every check."""
+RISING, RISING_EVERY = 128, 8
+"""Steps of a loss that has come up in which weights are sampled, and from one sample to the next: by the number of the
+step, since what is clipped on and on completes no check, and would be sampled at every one."""
 
 VERIFYING = 2
 """Passes that are taped before it is decided what follows an incident."""
@@ -605,7 +606,7 @@ class Watcher:
 
     def _begin_sample(self, session: Session) -> None:
         # While a loss comes up, weights that grow are looked at whatever it costs: the clock decides nothing then.
-        rising = session.guard.level.at_check and 0 < session.guard.elevated_for <= RISING
+        rising = session.step % RISING_EVERY == 0 and 0 < session.guard.elevated_for <= RISING
         if session.sampler.due(session.step) or (rising and session.sampler.can):
             self._journal.sample(session, "param_norm", session.sampler.begin())
 

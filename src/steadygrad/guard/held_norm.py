@@ -1,5 +1,6 @@
 """Gradients that grew step by step are held to the norm from before: where steps grow with them, that is their rate."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -53,8 +54,8 @@ class HeldNorm(Stateful):
         self._below = 0
 
     def coefficient(self, norm: float) -> float:
-        """What a gradient of this norm is multiplied by."""
-        return min(1.0, self._norm / norm) if self.active and norm > 0.0 else 1.0
+        """What a gradient of this norm is multiplied by; one that is not finite is none to be held."""
+        return min(1.0, self._norm / norm) if self.active and 0.0 < norm < math.inf else 1.0
 
     def observe(self, norm: float) -> bool:
         """Tell of the norm of a gradient before it was held; returns whether nothing is held any more since."""
