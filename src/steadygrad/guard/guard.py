@@ -343,7 +343,7 @@ class Guard(Stateful):
         self._highest_raise = max(self._highest_raise if elevated else 1.0, self.rates.raised())
         if not elevated:
             self._told_divergence = False
-        if self.level.best < self._known_best:
+        if self.level.best != self._known_best:  # lower, or what is now was made the new best
             self._known_best, self._norm_at_best = self.level.best, self.level.norm() or 0.0
 
     def _rejected(
