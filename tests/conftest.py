@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,18 @@ from steadygrad import _i18n
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """What starts Python anew, or a browser, costs seconds before it does anything: a few of each kind are for every
-    day (`smoke`), and all of them for every change that lands (`slow`)."""
+    """What is `slow` although nobody has said so: all of it is for every change that lands, some of it for every day.
+
+    What starts Python anew, or a browser, costs seconds before it does anything: a few of each kind are for every day
+    (`smoke`). Of a product of many parameters it is one in so many (`one_in`).
+    """
+    seen = Counter()
     for item in items:
+        one_in = item.get_closest_marker("one_in")
+        if one_in is not None:
+            if seen[item.location[:1], item.originalname] % one_in.args[0]:
+                item.add_marker(pytest.mark.slow)
+            seen[item.location[:1], item.originalname] += 1
         marked = item.get_closest_marker("process") or item.get_closest_marker("ui")
         starts = marked or "runner" in getattr(item, "fixturenames", ())
         if starts and not item.get_closest_marker("smoke"):

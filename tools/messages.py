@@ -110,7 +110,9 @@ def compiled(catalog: Catalog) -> bytes:
             continue
         forms = message.string if isinstance(message.string, (tuple, list)) else (message.string,)
         if all(forms):
-            pairs["\0".join(message.id) if isinstance(message.id, (tuple, list)) else message.id] = "\0".join(forms)
+            pairs["\0".join(message.id) if isinstance(message.id, (tuple, list)) else message.id] = "\0".join(
+                map(str, forms)
+            )
     keys = sorted(pairs, key=lambda key: key.encode("utf-8"))
     start = 7 * 4
     places = start + 16 * len(keys)
@@ -173,7 +175,7 @@ def _extracted(method: str, path: Path, options: dict[str, str]) -> Iterator[Mes
     with path.open("rb") as file, contextlib.redirect_stderr(io.StringIO()):
         for _, message, _, _ in extract(method, file, KEYWORDS, options=options):
             # Beside a literal, a call may have arguments that are none: `say` gets its values by name.
-            yield tuple(message) if isinstance(message, (tuple, list)) else message
+            yield (message[0], message[1]) if isinstance(message, (tuple, list)) else message
 
 
 def _header(catalog: Catalog) -> tuple[str, ...]:

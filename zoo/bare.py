@@ -65,7 +65,7 @@ def record(path: Path, script: str, args: list[str]) -> None:
         return of_leaves(outputs, *rest, **named)
 
     torch.autograd.backward, torch.autograd.grad = backward, grad
-    torch.amp.GradScaler.scale = scale_loss
+    torch.amp.GradScaler.scale = scale_loss  # type: ignore[method-assign, attr-defined]
     register_optimizer_step_pre_hook(before_step)
     sys.argv = [script, *args]
     try:

@@ -101,7 +101,7 @@ def measure(case: Case) -> Result:
     norms = [float(step["grad_norm"]) for step in steps if "grad_norm" in step and _finite(step["grad_norm"])]
     start, final = (losses[0] if losses else None), final_loss(bare.stdout)
     lost = final is None or not math.isfinite(final)
-    if not lost and start is not None and math.isfinite(start):
+    if final is not None and not lost and start is not None and math.isfinite(start):
         lost = final > start and final > 2 * start
     result = Result(
         case.kind,
@@ -155,7 +155,7 @@ def _judge(result: Result) -> list[str]:
     elif result.first_nonfinite is not None and observe.first_alarm > result.first_nonfinite:
         faults.append(f"alarm at {observe.first_alarm}, after the first non-finite step {result.first_nonfinite}")
     sound = protect.final is not None and math.isfinite(protect.final)
-    if sound and result.start is not None and math.isfinite(result.start):
+    if protect.final is not None and sound and result.start is not None and math.isfinite(result.start):
         sound = protect.final < result.start
     if protect.verdict in {"healthy", "recovered"} and not sound:
         faults.append(f"protect says {protect.verdict}, final loss {_show(protect.final)}")

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from steadygrad._watch.repairer import LIVE
+from steadygrad._watch.live_remedies import LIVE
 from steadygrad.remedies import REMEDIES
 from steadygrad.rescue import OUTPUT, LocalExecutor, Rescue, Workspace
 from steadygrad.trials import everything

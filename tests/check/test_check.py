@@ -17,6 +17,7 @@ def named(cases):
     return pytest.mark.parametrize("case", cases, ids=lambda case: case.name)
 
 
+@pytest.mark.one_in(3)
 @named(FAULTY)
 def test_a_planted_fault_is_found(case: Case):
     found = sg.check(*case.make()).findings

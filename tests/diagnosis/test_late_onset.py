@@ -146,6 +146,38 @@ def test_a_record_that_many_batches_hold_is_an_outlier_still(tmp_path):
     assert causes(watch)[0] == "outlier-batch"
 
 
+def lengthened(tmp_path, gain, rate=1.0, mode="protect"):
+    """A running sum by a recurrence of this gain, whose sequences are sixteen times as long after 120 steps; so is the
+    learning rate made larger."""
+    torch.manual_seed(0)
+    rnn, head = nn.RNN(1, 32, nonlinearity="relu", batch_first=True), nn.Linear(32, 1)
+    with torch.no_grad():
+        rnn.weight_hh_l0.copy_(gain * torch.eye(32))
+        rnn.weight_ih_l0.mul_(0.3)
+    net = nn.ModuleDict({"rnn": rnn, "head": head})
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.003, momentum=0.9)
+    try:
+        with sg.watch(net, optimizer, mode=mode, record=tmp_path) as watch:
+            for number in range(200):
+                length = 10 if number < 120 else 160
+                optimizer.param_groups[0]["lr"] = 0.003 * (1.0 if number < 120 else rate)
+                x = torch.randn(32, length, 1, generator=torch.Generator().manual_seed(number))
+                differentiated(head(rnn(x)[0]), x.cumsum(1) / length**0.5, optimizer)
+                optimizer.step()
+    except sg.TrainingDiverged:
+        pass
+    return causes(watch)
+
+
+@pytest.mark.parametrize("mode", ["observe", "protect"])
+def test_a_recurrence_that_expands_is_named_where_only_short_sequences_had_hidden_it(tmp_path, mode):
+    assert lengthened(tmp_path, 1.05, mode=mode)[0] == "recurrent-gain"
+
+
+def test_longer_sequences_do_not_make_a_rate_that_is_too_large_one(tmp_path):
+    assert lengthened(tmp_path, 0.9, rate=1000.0)[0] == "learning-rate"
+
+
 def smaller_steps(net, optimizer, number):
     for group in optimizer.param_groups:
         group["lr"] = 0.1 / 32

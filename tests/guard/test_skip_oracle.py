@@ -275,6 +275,7 @@ def bare_outcome(training, story):
     return training.outcome()
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize(("name", "closure", "scaled", "norm", "story"), ALL_CASES)
 def test_nothing_differs_after_a_bad_batch(name, closure, scaled, norm, story):
     training = Training(network(norm), OPTIMIZERS[name], closure=closure, scaled=scaled)
@@ -294,6 +295,7 @@ def test_nothing_differs_after_a_bad_batch(name, closure, scaled, norm, story):
             assert scaled or not any(param.grad.any() for param in training.model.parameters())
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize(("name", "closure", "scaled", "norm", "story"), ALL_CASES)
 def test_training_goes_on_as_if_it_had_never_seen_the_bad_batch(name, closure, scaled, norm, story):
     bare = bare_outcome(Training(network(norm), OPTIMIZERS[name], closure=closure, scaled=scaled), STORIES[story])

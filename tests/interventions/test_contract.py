@@ -69,6 +69,7 @@ def test_what_cannot_be_applied_from_outside_is_refused():
         intervention_for("residual-connections")
 
 
+@pytest.mark.one_in(4)
 @training
 @each
 def test_a_healthy_training_lives_with_it(remedy, name):

@@ -1,4 +1,5 @@
-"""What a script does otherwise than in its first pass: another loss, other numbers, another type of them.
+"""What a script does otherwise than in its first pass: another loss, other numbers, another type of them, longer
+sequences.
 
 Weights that have come apart leave many a thing out of scale; none of these. So what breaks a run that had been sound
 until a script began to do one of them, in a second loop perhaps, is that.
@@ -27,6 +28,12 @@ MOST_OF_IT = 0.5
 AVERAGED = 1.2
 """What twice the same samples make at most of a mean."""
 
+LONGER = 2.0
+"""How many times more time steps a recurrence must take."""
+
+EXPANDED = 1.0
+"""Nats by which the first weights would have made a perturbation grow over as many."""
+
 
 def other_computation(start: Evidence, now: Evidence) -> frozenset[str]:
     """The causes that have come in with what a script computes.
@@ -37,7 +44,8 @@ def other_computation(start: Evidence, now: Evidence) -> frozenset[str]:
     """
     scaled = _is_summed(start, now) or multiplied(start, now) is not None
     half = _in_half(now) and not _in_half(start)
-    return frozenset(cause for cause, has_come in (("loss-scale", scaled), ("half-overflow", half)) if has_come)
+    come = {"loss-scale": scaled, "half-overflow": half, "recurrent-gain": _expands_longer(start, now)}
+    return frozenset(cause for cause, has_come in come.items() if has_come)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +108,15 @@ def _is_summed(start: Evidence, now: Evidence) -> bool:
     if start.doubled is None or now.doubled is None:
         return False
     return start.doubled < AVERAGED and GROWTH[0] < now.doubled < GROWTH[1]
+
+
+def _expands_longer(start: Evidence, now: Evidence) -> bool:
+    """Whether sequences are longer, and the recurrence was one that expands already: short ones had hidden it."""
+    known = {each.name: each for each in start.recurrences}
+    pairs = [(known[each.name], each) for each in now.recurrences if each.name in known]
+    return any(
+        after.steps >= LONGER * before.steps and before.exponents[0] * after.steps > EXPANDED for before, after in pairs
+    )
 
 
 def _in_half(evidence: Evidence) -> bool:
