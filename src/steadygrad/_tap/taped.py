@@ -140,9 +140,10 @@ class TapedPass:
             place, product = waiting.pop()
             entry = self.entries[place.entry]
             before = _references(entry)
-            made = [each for each in before if not self._is_constant(each)]
+            plain = {each: numbers for each in before if (numbers := self._constant(each)) is not None}
+            made = [each for each in before if each not in plain]
             if entry.name in FACTORS and len(made) == 1:
-                numbers = [*_numbers_of(entry), *(n for each in before for n in self._constant(each))]
+                numbers = [*_numbers_of(entry), *(number for several in plain.values() for number in several)]
                 waiting.append((made[0], product * _multiplier(entry, numbers)))
             elif entry.name in SUMS and before:
                 waiting += [(each, product) for each in reversed(before)]
@@ -150,17 +151,12 @@ class TapedPass:
                 found.append((place, entry.name, abs(product)))
         return found
 
-    def _is_constant(self, place: Ref) -> bool:
-        """Whether it was made of plain numbers alone: `torch.tensor(weight)`."""
+    def _constant(self, place: Ref) -> list[float] | None:
+        """The plain numbers that it was made of, if there is nothing else in it: `torch.tensor(weight)`."""
         entry = self.entries[place.entry]
-        return entry.name in MADE_OF_NUMBERS and not _references(entry) and not _given(entry)
-
-    def _constant(self, place: Ref) -> list[float]:
-        """The plain numbers that it was made of, if there is nothing else in it."""
-        entry = self.entries[place.entry]
-        return (
-            [float(each) for each in entry.args if isinstance(each, (int, float))] if self._is_constant(place) else []
-        )
+        if entry.name not in MADE_OF_NUMBERS or _references(entry) or _given(entry):
+            return None
+        return [float(each) for each in entry.args if isinstance(each, (int, float))]
 
     @property
     def leaves(self) -> list[Tensor]:

@@ -49,9 +49,8 @@ class HeldNorm(Stateful):
         return self._norm > 0.0
 
     def hold(self, norm: float) -> None:
-        """Hold gradients to this norm from now on; a lower one that is held already stays."""
-        self._norm = min(norm, self._norm) if self.active else norm
-        self._below = 0
+        """Hold gradients to this norm from now on."""
+        self._norm, self._below = norm, 0
 
     def coefficient(self, norm: float) -> float:
         """What a gradient of this norm is multiplied by; one that is not finite is none to be held."""
