@@ -65,13 +65,6 @@ def test_the_norm_that_is_held_doubles_slowly():
     assert held.coefficient(8.0) == pytest.approx(0.5)
 
 
-def test_a_lower_norm_that_is_held_already_stays():
-    held = HeldNorm()
-    held.hold(2.0)
-    held.hold(10.0)
-    assert held.coefficient(4.0) == 0.5
-
-
 def test_it_goes_on_from_what_was_kept():
     held, other = HeldNorm(), HeldNorm()
     held.hold(2.0)
