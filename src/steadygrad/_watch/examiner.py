@@ -37,6 +37,9 @@ LOOKED_AT = 32
 LOOKED_EVERY = 16
 """Steps of which one is looked at so later: a script may begin to forget it at any time, in a second loop, say."""
 
+NEVER = 0.01
+"""A norm to which nobody clips; its inverse is one too."""
+
 CLIPPED = 2.0
 """Times the limit of a clip that gradients may be long behind it: that of others is counted with them."""
 
@@ -73,6 +76,8 @@ class Examiner:
         self._scaler = scaler
         self._say = say
         self._kept: dict[int, Kept] = {}
+        self._backwards = 0
+        """Backward passes since the last step: those before the first one of a training are of nobody that is kept."""
         self._made_at: WeakKeyDictionary[Optimizer, tuple[str, int] | None] = WeakKeyDictionary()
 
     def unseen(self, loss: Tensor) -> None:
@@ -96,6 +101,7 @@ class Examiner:
         self.passes.follow(session.roots)
         training = self._kept[session.index] = Kept(symptoms.largest(session.params))
         training.lines = {"optimizer": self._made_at.get(optimizer), "step": frame and source_line(frame)}
+        training.backwards = self._backwards
         if session.sharded or not session.alone or session.step:
             return
         size = sum(param.numel() * param.element_size() for param in session.params)
@@ -114,12 +120,14 @@ class Examiner:
     def backward(self, loss: Tensor, *, adds: bool = True) -> None:
         """A loss is about to be differentiated; its gradient `adds` to what lies there, or is given to the script."""
         self.passes.conclude(loss)
+        self._backwards += adds
         if adds:
             for training in self._kept.values():
                 training.look(loss, self._is_looked_at(training))
 
     def stepped(self, session: Session, reading: Reading, coefficient: float) -> None:
         """A step is over."""
+        self._backwards = 0
         training = self._kept.get(session.index)
         if training is not None:
             self._keep_first(training)
@@ -216,7 +224,26 @@ class Examiner:
         """Whether the script clips gradients while they are multiplied: by a scaler, or by a number of its own."""
         clips = self.clips
         by_scaler = bool(clips.scaled) and clips.scaled >= clips.calls / 2
-        return by_scaler or (clips.calls >= session.step / 2 > 0 and self._own_scale(session) is not None)
+        by_hand = clips.calls >= session.step / 2 > 0 and self._own_scale(session) is not None
+        return by_scaler or by_hand or self._cut_at(session) is not None
+
+    def _cut_at(self, session: Session) -> float | None:
+        """The loss scale at which a script cuts gradients in lines of its own, where no function of torch's is seen.
+
+        All come at one length: they are cut, at every step. And nobody cuts to a hundredth; to a limit of one or so,
+        divided by the scale afterwards, they do.
+        """
+        training = self.kept(session)
+        if training is None or session.by_hand or not training.same_norms >= session.step / 2 > 0:
+            return None
+        scaler = self._scaler.scaler
+        scale = self._written_scale() if scaler is None else read_tensor_scalar(getattr(scaler, "_scale", None))
+        norm = training.last_norm
+        return scale if scale is not None and norm < NEVER < scale * norm < 1.0 / NEVER else None
+
+    def _written_scale(self) -> float | None:
+        """The high power of two that a script has written before its loss."""
+        return next((each.factor for each in self.passes.passes() if is_loss_scale(each.factor)), None)
 
     def _own_scale(self, session: Session) -> float | None:
         """The loss scale that a script has written itself and clips under: a high power of two before the loss.
@@ -225,8 +252,7 @@ class Examiner:
         as its limit at the step, the others no longer than the limit divided by the scale: of gradients of zeros nobody
         knows. Nor of updates by hand, where in their line they divide.
         """
-        factors = [each.factor for each in self.passes.passes()]
-        scale = next((each for each in factors if is_loss_scale(each)), None)
+        scale = self._written_scale()
         if scale is None or session.by_hand:
             return scale
         training = self.kept(session)
@@ -286,6 +312,7 @@ class Examiner:
         scaler, optimizer = self._scaler.scaler, session.ref()
         assert optimizer is not None
         own_scale = self._own_scale(session) if scaler is None and self.clips.calls else None
+        cut_at = None if self.clips.calls else self._cut_at(session)
         written = [each.factor for each in (*self.passes.passes(), *training.first) if is_loss_scale(each.factor)]
         passes = self.passes.passes() or training.first
         lines = {**training.lines, **(passes[-1].lines if passes else {})}
@@ -301,8 +328,10 @@ class Examiner:
                 "calls": self.clips.calls,
                 "scaled": self.clips.calls if own_scale is not None else self.clips.scaled,
                 "last": self.clips.last,
-            },
-            "scale": own_scale if scaler is None else read_tensor_scalar(getattr(scaler, "_scale", None)),
+            }
+            if cut_at is None
+            else {"calls": training.step, "scaled": training.step, "last": (cut_at * training.last_norm, None)},
+            "scale": cut_at or own_scale if scaler is None else read_tensor_scalar(getattr(scaler, "_scale", None)),
             "own_scale": max(written, default=None) if scaler is None and not session.by_hand else None,
             "backward_passes": training.backwards,
             "weight_norm": session.sampler.weight_norm,

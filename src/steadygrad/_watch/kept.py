@@ -27,6 +27,9 @@ APART = 64
 ARMED = 16
 """Passes that are taped after an alarm, whatever that costs."""
 
+SAME = 1e-3
+"""The part of itself by which the norm of gradients that are cut to a limit differs from step to step."""
+
 WHOLE = 0.02
 """By how much what lay there may differ from the last gradient."""
 
@@ -54,6 +57,8 @@ class Kept:
         self._fresh = True
         self._norm_before: float | None = None
         self.last_norm = math.inf
+        self.same_norms = 0
+        """Steps in a row whose gradients had the norm of those before them."""
         self.first: list[TapedPass] = []
         self.weights: list[Tensor] | None = None
         self.rates: list[Any] = []
@@ -157,6 +162,8 @@ class Kept:
             lay = min(self._added_to(norm, there) for norm, there in self._entries)
             self.carried = [*self.carried, lay / self._norm_before][-CARRIED:]
             self.piled = self.piled + 1 if abs(self.carried[-1] - 1.0) < WHOLE else 0
+        same = abs(reading.norm - self.last_norm) <= SAME * reading.norm
+        self.same_norms = self.same_norms + 1 if same else 0
         self.last_norm = reading.norm
         self._norm_before = coefficient * math.sqrt(sum(float(norm) ** 2 for norm in own)) or None
         self._entries = []

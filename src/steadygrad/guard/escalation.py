@@ -15,6 +15,7 @@ from .held_norm import Grown, HeldNorm
 from .ladder import HALVING, Ladder, Rung
 from .loss import LossLevel
 from .state import Stateful
+from .updates import THROWN
 
 LOST_BEFORE_ROLLBACK = (8, 16)
 """Steps lost in a row at which the run is rolled back: leaving them out does not help."""
@@ -306,7 +307,8 @@ class Escalation(Stateful):
             held = self._hold(grown(), why) if drift.detector == "sustained-growth" else []
             return [*self._back(why, can_roll_back, stable, lower=not held), *held] if explained else held
         if can_roll_back and self._better_before and self._holds_nothing(ruling, level) and not refuted():
-            return self._back(recorded("the loss rises above where the run began"), can_roll_back, lower=True)
+            why = recorded("the loss rises above where the run began")
+            return self._back(why, can_roll_back, self._bearable(), lower=True)
         if self._lost == 1:
             names = damaged()
             if names:
@@ -334,6 +336,12 @@ class Escalation(Stateful):
         now = self._now()
         clips_on = any(raised.detector == "sustained-clipping" for raised in ruling.alarms)
         return clips_on and now is not None and level.above_start(now)
+
+    def _bearable(self) -> float:
+        """What part of the rate has steps that are no longer than weights bear, where those at the first alarm would
+        have been longer than the weights themselves."""
+        reach = 0.0 if self.incident is None else float(self.incident.detail.get("update_ratio", 0.0))
+        return THROWN / reach if reach > 1.0 else 1.0
 
     def _verified(
         self, level: LossLevel, going_on: str, can_roll_back: bool, refuted: Callable[[], bool]

@@ -28,6 +28,10 @@ SUSTAINED_HITS = 10
 RAISED = 4.0
 """A learning rate this many times the highest harmless one drives away a loss that stays above its best."""
 
+BEYOND_GOOD = 1.5
+"""The rate over that at which the loss last improved, from which it drives a loss that has come up but a little: near
+the peak of a one-cycle schedule it comes up, and goes down again."""
+
 ELEVATED_CHECKS = 2
 """Checks in a row, `RECENT` steps apart, at which the loss must be elevated for that."""
 
@@ -320,7 +324,8 @@ class Guard(Stateful):
             if measured.weight_norm != self._weight_norm:  # it is measured now and then
                 self._weight_norm = measured.weight_norm
                 weights_grow = self._weight_growth.push(measured.weight_norm)
-        driven = self._elevated >= ELEVATED_CHECKS and self._highest_raise > RAISED
+        far = self.rates.beyond_good(measured.lr) > BEYOND_GOOD or self.level.worse()
+        driven = self._elevated >= ELEVATED_CHECKS and self._highest_raise > RAISED and far
         lost = self._elevated >= ELEVATED_CHECKS and self.level.learned() and self.level.worse()
         grows = (norm_grows or weights_grow) and lost
         name = "loss-divergence" if away or driven else "sustained-growth" if grows else ""

@@ -168,9 +168,14 @@ class LossLevel(Stateful):
         return level + max(0.1 * max(0.0, self._first - level), 3 * self.noise() / MAD_TO_SIGMA)
 
     def above_start(self, level: float | None = None) -> bool:
-        """Whether a level, or that of now, is above the very first loss by more than the noise."""
-        if self._first is None or len(self._losses) < RECENT:
+        """Whether a level, or that of now, is above the very first loss by more than the noise.
+
+        Where too few have been accepted to know of any noise, a level that is given has to be at twice it.
+        """
+        if self._first is None:
             return False
+        if len(self._losses) < RECENT:
+            return level is not None and level > self._first + abs(self._first)
         now = self._recent() if level is None else level
         return now - self._first > max(6 * self.noise(), 0.1 * abs(self._first))
 

@@ -3,7 +3,8 @@
 With a `GradScaler` gradients are tens of thousands of times too large until `unscale_`. Clipped before that they are
 all cut to the limit and then divided: the limit that was meant to be 1 is 1/65536.
 
-Seen in: a call of torch's clipping functions while gradients are still scaled.
+Seen in: a call of torch's clipping functions while gradients are still scaled; where a script clips in lines of its
+own, in gradients that all have one norm, which is that of a limit divided by the scale.
 
 Remedies: unscale-before-clip.
 
@@ -28,12 +29,12 @@ def clip_before_unscale(case: Case) -> Iterator[Finding]:
             yield Finding(
                 CAUSE,
                 0.93,
-                "clip_grad_norm_",
+                "clip_grad_norm_" if line else "gradients",
                 say(
                     "gradients are clipped while they are still multiplied by the loss scale ({scale}): the limit of "
                     "{limit} holds for the scaled ones",
                     scale=each.get("scale"),
-                    limit=limit,
+                    limit=None if limit is None else f"{limit:.3g}",
                 ),
                 {
                     "limit": limit,
