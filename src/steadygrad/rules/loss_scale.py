@@ -90,9 +90,11 @@ def _targets(evidence: Evidence) -> Iterator[Finding | Measurement]:
         if size <= LARGEST or evidence.standard_target is None or counted:
             continue
         nats, words = effect(evidence.base, evidence.standard_target)
+        far: dict[str, float] = {}
         reach = size / max(evidence.base.output_rms or 0.0, 1e-12)
         if nats < EFFECT and reach > FAR:
             nats, words = math.log(reach), say("outputs need not grow {reach:.3g} times first", reach=reach)
+            far = {"reach": reach}
         if nats >= EFFECT:
             yield Finding(
                 "loss-scale",
@@ -111,6 +113,7 @@ def _targets(evidence: Evidence) -> Iterator[Finding | Measurement]:
                     "std": each.std,
                     "grad_norm": evidence.base.grad_norm,
                     "grad_norm_standardised": evidence.standard_target.grad_norm,
+                    **far,
                     **bearable(evidence),
                 },
                 ("standardise-targets", "standardise-last-layer"),

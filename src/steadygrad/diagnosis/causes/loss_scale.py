@@ -19,15 +19,19 @@ import numpy as np
 from ..._i18n import say
 from ...findings import Finding
 from ...rules.loss_scale import loss_scale as rule
-from ..case import ONSET, Case
+from ..case import ONSET, SCAR, Case, weighed
 from ..otherwise import multiplied
 
 CAUSE = "loss-scale"
 
+REACHED = 0.1
+"""The part of the first loss to which it has fallen where targets were not out of reach."""
+
 
 def loss_scale(case: Case) -> Iterator[Finding]:
     """By the first pass with twice the samples, or with other targets."""
-    yield from case.static(rule, CAUSE)
+    for each in case.static(rule, CAUSE):
+        yield weighed(each, SCAR) if "reach" in each.evidence and _has_reached(case) else each
     yield from _accumulated(case)
     yield from _multiplied(case)
 
@@ -99,6 +103,13 @@ def _multiplied(case: Case) -> Iterator[Finding]:
         ("clip-global-norm", "lower-learning-rate"),
         case.onset,
     )
+
+
+def _has_reached(case: Case) -> bool:
+    """Whether the loss has come down by the onset to a small part of what it began with."""
+    losses = case.before("loss")
+    first = case.steps.loss[case.steps.loss_known][:1]
+    return bool(len(losses) >= 8 and len(first) and float(np.median(losses[-8:])) < REACHED * abs(float(first[0])))
 
 
 def _raised(case: Case) -> float:

@@ -33,6 +33,9 @@ GROWTH = 3.0
 TOLD_OF = 1.7
 """The same where the alarm is about it: that a protected run was stopped on its way is no evidence against it."""
 
+SEEN_AT = 4
+"""Samples by then that show such a growth, and one more without such an alarm."""
+
 FAR = 30.0
 """Times the first losses that a loss lies below zero, and times that gradients have grown, where there is no bottom."""
 
@@ -86,16 +89,16 @@ def driven(case: Case) -> Iterator[Finding]:
 def drifting(case: Case) -> Iterator[Finding]:
     """The norm of the weights grows little by little, from the first steps to the onset."""
     steps, norms = case.recording.vectors("param_norm", case.optimizer, last=case.onset + 1)
-    if len(steps) < 5:
+    told_of = any(alarm.detector == "sustained-growth" for alarm in case.alarms if alarm.step == case.onset)
+    if len(steps) < (SEEN_AT if told_of else SEEN_AT + 1):
         return
     sizes = np.where(norms < 0, 0.0, norms).astype(float)
     sizes = sizes[:, (norms >= 0).all(0)]
     if not sizes.shape[1] or not np.isfinite(sizes).all():
         return
     total = np.sqrt((sizes**2).sum(1))
-    told_of = any(alarm.detector == "sustained-growth" for alarm in case.alarms if alarm.step == case.onset)
-    growth = float(total[-1] / total[0]) if total[0] > 0 else 0.0
-    if growth < (TOLD_OF if told_of else GROWTH):
+    growth, least = (float(total[-1] / total[0]) if total[0] > 0 else 0.0), TOLD_OF if told_of else GROWTH
+    if growth < least:
         return
     logs, taken = np.log(total), np.diff(steps) / (steps[-1] - steps[0])
     shares = np.diff(logs) / (logs[-1] - logs[0])
@@ -108,7 +111,7 @@ def drifting(case: Case) -> Iterator[Finding]:
     beyond = min(FARTHER, (case.onset - steps[0]) / (steps[-1] - steps[0]))
     yield Finding(
         CAUSE,
-        min(0.85, 0.6 + 0.1 * nats(growth ** max(1.0, float(beyond)) / GROWTH)),
+        min(0.85, 0.6 + 0.1 * nats(growth ** max(1.0, float(beyond)) / least)),
         tensors[place].name if place < len(tensors) else "weights",
         say(
             "the weights have grown {growth:.3g} times from step {first} to {last}, little by little: nothing holds "
