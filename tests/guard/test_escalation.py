@@ -537,6 +537,24 @@ def test_what_is_clipped_again_and_again_while_the_loss_rises_above_its_start_is
     assert [order.action for order in orders] == ["lower-lr"], "below it there is time to see what a lower rate does"
 
 
+@pytest.mark.parametrize(("reach", "factor"), [(6.0, 0.05), (0.9, 0.5)])
+def test_a_run_whose_first_steps_are_longer_than_its_weights_goes_back_with_a_rate_that_they_bear(reach, factor):
+    """Next to no step has been accepted, so nothing is known of the noise: a loss at more than twice its start tells."""
+    run = Run([1.0, 1.1])
+    spike = Raised("update-spike", {"update_ratio": reach})
+    for loss in (1.0, 1.5, 2.0, 3.0, 4.0, 3.0, 5.0, 4.0, 6.0):
+        run.escalation.observe(
+            run.step, Ruling("clip", 0.3 / reach, (spike,)), run.level, "", can_roll_back=True, loss=loss, lr=LR
+        )
+        run.step += 1
+    on_and_on = Ruling("clip", 0.3 / reach, (Raised("sustained-clipping", {"update_ratio": 100 * reach}),))
+    orders = run.escalation.observe(
+        run.step, on_and_on, run.level, "sustained-clipping", can_roll_back=True, loss=6.0, lr=LR
+    )
+    assert [order.action for order in orders] == ["roll-back", "lower-lr"]
+    assert orders[1].detail["factor"] == pytest.approx(factor)
+
+
 def test_what_was_not_gone_back_from_has_not_shown_that_going_back_makes_no_difference():
     """A rate that was lowered alone has its time: it is not given back after eight steps."""
     run = Run(falling())

@@ -60,6 +60,14 @@ def test_above_the_start_is_worse_than_no_training_at_all(start, up):
     assert level_of(*below, *[start + up] * 64).above_start()
 
 
+@pytest.mark.parametrize(("start", "above", "below"), [(2.0, 4.1, 3.9), (-1.0, 0.1, -0.1)])
+def test_with_few_losses_a_level_is_above_the_start_at_twice_it(start, above, below):
+    young = level_of(start, start)
+    assert young.above_start(above)
+    assert not young.above_start(below)
+    assert not young.above_start(), "it has no level of its own yet"
+
+
 def test_with_fewer_than_eight_losses_nothing_is_said():
     level = level_of(*[1.0] * 6, 1e9)
     assert not level.worse()

@@ -12,7 +12,7 @@ from .._recorded import recorded
 from ..records import DRIFTS
 from .guard import RAISED, Raised, Ruling
 from .held_norm import Grown, HeldNorm
-from .ladder import HALVING, Ladder, Rung
+from .ladder import HALVING, LEAST, Ladder, Rung
 from .loss import LossLevel
 from .state import Stateful
 from .updates import THROWN
@@ -32,6 +32,9 @@ MOST_ROLLBACKS = 5
 
 LOWER = (1.0, 0.5, 0.25, 0.25, 0.25)
 """By what the learning rate is multiplied with each of them: at first it is left alone."""
+
+UNKNOWN = 0.125
+"""The part of a rate that is tried where steps are far too long, and nobody knows by how much."""
 
 CALM = 8
 """Steps made since the last alarm after which an incident may be over."""
@@ -186,7 +189,7 @@ class Escalation(Stateful):
             self._open(step, raised, level)
         if self.incident is not None:
             self.incident.thrown |= ruling.action == "undo"
-        orders = self._on_the_spot(step, ruling, level, can_roll_back, damaged, refuted, grown)
+        orders = self._on_the_spot(step, ruling, level, going_on, can_roll_back, damaged, refuted, grown)
         if not orders and self.incident is not None and not ruling.lost:
             orders = self._verified(level, going_on, can_roll_back, refuted)
         if not any(order.action == "stop" for order in orders):
@@ -255,6 +258,7 @@ class Escalation(Stateful):
         step: int,
         ruling: Ruling,
         level: LossLevel,
+        going_on: str,
         can_roll_back: bool,
         damaged: Callable[[], Sequence[str]],
         refuted: Callable[[], bool],
@@ -306,9 +310,9 @@ class Escalation(Stateful):
             # Growth that is held needs no lower rate yet. A loss that has gone far at once is none.
             held = self._hold(grown(), why) if drift.detector == "sustained-growth" else []
             return [*self._back(why, can_roll_back, stable, lower=not held), *held] if explained else held
-        if can_roll_back and self._better_before and self._holds_nothing(ruling, level) and not refuted():
+        if can_roll_back and self._better_before and self._holds_nothing(ruling, level, going_on) and not refuted():
             why = recorded("the loss rises above where the run began")
-            return self._back(why, can_roll_back, self._bearable(), lower=True)
+            return self._back(why, can_roll_back, self._bearable(level), lower=True)
         if self._lost == 1:
             names = damaged()
             if names:
@@ -328,20 +332,24 @@ class Escalation(Stateful):
             self.incident.tried.append("clip-growth")
         return [Order("clip-growth", {"norm": grown.before, "grew": grown.times, "reason": why})]
 
-    def _holds_nothing(self, ruling: Ruling, level: LossLevel) -> bool:
+    def _holds_nothing(self, ruling: Ruling, level: LossLevel, going_on: str) -> bool:
         """Whether the loss rises above its start however much is clipped.
 
         An optimizer that divides by the gradient's size goes as far with what is left of it.
         """
         now = self._now()
-        clips_on = any(raised.detector == "sustained-clipping" for raised in ruling.alarms)
+        seen = {raised.detector for raised in ruling.alarms}
+        clips_on = "sustained-clipping" in seen or (going_on == "sustained-clipping" and "update-spike" in seen)
         return clips_on and now is not None and level.above_start(now)
 
-    def _bearable(self) -> float:
-        """What part of the rate has steps that are no longer than weights bear, where those at the first alarm would
-        have been longer than the weights themselves."""
-        reach = 0.0 if self.incident is None else float(self.incident.detail.get("update_ratio", 0.0))
-        return THROWN / reach if reach > 1.0 else 1.0
+    def _bearable(self, level: LossLevel) -> float:
+        """What part of the rate has steps that weights bear, where the one at the first alarm would have been longer
+        than the weights themselves: what that was with weights that a step before had thrown says nothing of it."""
+        assert self.incident is not None
+        reach, loss = (self.incident.detail.get(name) for name in ("update_ratio", "loss"))
+        if reach is None or not reach > 1.0:
+            return 1.0
+        return UNKNOWN if loss is not None and level.far_above(loss) else max(THROWN / reach, LEAST)
 
     def _verified(
         self, level: LossLevel, going_on: str, can_roll_back: bool, refuted: Callable[[], bool]

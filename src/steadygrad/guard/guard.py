@@ -191,6 +191,8 @@ class Guard(Stateful):
         if self._suspect is not None:
             self._suspect = replace(self._suspect, late=self._suspect.late + 1)
         loss = measured.loss if self.use_loss else None
+        if loss is not None and math.isfinite(loss):
+            self.level.see(loss)
         self._adapts = measured.adapts
         numbers = {"grad_norm": measured.held_norm, "loss": measured.loss}
         thrown = self._thrown(measured, loss)

@@ -46,13 +46,14 @@ class LossLevel(Stateful):
 
     KEPT: ClassVar[tuple[str, ...]] = (
         *("_losses", "_best", "_first", "_count", "_norms", "_lowest_norm"),
-        *("_told", "_told_at", "_records", "_chain", "_rising", "_last_level", "_below", "_noise_at_best"),
+        *("_seen", "_told", "_told_at", "_records", "_chain", "_rising", "_last_level", "_below", "_noise_at_best"),
     )
 
     def __init__(self) -> None:
         self._losses: deque[float] = deque(maxlen=HISTORY)
         self._best = float("inf")
         self._first: float | None = None
+        self._seen: float | None = None
         self._count = 0
         self._norms: deque[float] = deque(maxlen=RECENT)
         self._lowest_norm = float("inf")
@@ -78,6 +79,11 @@ class LossLevel(Stateful):
     def first(self) -> float | None:
         """The very first loss; None before it."""
         return self._first
+
+    def see(self, loss: float) -> None:
+        """Tell of the finite loss of a step that may not be accepted: of the first one, as long as none is."""
+        if self._seen is None:
+            self._seen = loss
 
     def push(self, loss: float) -> None:
         """Add the finite loss of an accepted step."""
@@ -170,14 +176,16 @@ class LossLevel(Stateful):
     def above_start(self, level: float | None = None) -> bool:
         """Whether a level, or that of now, is above the very first loss by more than the noise.
 
-        Where too few have been accepted to know of any noise, a level that is given has to be at twice it.
+        Where too few have been accepted to know of any noise, a level that is given has to be at twice it, or at twice
+        what was seen first.
         """
-        if self._first is None:
+        first = self._seen if self._first is None else self._first
+        if first is None:
             return False
         if len(self._losses) < RECENT:
-            return level is not None and level > self._first + abs(self._first)
+            return level is not None and level > first + abs(first)
         now = self._recent() if level is None else level
-        return now - self._first > max(6 * self.noise(), 0.1 * abs(self._first))
+        return now - first > max(6 * self.noise(), 0.1 * abs(first))
 
     def level(self) -> float | None:
         """The median of the last eight accepted losses."""
