@@ -5,8 +5,9 @@
     python -m zoo.rescued --ways repair        # one way
 
 A run is rescued if its final loss is within a tenth of the way from that of the fixed script to the start. Where the
-fix changes the unit of the loss (a mean in place of a sum), shares of the first loss are compared. The scripts whose
-cause can be repaired from outside are listed first, before anything is measured.
+fix changes the unit of the loss (a mean in place of a sum), shares of the first loss are compared. One that falls far
+below the fixed run has run away along a loss without a minimum, and is not rescued. The scripts whose cause can be
+repaired from outside are listed first, before anything is measured.
 """
 
 import argparse
@@ -153,7 +154,8 @@ def _is_rescued(outcome: Rescued, final: float | None, first: float | None, *, i
         return False
     if in_units and first and start and OTHER_UNITS & set(outcome.causes):
         final, good, start = final / first, good / start, 1.0
-    return final <= good + NEAR * max(0.0, start - good)
+    way = max(0.0, start - good)
+    return good - max(way, abs(good)) <= final <= good + NEAR * way
 
 
 def table(outcomes: list[Rescued], ways: tuple[str, ...]) -> str:

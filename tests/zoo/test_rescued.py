@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from zoo.rescued import WAYS, Rescued, can_be_rescued, rescue, table
+from zoo.rescued import WAYS, Rescued, _is_rescued, can_be_rescued, rescue, table
 from zoo.scripts import find
 
 TOO_FAST = next(script for script in find(["regression_high_lr"]))
@@ -30,6 +30,15 @@ def test_the_table_has_shares_of_what_can_be_and_of_all():
         ("repair",),
     )  # fmt: skip
     assert "repair: rescued 1 of 1 that can be (100%), 1 of 2 in all; 1.5 times the fixed run" in told
+
+
+@pytest.mark.parametrize(
+    ("final", "is_rescued"), [(0.1, True), (0.18, True), (0.3, False), (0.0, True), (-2.4e3, False)]
+)
+def test_what_lies_far_below_the_fixed_run_has_run_away(final, is_rescued):
+    """Of a run from 1.0, whose fixed form ends at 0.1."""
+    outcome = Rescued("a", ("weight-growth",), fixed=0.1, start=1.0)
+    assert _is_rescued(outcome, final, 1.0, in_units=True) == is_rescued
 
 
 @pytest.mark.process
