@@ -137,7 +137,7 @@ class Guard(Stateful):
     KEPT: ClassVar[tuple[str, ...]] = (
         *("level", "updates", "rates", "_norm_growth", "_weight_growth", "_weight_norm", "_first_norms"),
         *("_largest", "_sustained", "_diverging", "_elevated", "_highest_raise", "_told_divergence", "_loss_alone"),
-        *("_known_best", "_norm_at_best"),
+        *("_known_best", "_norm_at_best", "_highest_beyond"),
     )
 
     def __init__(self, clip: RobustClip | None = None, *, use_loss: bool = True) -> None:
@@ -157,6 +157,7 @@ class Guard(Stateful):
         self._elevated = 0
         self._loss_alone = 0
         self._highest_raise = 1.0
+        self._highest_beyond = 0.0
         self._told_divergence = False
         self._adapts = False
         self._known_best = math.inf
@@ -326,7 +327,7 @@ class Guard(Stateful):
             if measured.weight_norm != self._weight_norm:  # it is measured now and then
                 self._weight_norm = measured.weight_norm
                 weights_grow = self._weight_growth.push(measured.weight_norm)
-        far = self.rates.beyond_good(measured.lr) > BEYOND_GOOD or self.level.worse()
+        far = self._highest_beyond > BEYOND_GOOD or self.level.worse()
         driven = self._elevated >= ELEVATED_CHECKS and self._highest_raise > RAISED and far
         lost = self._elevated >= ELEVATED_CHECKS and self.level.learned() and self.level.worse()
         grows = (norm_grows or weights_grow) and lost
@@ -348,6 +349,7 @@ class Guard(Stateful):
         self.rates.check(lr, sound=not elevated, best=self.level.best)
         self._elevated = self._elevated + 1 if elevated else 0
         self._highest_raise = max(self._highest_raise if elevated else 1.0, self.rates.raised())
+        self._highest_beyond = max(self._highest_beyond if elevated else 0.0, self.rates.beyond_good(lr))
         if not elevated:
             self._told_divergence = False
         if self.level.best != self._known_best:  # lower, or what is now was made the new best
