@@ -232,7 +232,7 @@ def test_a_rate_beyond_the_limit_is_lowered_until_the_run_holds(tmp_path):
     run = sg.open_run(watch.run)
     lowered = [action for action in run.main.actions() if action.action == "lower-lr"]
     assert lowered
-    assert lowered[0].detail["factor"] == 0.5
+    assert 0.05 < lowered[0].detail["factor"] <= 0.5
     assert rates == pytest.approx([2.0 * 0.9 ** (step // 100) for step in range(1, 601)], rel=1e-12), (
         "the script's own rate is never touched"
     )
