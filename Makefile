@@ -10,11 +10,11 @@ demo: $(STAMP)
 
 # Two workers, each on one thread: with torch's own number of them they would wait for each other.
 test: lint types
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations 25 -m "not slow"
 
 # In the order of their names: by the number of their tests the demos, the longest of all, would be the last.
 test-slow: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 50 -m slow
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

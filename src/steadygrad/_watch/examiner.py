@@ -237,7 +237,7 @@ class Examiner:
         if training is None or session.by_hand or not training.same_norms >= session.step / 2 > 0:
             return None
         scaler = self._scaler.scaler
-        scale = self._written_scale() if scaler is None else read_tensor_scalar(getattr(scaler, "_scale", None))
+        scale = self._written_scale() if scaler is None else self._scale_of(scaler)
         norm = training.last_norm
         return scale if scale is not None and norm < NEVER < scale * norm < 1.0 / NEVER else None
 
@@ -311,8 +311,6 @@ class Examiner:
     def _symptoms(self, session: Session, training: Kept, coefficient: float) -> dict[str, Any]:
         scaler, optimizer = self._scaler.scaler, session.ref()
         assert optimizer is not None
-        own_scale = self._own_scale(session) if scaler is None and self.clips.calls else None
-        cut_at = None if self.clips.calls else self._cut_at(session)
         written = [each.factor for each in (*self.passes.passes(), *training.first) if is_loss_scale(each.factor)]
         passes = self.passes.passes() or training.first
         lines = {**training.lines, **(passes[-1].lines if passes else {})}
@@ -324,20 +322,29 @@ class Examiner:
             "variances": symptoms.variances(session.roots),
             "uncollected": symptoms.uncollected(session.roots),
             "carried": training.carried,
-            "clips": {
-                "calls": self.clips.calls,
-                "scaled": self.clips.calls if own_scale is not None else self.clips.scaled,
-                "last": self.clips.last,
-            }
-            if cut_at is None
-            else {"calls": training.step, "scaled": training.step, "last": (cut_at * training.last_norm, None)},
-            "scale": cut_at or own_scale if scaler is None else read_tensor_scalar(getattr(scaler, "_scale", None)),
+            **self._clipping(session, training),
             "own_scale": max(written, default=None) if scaler is None and not session.by_hand else None,
             "backward_passes": training.backwards,
             "weight_norm": session.sampler.weight_norm,
             "along": session.along,
             "lines": {name: _said(line) for name, line in lines.items()},
         }
+
+    def _clipping(self, session: Session, training: Kept) -> dict[str, Any]:
+        """The script's clips, by torch's functions or in lines of its own, and the loss scale, if they meet one."""
+        clips, scaler = self.clips, self._scaler.scaler
+        if not clips.calls and (scale := self._cut_at(session)) is not None:
+            limit = scale * training.last_norm
+            return {"clips": {"calls": training.step, "scaled": training.step, "last": (limit, None)}, "scale": scale}
+        own = self._own_scale(session) if scaler is None and clips.calls else None
+        scaled = clips.calls if own is not None else clips.scaled
+        scale = own if scaler is None else self._scale_of(scaler)
+        return {"clips": {"calls": clips.calls, "scaled": scaled, "last": clips.last}, "scale": scale}
+
+    @staticmethod
+    def _scale_of(scaler: Any) -> float | None:
+        """What a scaler multiplies the loss by."""
+        return read_tensor_scalar(getattr(scaler, "_scale", None))
 
     def _observation(self, session: Session, kind: str, detail: dict[str, Any]) -> Observation:
         return Observation(session.index, session.step, kind, detail)
