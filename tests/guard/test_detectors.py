@@ -300,17 +300,6 @@ def test_a_rate_ten_times_as_high_with_an_elevated_loss_is_what_drives_it():
         assert len(alarms(rulings)) == 1, "told once"
 
 
-@pytest.mark.parametrize(("pace", "driven"), [(1.008, False), (1.08, True)])
-def test_a_rate_at_which_the_loss_improved_until_lately_has_driven_nothing(pace, driven):
-    """Near the peak of a one-cycle schedule a loss comes up a little: it is driven by a rate far beyond the good one."""
-    guard, noise, raised = Guard(), random.Random(0), []
-    for step in range(140):
-        lr = 0.01 if step < 40 else 0.06 * pace ** max(0, step - 64)
-        loss = 2.5 - 2.0 * min(1.0, step / 64) + 0.3 * min(1.0, max(0.0, (step - 80) / 16)) + noise.gauss(0.0, 0.02)
-        raised += guard.judge(Measured(1.0 + noise.random(), loss, 10.0, lr=lr)).alarms
-    assert [each.detector for each in raised] == ["loss-divergence"] * driven
-
-
 def test_the_same_loss_without_a_raised_rate_is_a_harder_task():
     rulings = watch(Fault(lambda since, sound: {"loss": sound.loss + min(1.0, since / 8)}))
     assert alarms(rulings) == []
