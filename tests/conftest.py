@@ -25,9 +25,9 @@ def pytest_collection_modifyitems(items):
     for item in items:
         one_in = item.get_closest_marker("one_in")
         if one_in is not None:
-            if seen[item.location[:1], item.originalname] % one_in.args[0]:
+            if seen[item.path, item.originalname] % one_in.args[0]:
                 item.add_marker(pytest.mark.slow)
-            seen[item.location[:1], item.originalname] += 1
+            seen[item.path, item.originalname] += 1
         marked = item.get_closest_marker("process") or item.get_closest_marker("ui")
         starts = marked or "runner" in getattr(item, "fixturenames", ())
         if starts and not item.get_closest_marker("smoke"):

@@ -335,7 +335,8 @@ class Escalation(Stateful):
     def _holds_nothing(self, ruling: Ruling, level: LossLevel, going_on: str) -> bool:
         """Whether the loss rises above its start however much is clipped.
 
-        An optimizer that divides by the gradient's size goes as far with what is left of it.
+        An optimizer that divides by the gradient's size goes as far with what is left of it; and steps that are cut to
+        a part of the weights throw them away all the same, if each would have been longer than they are.
         """
         now = self._now()
         seen = {raised.detector for raised in ruling.alarms}
