@@ -56,8 +56,9 @@ class Incident:
 
     `step` is the step it began with; `detector` what saw it first; `limit` the loss that counts as back, None where no
     loss is known; `tried` the rungs so far, in order; `status` is "open", "recovered", "unresolved" or "stopped";
-    `returned` says that the script's own rate was given back in it once, `thrown` that a step has thrown the weights
-    away, `helped` that going back has brought the loss down once, if not far enough.
+    `part` is what of the script's rate its first step was made with; `returned` says that the script's own rate was
+    given back in it once, `thrown` that a step has thrown the weights away, `helped` that going back has brought the
+    loss down once, if not far enough.
     """
 
     optimizer: int
@@ -67,6 +68,7 @@ class Incident:
     detail: Mapping[str, Any] = field(default_factory=dict)
     tried: list[str] = field(default_factory=list)
     status: str = "open"
+    part: float = 1.0
     returned: bool = False
     thrown: bool = False
     helped: bool = False
@@ -249,7 +251,8 @@ class Escalation(Stateful):
             self.incident.status = "open"
         else:
             limit = level.limit(since_best=raised.detector in DRIFTS)
-            self.incident = Incident(self._optimizer, onset, raised.detector, limit, dict(raised.detail))
+            part = self.ladder.factor(self._lr)
+            self.incident = Incident(self._optimizer, onset, raised.detector, limit, dict(raised.detail), part=part)
         self._since_change = 0
         self._before_rollback = None
 
@@ -344,13 +347,15 @@ class Escalation(Stateful):
         return clips_on and now is not None and level.above_start(now)
 
     def _bearable(self, level: LossLevel) -> float:
-        """What part of the rate has steps that weights bear, where the one at the first alarm would have been longer
-        than the weights themselves: what that was with weights that a step before had thrown says nothing of it."""
+        """What part of the rate as it is now has steps that weights bear, where the one at the first alarm would have
+        been longer than the weights themselves: what that was with weights that a step before had thrown says nothing
+        of it. Since then the rate may have been lowered."""
         assert self.incident is not None
         reach, loss = (self.incident.detail.get(name) for name in ("update_ratio", "loss"))
         if reach is None or not reach > 1.0:
             return 1.0
-        return UNKNOWN if loss is not None and level.far_above(loss) else max(THROWN / reach, LEAST)
+        bearable = UNKNOWN if loss is not None and level.far_above(loss) else max(THROWN / reach, LEAST)
+        return bearable * self.incident.part / self.ladder.factor(self._lr)
 
     def _verified(
         self, level: LossLevel, going_on: str, can_roll_back: bool, refuted: Callable[[], bool]
