@@ -25,6 +25,7 @@ CASES = {
     "remedy's number": (["--remedy", "warm-up:steps=x", "train.py"], "steps is 'x', expected a number such as 100"),
     "report in no folder": (["--report", "no/where.html", "train.py"], "there is no folder no"),
     "report is a folder": (["--report", "sub", "train.py"], "is a folder"),
+    "report piped": (["--report", "-", "train.py"], "--report -: is a page, not text to be piped; name a file"),
     "out below a file": (["--out", "data.csv/runs", "train.py"], "--out data.csv/runs"),
 }
 
@@ -48,6 +49,15 @@ def test_json_that_cannot_be_written_is_refused_before_the_script_runs(runner):
     done = runner.bare(sys.executable, "-m", "steadygrad", "run", "--json", "no/where.json", "train.py")
     assert (done.returncode, done.stdout) == (2, "")
     assert not (runner.folder / "runs").exists()
+
+
+@pytest.mark.parametrize("command", ["run", "check", "rescue"])
+def test_a_script_that_an_option_has_taken_for_its_file_is_not_written_over(runner, command):
+    path = runner.write("print('ran')\n")
+    done = runner.bare(sys.executable, "-m", "steadygrad", command, "--json", "train.py")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--json train.py: is a script" in done.stderr
+    assert path.read_text() == "print('ran')\n"
 
 
 @pytest.mark.parametrize(

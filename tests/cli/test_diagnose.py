@@ -53,6 +53,11 @@ def test_a_cause_with_evidence_the_line_and_what_to_change(runner):
     assert first["step"] == found["first_alarm_step"] == 40
     # What the summary of the run says is the same.
     assert ran.summary["findings"][0] == first
+    # And a program can read it from a pipe, while people are told beside it.
+    piped = steadygrad(runner, "diagnose", str(ran.folder), "--json", "-")
+    assert json.loads(piped.stdout) == found
+    assert "1. nonfinite-data" in piped.stderr
+    assert not (runner.folder / "-").exists()
 
 
 def test_a_run_without_an_incident_says_so(runner):

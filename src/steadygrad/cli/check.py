@@ -15,7 +15,7 @@ from ..errors import UsageError
 from ..findings import OUTCOME, CheckResult
 from .child import end_like, run_child
 from .language import Spoken, chosen_language, lang_option
-from .outputs import require_writable, write_whole
+from .outputs import is_piped, require_file, require_writable, write_whole
 from .target import find_target, split_arguments
 from .targeted import TARGET
 
@@ -38,7 +38,10 @@ class _CheckCommand(Spoken):
 
 @click.command(cls=_CheckCommand)
 @click.option(
-    "--json", "json_path", type=click.Path(path_type=Path), help="Write findings and measurements here as JSON."
+    "--json",
+    "json_path",
+    type=click.Path(path_type=Path),
+    help="Write findings and measurements here as JSON; - for standard output.",
 )
 @click.option("--report", "report_path", type=click.Path(path_type=Path), help="Write the HTML page here.")
 @click.option("--quiet", is_flag=True, help="Print findings only.")
@@ -57,16 +60,16 @@ def check(ctx: click.Context, json_path: Path | None, report_path: Path | None, 
 
     Exit status: 0 sound, 1 something was found, 2 it could not be checked.
     """
-    words = ctx.meta[TARGET]
-    if not words:
-        raise UsageError(say("nothing to check: name a script, or MODULE:FACTORY (steadygrad check train.py)"))
     if json_path is not None:
         require_writable(json_path, "--json")
     if report_path is not None:
-        require_writable(report_path, "--report")
+        require_file(report_path, "--report")
         from ..report import require_ui
 
         require_ui()
+    words = ctx.meta[TARGET]
+    if not words:
+        raise UsageError(say("nothing to check: name a script, or MODULE:FACTORY (steadygrad check train.py)"))
     folder = Path(tempfile.mkdtemp(prefix="steadygrad-check-"))
     try:
         status = run_child(_command(words), _environment(folder, words))
@@ -95,7 +98,9 @@ def check(ctx: click.Context, json_path: Path | None, report_path: Path | None, 
 
     from .checked import print_check
 
-    print_check(result, Console(highlight=False, soft_wrap=True), quiet=quiet, report=report_path)
+    print_check(
+        result, Console(stderr=is_piped(json_path), highlight=False, soft_wrap=True), quiet=quiet, report=report_path
+    )
     return 1 if result.findings else 0
 
 

@@ -16,7 +16,7 @@ from ..errors import SteadygradError, UsageError
 from ..gallery import DEMOS, Attempt, Events, Exhibit, Plan
 from .findings import remedies
 from .language import Spoken, lang_option
-from .outputs import require_writable, write_whole
+from .outputs import is_piped, require_writable, write_whole
 from .summary import print_summary
 
 SEEDS = {False: 3, True: 1}
@@ -40,7 +40,12 @@ SEEDS = {False: 3, True: 1}
 @click.option("--steps", type=click.IntRange(min=20), help="Training steps of each run.  [default: the demo's own]")
 @click.option("--jobs", type=click.IntRange(min=1), default=2, show_default=True, help="Runs at a time.")
 @click.option("--no-cures", is_flag=True, help="Only the script itself: bare, watched and repaired.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write all numbers here as JSON.")
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(path_type=Path),
+    help="Write all numbers here as JSON; - for standard output.",
+)
 @click.option("--show", is_flag=True, help="Print the script and end.")
 @lang_option
 def demo(
@@ -88,7 +93,8 @@ def demo(
     whole = steps or (chosen.quick if quick else chosen.steps)
     plan = Plan(chosen, script, out, chosen_seeds, whole, arguments, jobs, quick)
     exhibit = Exhibit(plan)
-    told, printed = Console(stderr=True, highlight=False), Console(highlight=False)
+    told = Console(stderr=True, highlight=False)
+    printed = told if is_piped(json_path) else Console(highlight=False)
     told.print(Text(f"{chosen.name}: ", style="bold").append(say(chosen.title), style="not bold"))
     told.print(Text(say(chosen.mistake), style="dim"))
     failed = None
@@ -232,7 +238,7 @@ def _write(exhibit: Exhibit, json_path: Path | None, console: Console) -> None:
         written += [report, page]
     if json_path is not None:
         write_whole(json_path, to_json(exhibit.to_dict()) + "\n")
-        written.append(json_path)
+        written += [] if is_piped(json_path) else [json_path]
     for path in written:
         console.print(Text(f"  {path}", style="dim"))
 

@@ -11,14 +11,17 @@ from .._i18n import say
 from ..diagnosis import open_run, to_json
 from .findings import print_findings
 from .language import Spoken, lang_option
-from .outputs import require_writable, write_whole
+from .outputs import is_piped, require_writable, write_whole
 from .summary import STYLES, first_bad, number_of_causes
 
 
 @click.command(cls=Spoken)
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
-    "--json", "json_path", type=click.Path(path_type=Path), help="Write verdict, findings and evidence here as JSON."
+    "--json",
+    "json_path",
+    type=click.Path(path_type=Path),
+    help="Write verdict, findings and evidence here as JSON; - for standard output.",
 )
 @lang_option
 def diagnose(run: Path, json_path: Path | None) -> None:
@@ -35,7 +38,7 @@ def diagnose(run: Path, json_path: Path | None) -> None:
     recorded = open_run(run)
     findings = recorded.findings()
     summary = recorded.summary()
-    console = Console(highlight=False, soft_wrap=False)
+    console = Console(stderr=is_piped(json_path), highlight=False, soft_wrap=False)
     head = Text("steadygrad: ", style="bold")
     head.append(say(summary["verdict"]), style=STYLES.get(summary["verdict"], "bold"))
     head.append(f" · {summary['reason']}")

@@ -4,17 +4,26 @@ import os
 import tempfile
 from pathlib import Path
 
+import click
+
 from .._i18n import say
 from ..errors import RecordingError, UsageError
+
+STANDARD_OUTPUT = Path("-")
+"""The name that stands for it, as in `--json -`."""
 
 
 def require_writable(path: Path, option: str) -> None:
     """Make sure that a file can be made at `path`, leaving nothing behind.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: it cannot, or it is a script, which nobody means to write over.
     """
+    if path == STANDARD_OUTPUT:
+        return
     folder = path.parent
+    if path.suffix == ".py":
+        raise UsageError(say("{option} {path}: is a script; name a file of results there", option=option, path=path))
     if path.is_dir():
         raise UsageError(say("{option} {path}: is a folder, name a file in it", option=option, path=path))
     if not folder.is_dir():
@@ -28,12 +37,31 @@ def require_writable(path: Path, option: str) -> None:
         raise UsageError(say("{option} {path}: cannot write there ({error})", **told)) from None
 
 
+def require_file(path: Path, option: str) -> None:
+    """As `require_writable`, for what is looked at and not piped.
+
+    Raises:
+        UsageError: it cannot be written, or it is standard output.
+    """
+    if path == STANDARD_OUTPUT:
+        raise UsageError(say("{option} -: is a page, not text to be piped; name a file", option=option))
+    require_writable(path, option)
+
+
+def is_piped(path: Path | None) -> bool:
+    """Whether standard output is for what a program reads: people are told on standard error then."""
+    return path == STANDARD_OUTPUT
+
+
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that it is there whole or not at all.
+    """Write a text file so that it is there whole or not at all; `-` is standard output.
 
     Raises:
         RecordingError: the disk refuses.
     """
+    if path == STANDARD_OUTPUT:
+        click.echo(text, nl=False)
+        return
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         scratch.write_text(text, encoding="utf-8")

@@ -6,7 +6,7 @@ import click
 
 from ..diagnosis import open_run
 from .language import Spoken, lang_option
-from .outputs import require_writable
+from .outputs import require_file
 
 
 @click.command(cls=Spoken)
@@ -27,7 +27,7 @@ def report(run: Path, output: Path | None) -> None:
 
     recorded = open_run(run)
     path = output if output is not None else run / "report.html"
-    require_writable(path, "--output")
+    require_file(path, "--output")
     require_ui()
     write_report(recorded, path)
     click.echo(str(path))

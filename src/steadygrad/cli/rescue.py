@@ -18,7 +18,7 @@ from ..errors import SteadygradError, UsageError
 from ..rescue import OUTPUT, RESCUE, Events, Executor, LocalExecutor, RayExecutor, Rescue, Result, Workspace
 from ..trials import Trial
 from .language import lang_option
-from .outputs import require_writable, write_whole
+from .outputs import is_piped, require_file, require_writable, write_whole
 from .rescued import print_rescue
 from .target import find_target
 from .targeted import TARGET, Targeted
@@ -47,7 +47,12 @@ from .targeted import TARGET, Targeted
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True, help="Folder for run folders."
 )
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write trials and proof here as JSON.")
+@click.option(
+    "--json",
+    "json_path",
+    type=click.Path(path_type=Path),
+    help="Write trials and proof here as JSON; - for standard output.",
+)
 @click.option(
     "--report", "report_path", type=click.Path(path_type=Path), help="Write the HTML page of the trials here."
 )
@@ -79,14 +84,14 @@ def rescue(
 
     Exit status: 0 a change mends it, or nothing was wrong; 1 nothing has helped; 130 ended by Ctrl-C.
     """
-    target = find_target(ctx.meta[TARGET])
     if json_path is not None:
         require_writable(json_path, "--json")
     if report_path is not None:
-        require_writable(report_path, "--report")
+        require_file(report_path, "--report")
         from ..report import require_ui
 
         require_ui()
+    target = find_target(ctx.meta[TARGET])
     here = Path.cwd()
     workspace = Workspace(here, workdir == "copy", (out.resolve(),))
     workspace.require_small()
@@ -127,7 +132,7 @@ def rescue(
 
         told = None if result.change is None else asdict(result.change)
         write_trials(report_path, target.stem, result.controls, result.trials, result.proof, told)
-    print_rescue(result, Console(highlight=False, soft_wrap=False))
+    print_rescue(result, Console(stderr=is_piped(json_path), highlight=False, soft_wrap=False))
     if result.interrupted:
         return 130
     return 0 if result.nothing_wrong or (result.proof and result.proof.winner) else 1

@@ -16,7 +16,7 @@ from ..store.events import append_event
 from ..store.folder import create_run, finish_run
 from .child import end_like, run_child
 from .language import chosen_language, lang_option
-from .outputs import require_writable, write_whole
+from .outputs import require_file, require_writable, write_whole
 from .target import find_target
 from .targeted import TARGET, Targeted
 
@@ -57,7 +57,7 @@ from .targeted import TARGET, Targeted
     "--json",
     "json_path",
     type=click.Path(path_type=Path),
-    help="Write the summary here as JSON, however the run ends.",
+    help="Write the summary here as JSON, however the run ends; - for standard output, behind what the script prints.",
 )
 @click.option("--report", "report_path", type=click.Path(path_type=Path), help="Write the HTML report here.")
 @click.option(
@@ -90,14 +90,14 @@ def run(
     Everything behind the script belongs to the script. The exit status is the script's own.
     STEADYGRAD=off turns everything off.
     """
-    target = find_target(ctx.meta[TARGET])
-    chosen = _chosen(remedies)
-    memory = _memory(snapshot_memory)
     if json_path is not None:
         require_writable(json_path, "--json")
     if report_path is not None:
-        require_writable(report_path, "--report")
+        require_file(report_path, "--report")
         _require_ui()
+    target = find_target(ctx.meta[TARGET])
+    chosen = _chosen(remedies)
+    memory = _memory(snapshot_memory)
     folder = _folder(out, target.stem, mode, target.command)
     if _config.switched_off():
         append_event(folder, "off")
