@@ -78,6 +78,26 @@ def test_steps_known_to_be_too_long_are_shortened_by_as_much_and_for_good():
     assert ladder.factor(LR) == pytest.approx(0.001)
 
 
+def test_what_is_known_of_a_step_is_known_of_the_rate_that_it_was_made_with():
+    """The rate may go down twice for one step: for what is going on, and then by what was measured of it."""
+    ladder = Ladder()
+    ladder.made(LR)
+    ladder.down("drifts away", LR, 0.5)
+    assert ladder.down("measured", LR, 0.01, known=True).factor == pytest.approx(0.01)
+    for _ in range(2 * WARM_UP):
+        ladder.made(LR)
+        ladder.observe("", LR)
+    assert ladder.part == pytest.approx(0.01)
+    assert ladder.down("measured", LR, 0.1, known=True).factor == pytest.approx(0.001)
+
+
+def test_what_is_known_never_raises_a_rate():
+    ladder = Ladder()
+    ladder.made(LR)
+    ladder.down("thrown", LR, 0.01, known=True)
+    assert ladder.down("measured", LR, 0.4, known=True).factor == pytest.approx(0.01)
+
+
 @pytest.mark.parametrize("known", [False, True])
 def test_what_it_was_lowered_for_may_be_put_right_and_the_rate_comes_back_slowly(known):
     ladder = Ladder(for_good=True)

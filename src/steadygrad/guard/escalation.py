@@ -178,6 +178,7 @@ class Escalation(Stateful):
             What is to be done, in order.
         """
         self._lr = lr
+        self.ladder.made(lr)
         if loss is not None and not ruling.lost and math.isfinite(loss):
             self._recent.append(loss)
         self._better_before = better_before
@@ -251,8 +252,8 @@ class Escalation(Stateful):
             self.incident.status = "open"
         else:
             limit = level.limit(since_best=raised.detector in DRIFTS)
-            part = self.ladder.factor(self._lr)
-            self.incident = Incident(self._optimizer, onset, raised.detector, limit, dict(raised.detail), part=part)
+            detail, part = dict(raised.detail), self.ladder.part
+            self.incident = Incident(self._optimizer, onset, raised.detector, limit, detail, part=part)
         self._since_change = 0
         self._before_rollback = None
 
@@ -347,15 +348,15 @@ class Escalation(Stateful):
         return clips_on and now is not None and level.above_start(now)
 
     def _bearable(self, level: LossLevel) -> float:
-        """What part of the rate as it is now has steps that weights bear, where the one at the first alarm would have
-        been longer than the weights themselves: what that was with weights that a step before had thrown says nothing
-        of it. Since then the rate may have been lowered."""
+        """What part of the rate of the last step has steps that weights bear, where the one at the first alarm would
+        have been longer than the weights themselves: what that was with weights that a step before had thrown says
+        nothing of it. Since then the rate may have been lowered."""
         assert self.incident is not None
         reach, loss = (self.incident.detail.get(name) for name in ("update_ratio", "loss"))
         if reach is None or not reach > 1.0:
             return 1.0
         bearable = UNKNOWN if loss is not None and level.far_above(loss) else max(THROWN / reach, LEAST)
-        return bearable * self.incident.part / self.ladder.factor(self._lr)
+        return bearable * self.incident.part / self.ladder.part
 
     def _verified(
         self, level: LossLevel, going_on: str, can_roll_back: bool, refuted: Callable[[], bool]

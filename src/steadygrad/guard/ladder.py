@@ -66,7 +66,7 @@ class Ladder(Stateful):
 
     KEPT: ClassVar[tuple[str, ...]] = (
         *("_level", "_broke_at", "_last_lr", "_rungs", "_since_rung", "_quiet"),
-        *("_returning", "_returned", "_for_good", "_waiting"),
+        *("_returning", "_returned", "_for_good", "_waiting", "_part"),
     )
 
     def __init__(self, *, for_good: bool = False) -> None:
@@ -80,14 +80,28 @@ class Ladder(Stateful):
         self._returning = 0
         self._returned = False
         self._waiting = 0
+        self._part = 1.0
+
+    @property
+    def part(self) -> float:
+        """What of the script's rate the last step was made with."""
+        return self._part
 
     @property
     def lowered(self) -> bool:
         """Whether the rate is below the script's."""
         return self._level < 1.0
 
+    def made(self, lr: float | None) -> None:
+        """Tell of a step before anything is decided about it: what is known of it is known of its rate.
+
+        Args:
+            lr: the script's own rate; None where it cannot be lowered.
+        """
+        self._part = self.factor(lr)
+
     def observe(self, incident: str, lr: float | None) -> Rung | None:
-        """Tell of a step.
+        """Tell of a step, when all that is known of it has been acted upon.
 
         Args:
             incident: what is going on that clipping does not end; empty when nothing is.
@@ -141,7 +155,7 @@ class Ladder(Stateful):
             reason: why.
             lr: the script's own rate; None where it cannot be lowered.
             factor: by what the rate is multiplied, a half or less.
-            known: the factor is what steps have become too long by. Then the rate is not given back.
+            known: the factor is what the step that was `made` last was too long by. Then the rate is not given back.
             least: no lower share of the script's rate than this.
 
         Returns:
@@ -153,9 +167,9 @@ class Ladder(Stateful):
         # What came back with the rate begins a rung below the one that had ended it.
         if self._returned and not self.lowered and not known:
             self._level = HALVING**self._rungs
-        # What is known is known of the step that was made, at the rate as it was then.
-        own = self.factor(lr) if known else self._level
-        self._level = max(least, own * min(HALVING, factor))
+        # What is known is known of the step that was made: since then the rate may have been lowered once already.
+        own = self._part if known else self._level
+        self._level = min(self._level, max(least, own * min(HALVING, factor)))
         self._broke_at = lr
         self._rungs += 1
         self._since_rung, self._returning = 0, 0
