@@ -322,6 +322,33 @@ def test_weights_that_run_away_are_held(tmp_path):
     assert sg.open_run(watch.run).verdict == "recovered"
 
 
+def test_first_weights_that_were_at_fault_do_not_come_back_for_a_rate_that_is_too_high_for_others_too(tmp_path):
+    """Blocks that amplify by ten each, and a rate that even weights of a sound size do not bear."""
+
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.path = nn.Sequential(nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 16))
+
+        def forward(self, x):
+            return x + self.path(x)
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 16), *[Block() for _ in range(8)], nn.Linear(16, 1))
+    for layer in model.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.orthogonal_(layer.weight, 2.5)
+            nn.init.zeros_(layer.bias)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.2, momentum=0.9)
+    losses, watch = train(model, optimizer, 150, tmp_path, loss_fn=nn.functional.l1_loss)
+    done = [action for _, action, _ in actions(watch)]
+    assert losses[0] > 1e5
+    assert repairs(watch) == ["auto-initialisation"]
+    assert "undo-repair" not in done
+    assert "lower-lr" in done
+    assert sum(losses[-10:]) / 10 < 1.0
+
+
 def test_lbfgs_that_overshoots_is_given_a_line_search(tmp_path):
     torch.manual_seed(15)
     model = nn.Sequential(nn.Linear(1, 32), nn.Tanh(), nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 1))

@@ -174,7 +174,8 @@ class Repairer:
         if current is not None:
             if session.step - current.step <= GRACE:
                 return
-            if self._speaks_against(current, ruling) and not self._has_worked(session):
+            shown = self._has_worked(session) or self._begins_lower(session, current)
+            if self._speaks_against(current, ruling) and not shown:
                 self._undo(current, session, parts)
             else:
                 current.held = True
@@ -195,6 +196,15 @@ class Repairer:
         level = session.guard.level
         firsts = [each for each in (level.first, session.stall.first) if each is not None]
         return level.known and bool(firsts) and min(firsts) - level.best > FELL * abs(min(firsts))
+
+    @staticmethod
+    def _begins_lower(session: Session, current: Repair) -> bool:
+        """Whether new first weights begin where the old ones, which were at fault, were far above: a rate that is too
+        high for both is another thing."""
+        new, old = session.guard.level.first, session.stall.first
+        if current.remedy not in REINITIALISES or new is None or old is None:
+            return False
+        return old - new > FELL * abs(old)
 
     def _without_expected(self, session: Session, ruling: Ruling) -> Ruling:
         """A ruling without alarms of what a remedy that lies on the training does not let happen."""
