@@ -203,3 +203,17 @@ def test_of_two_biases_only_the_one_that_pins_goes():
     assert all(each.isfinite().all() for each in model.parameters())
     assert model.ones.bias.abs().max() < 1.0
     assert torch.allclose(model.others.bias, small, atol=0.1)
+
+
+@pytest.mark.parametrize("size", [0.2, 1.0, 5.0])
+def test_weights_that_are_at_fault_go_no_higher_than_a_natural_size(size):
+    """However small inputs are, a net of layers that amplify each is chaotic."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 1))
+    for layer in model[::2]:
+        nn.init.normal_(layer.weight, std=4.0)
+    found = unpin_(model, (size * torch.randn(32, 64),), {}, "0")
+    assert [each.tensors[0] is layer.weight for (each, _), layer in zip(found, model[::2], strict=False)] == [True] * 2
+    gains = [4.0 * 8.0 * scale for _, scale in found]
+    assert max(gains) < 1.1
+    assert gains[0] == pytest.approx(min(1.0, 1.0 / size), rel=0.15)

@@ -13,6 +13,7 @@ from ..measure.forward_trace import ActivationCall, ForwardTrace
 from ..measure.undisturbed import undisturbed
 from ..rules.attention import SHARP
 from ..rules.units import ENTRIES, SATURATED
+from .natural import AMPLIFIES, gain_of
 from .part import Part
 from .tried import Tried
 
@@ -45,6 +46,8 @@ Pinned = tuple[Place, float, frozenset[int]]
 def unpin_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], where: str) -> list[tuple[Part, float]]:
     r"""By what to scale what feeds a pinned nonlinearity: by :math:`r^{-1/n}`, r being how much too large is what
     arrives there and n how many layers it is made of. The weights stay as they are.
+
+    Weights that were far from a natural size go no higher than that, see `_to_natural`.
 
     Exact in one pass where those layers multiply each other; where they add up, or one matrix makes several of the
     factors, it takes a few. Sigmoids and tanhs are pinned, and so is the softmax of an attention that looks at one
@@ -108,7 +111,19 @@ def _unpin(
         if chosen[0] == "activation" and seen.activations[chosen[1]].input_rms is None:
             break
         pinned = _at(trace(), chosen)
-    return [(part, scale) for part in parts] if scale < 1.0 else []
+    if scale == 1.0:
+        return []
+    return [(part, _to_natural(part, scale, tried) if chosen[0] == "activation" else scale) for part in parts]
+
+
+def _to_natural(part: Part, scale: float, tried: Tried) -> float:
+    """By what to scale weights that are at fault themselves: a layer that amplifies what it gets, if only to where a
+    tanh is at work, makes a net of them chaotic (Poole et al., 2016)."""
+    gain = gain_of(part.tensors)  # as scaled by now
+    if gain / scale <= AMPLIFIES or gain <= 1.0:
+        return scale
+    tried.scale(part, 1.0 / gain)
+    return scale / gain
 
 
 def _is_large_bias(tensor: Tensor) -> bool:

@@ -1,7 +1,5 @@
 """Other initial weights: drawn, or rescaled, before the first pass."""
 
-import math
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,15 +9,13 @@ from torch.optim import Optimizer
 from .._readback import read_tensor_scalar
 from .._tap import RescaleInit, params_of
 from ..init import auto_, lsuv_
-from .initial import Initial, batch_of, unowned
+from .initial import Initial, batch_of
+from .natural import is_natural, to_natural_size_
 from .part import Part
 from .pinned import unpin_
 from .reparametrised import Reparametrisation, Scaled
 from .taming import Fed, tame_
 from .tried import Tried
-
-AMPLIFIES = 3.0
-"""Times its natural size from which a matrix is scaled down to it."""
 
 THRESHOLD = 2.0
 """Mean size from which a vector on one side of zero keeps its units on, or off, whatever they get."""
@@ -197,31 +193,6 @@ class ScaleDownTheHead(Initial):
         for layer in (chosen or [each for _, each in layers])[-1:]:
             layer.weight.mul_(0.1)  # pyright: ignore
         return bool(layers)
-
-
-def is_natural(tensors: Sequence[Tensor]) -> bool:
-    """Whether a layer's weights keep the size of a signal that is of unit size, or a vector is of that size itself."""
-    weight = max(tensors, key=lambda each: each.ndim)
-    size = read_tensor_scalar(weight.detach().float().square().mean().sqrt()) or 0.0
-    return size * (math.sqrt(weight[0].numel()) if weight.ndim > 1 else 1.0) <= AMPLIFIES
-
-
-@torch.no_grad()
-def to_natural_size_(optimizer: Optimizer) -> int:
-    """Scale matrices that no module has, and that amplify, to what keeps a signal's size; returns how many.
-
-    Which of its dimensions is summed over is not known: the larger one is taken.
-    """
-    changed = 0
-    for param in unowned(optimizer):
-        if param.ndim < 2:
-            continue
-        size = read_tensor_scalar(param.float().square().mean().sqrt()) or 0.0
-        gain = size * math.sqrt(max(param.shape[0], param[0].numel()))
-        if gain > AMPLIFIES:
-            param.mul_(1.0 / gain)
-            changed += 1
-    return changed
 
 
 def _is_threshold(name: str, param: Tensor) -> bool:
