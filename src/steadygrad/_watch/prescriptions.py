@@ -40,7 +40,8 @@ class Prescriptions:
         for finding in self._findings(session):
             if finding.confidence < SURE:
                 continue
-            over = not (LASTING & finding.evidence.keys() or self._recurs(session, finding) or _insists(session))
+            lasts = LASTING & finding.evidence.keys() or _came_with_the_state(finding)
+            over = not (lasts or self._recurs(session, finding) or _insists(session))
             if finding.cause in SKIPPED and over:
                 return  # leaving the step out, or going back, has been the remedy
             names = LIVE.get(finding.cause, ())
@@ -77,6 +78,11 @@ class Prescriptions:
             return diagnose(run, {session.index: last + APART}) or diagnose(run, {session.index: last})
         except SteadygradError:
             return ()  # a recording that cannot be read now is no evidence
+
+
+def _came_with_the_state(finding: Finding) -> bool:
+    """Whether state was damaged before the first step was made: there is nothing sound to go back to."""
+    return finding.cause == "corrupt-state" and finding.step == 0
 
 
 def seen_first(finding: Finding) -> bool:
