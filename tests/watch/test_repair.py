@@ -349,6 +349,21 @@ def test_first_weights_that_were_at_fault_do_not_come_back_for_a_rate_that_is_to
     assert sum(losses[-10:]) / 10 < 1.0
 
 
+def test_state_that_was_damaged_before_the_first_step_is_put_right_at_once(tmp_path):
+    """Frozen statistics of a variance of 0: no step is left out, and nothing is gone back to, that would help."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 24), nn.BatchNorm1d(24), nn.ReLU(), nn.Linear(24, 1))
+    model[1].running_var.zero_()
+    model.eval()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+    losses, watch = train(model, optimizer, 120, tmp_path)
+    done = [(step, detail.get("remedy")) for step, action, detail in actions(watch) if action == "repair"]
+    assert [name for _, name in done] == ["reset-running-stats"]
+    assert "roll-back" not in [action for _, action, _ in actions(watch)]
+    assert losses[0] > 1e3
+    assert sum(losses[-10:]) / 10 < 0.5
+
+
 def test_lbfgs_that_overshoots_is_given_a_line_search(tmp_path):
     torch.manual_seed(15)
     model = nn.Sequential(nn.Linear(1, 32), nn.Tanh(), nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 1))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..diagnosis import diagnose
-from ..diagnosis.case import FIRST
+from ..diagnosis.case import ALIKE, FIRST
 from ..errors import SteadygradError
 from ..findings import Finding
 from ..store import Run, open_run
@@ -81,8 +81,8 @@ class Prescriptions:
 
 
 def _came_with_the_state(finding: Finding) -> bool:
-    """Whether state was damaged before the first step was made: there is nothing sound to go back to."""
-    return finding.cause == "corrupt-state" and finding.step == 0
+    """Whether state was damaged when the run began: there is nothing sound to go back to."""
+    return finding.cause == "corrupt-state" and finding.step is not None and finding.step <= ALIKE
 
 
 def seen_first(finding: Finding) -> bool:
