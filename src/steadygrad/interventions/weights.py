@@ -16,6 +16,7 @@ from .pinned import unpin_
 from .reparametrised import Reparametrisation, Scaled
 from .taming import Fed, tame_
 from .tried import Tried
+from .waking import wake_
 
 THRESHOLD = 2.0
 """Mean size from which a vector on one side of zero keeps its units on, or off, whatever they get."""
@@ -38,7 +39,9 @@ class AutoInitialisation(Initial):
         try:
             auto_(module, batch_of(module, args, kwargs))
         except (ValueError, RuntimeError, TypeError):
-            return reset_(module)
+            if not reset_(module):
+                return False
+        wake_(module, args, kwargs, self.where)
         return True
 
 
@@ -174,7 +177,7 @@ class ZeroBias(Initial):
             if (is_bias or _is_threshold(name, param)) and read_tensor_scalar(param.any()):
                 param.zero_()
                 changed = True
-        return changed
+        return changed and (wake_(module, args, kwargs, self.where) or True)
 
 
 class ScaleDownTheHead(Initial):
