@@ -51,6 +51,27 @@ def test_raw_inputs_train_as_standardised_ones_and_the_model_takes_them_raw(tmp_
         assert nn.functional.mse_loss(model(x * scale[0] + scale[1]), y).item() < 0.1
 
 
+def test_raw_features_beside_raw_targets_ask_for_both_remedies_at_once(tmp_path):
+    """Prices of houses by area, rooms and age: with one of them alone the run is as lost as with none."""
+
+    def batch(number):
+        generator = torch.Generator().manual_seed(number)
+        share = torch.rand(40, 3, generator=generator)
+        x = torch.stack([40 + 180 * share[:, 0], (1 + 6 * share[:, 1]).floor(), 80 * share[:, 2]], 1)
+        return x, x @ torch.tensor([[2500.0], [12000.0], [-900.0]])
+
+    model = net(3)
+    model[1] = nn.ReLU()
+    losses, watch = train(model, torch.optim.SGD(model.parameters(), lr=0.01), 300, tmp_path, batch=batch)
+    assert repairs(watch) == ["standardise-last-layer", "standardise-first-layer"]
+    done = [(step, action) for step, action, _ in actions(watch)]
+    assert [action for _, action in done].count("repair-held") == 2
+    assert "undo-repair" not in [action for _, action in done]
+    x, y = batch(1000)
+    with torch.no_grad():  # nothing of ours lies on the model any more
+        assert nn.functional.mse_loss(model(x), y).item() < 0.1 * y.var().item()
+
+
 def test_what_is_repaired_is_where_a_rollback_goes(tmp_path):
     """The first state is the mended one: a NaN much later does not bring the explosive weights back."""
     model = explosive()

@@ -57,6 +57,10 @@ the best of its snapshots, and not only to the newest that is better."""
 NOW = {**{name: {"step": 0} for name in RESETS}, HELD: {"factor": 1.0}}
 """Options of remedies that begin now: moments are renewed at the next step, weights are as long as they may be."""
 
+TOGETHER = frozenset({"standardise-first-layer", "standardise-last-layer"})
+"""Remedies of which one is no remedy where both are asked for: a table of raw features beside raw targets. Neither
+changes what the model computes."""
+
 UNFIT = frozenset({"unsafe-op", "nonfinite-data", "half-overflow"})
 """Causes of numbers that are not finite: alarms of another kind are no word against their remedies."""
 

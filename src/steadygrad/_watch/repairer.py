@@ -36,6 +36,7 @@ from .live_remedies import (
     RESETS,
     SEEN,
     STALLS,
+    TOGETHER,
     TOO_FAR,
     UNFIT,
     UNTOUCHED,
@@ -90,9 +91,9 @@ class Repairer:
         self._ignorant: set[int] = set()
         """Those of them that say the same of every sample."""
 
-    def _current(self, session: Session) -> Repair | None:
-        """The remedy that has still to show what it does."""
-        return next((each for each in self._repairs if not each.held and each.of == session.index), None)
+    def _on_trial(self, session: Session) -> list[Repair]:
+        """The remedies that have still to show what they do: one, or those that go together."""
+        return [each for each in self._repairs if not each.held and each.of == session.index]
 
     def untouched(self, session: Session) -> bool:
         """Whether nothing has been done to a training yet: its first pass is still what it has begun with."""
@@ -143,7 +144,8 @@ class Repairer:
 
     def judge(self, session: Session, optimizer: Optimizer, parts: TrainingParts, ruling: Ruling) -> None:
         """After a step: verify what was done, or do something about an alarm."""
-        current = self._current(session)
+        on_trial = self._on_trial(session)
+        current = on_trial[0] if on_trial else None
         ruling = self._without_expected(session, ruling)
         stalled = [raised.detail for raised in ruling.alarms if raised.detector == "stalled"]
         if stalled:
@@ -151,22 +153,22 @@ class Repairer:
         if any(detail.get("ignores_samples") for detail in stalled):
             self._ignorant.add(session.index)
         if current is not None and self._found_nothing(session, current):
-            self._undo(current, session, parts)
+            self._undo(on_trial, session, parts)
             self._repair(session, optimizer, parts)
             return
         if current is not None and not ruling.alarms and session.step - current.step > VERIFY:
             if current.level is None or self._has_fallen(session, current.level):
-                current.held = True
                 self._idle.discard(session.index)
                 self._ignorant.discard(session.index)
-                detail = {"remedy": current.remedy, "since": current.step}
-                self._journal.action(session, "repair-held", detail)
+                for each in on_trial:
+                    each.held = True
+                    self._journal.action(session, "repair-held", {"remedy": each.remedy, "since": each.step})
                 if not self._lowers_rate(session):
                     self._let_rate_come_back(session)
             elif session.step - current.step > LEARNS and self._stays(session, current, current.level):
                 current.held = True
             elif session.step - current.step > LEARNS:
-                self._undo(current, session, parts)
+                self._undo(on_trial, session, parts)
                 self._repair(session, optimizer, parts)
             return
         if not ruling.alarms:
@@ -176,9 +178,10 @@ class Repairer:
                 return
             shown = self._has_worked(session) or self._begins_lower(session, current)
             if self._speaks_against(current, ruling) and not shown:
-                self._undo(current, session, parts)
+                self._undo(on_trial, session, parts)
             else:
-                current.held = True
+                for each in on_trial:
+                    each.held = True
         self._repair(session, optimizer, parts)
 
     @staticmethod
@@ -275,7 +278,10 @@ class Repairer:
     def _repair(self, session: Session, optimizer: Optimizer, parts: TrainingParts) -> None:
         if len(self._repairs) >= MOST:
             return
+        done: Candidate | None = None
         for finding, candidate in self._prescriptions.wanted(session):
+            if done is not None and not (candidate.remedy in TOGETHER and candidate.remedy != done.remedy):
+                continue
             if (finding.cause, candidate.name) in self._tried:
                 continue
             if self._is_over(session, finding, candidate):
@@ -284,7 +290,9 @@ class Repairer:
             if candidate.remedy in REINITIALISES and not self._may_overwrite(session, finding):
                 continue
             if self._apply(finding, candidate, session, optimizer, parts):
-                return
+                if done is not None or candidate.remedy not in TOGETHER:
+                    return
+                done = candidate
 
     def _is_over(self, session: Session, finding: Finding, candidate: Candidate) -> bool:
         """Whether it is about the weights that the run had begun with, and others have taken their place for good."""
@@ -419,8 +427,12 @@ class Repairer:
                 detail = {"remedy": each.remedy, "cause": each.finding.cause, "error": first_line(error)}
                 self._journal.action(session, "undo-repair", detail)
 
-    def _undo(self, current: Repair, session: Session, parts: TrainingParts) -> None:
-        """It has not helped: take it away, with what it has done to the weights."""
+    def _undo(self, on_trial: Sequence[Repair], session: Session, parts: TrainingParts) -> None:
+        """They have not helped: take them away, with what they have done to the weights."""
+        for each in reversed(on_trial):
+            self._take_back(each, session, parts)
+
+    def _take_back(self, current: Repair, session: Session, parts: TrainingParts) -> None:
         if current.applied is not None:
             current.applied.remove()
         current.applied, current.held, current.undone = None, True, True
