@@ -37,6 +37,14 @@ BLIND = Path(__file__).parent
         ("fourteenth", "weight-growth/decay_by_hand_regression", "little by little"),
         # Counts in the thousands, under a likelihood of counts, that the loss had reached.
         ("fourteenth", "half-overflow/poisson_counts_gru", "exp overflows in float16"),
+        # A checkpoint whose moments of the padding were divided by zero.
+        ("thirteenth", "corrupt-state/resume_small_checkpoint", "while the batch and its gradient are sound"),
+        # A warm-up that never ends, and what the rate has made of attention by then.
+        ("fifteenth", "learning-rate/noam_missing_minimum_translator", "bears at a rate of"),
+        # Another that begins at 0, as those of trainers do, and leads to 1.
+        ("fifteenth", "learning-rate/llama_tiny_hf_trainer", "the first one was 0"),
+        # A recurrence that is compiled by script, so that no pass can be looked into.
+        ("fifteenth", "recurrent-gain/relu_rnn_bracket_depth", "times that of the one before it"),
     ],
     ids=lambda value: value if "/" in value else "",
 )

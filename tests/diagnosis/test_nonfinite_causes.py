@@ -229,3 +229,40 @@ def test_what_a_run_that_has_burst_overflows_in_is_not_its_cause(runner):
 def test_what_the_thirteenth_set_has_shown(script, runner):
     runner.write((Path(__file__).parent / f"thirteenth_holdout/failing/{script}.py").read_text())
     assert runner.watched("train.py").summary["findings"][0]["cause"] == script.partition("/")[0]
+
+
+@pytest.mark.parametrize("mode", ["observe", "protect", "repair"])
+def test_moments_that_came_with_numbers_that_are_not_finite(mode, tmp_path):
+    """Those of the padding were divided by zero on their way to a file. What their first step has made of the weights
+    is in every pass after it, at first in places that no loss asks for."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Embedding(10, 8, padding_idx=0), nn.GRU(8, 16, batch_first=True))
+    head = nn.Linear(16, 10)
+    params = [*net.parameters(), *head.parameters()]
+    optimizer = torch.optim.Adam(params, lr=1e-2)
+
+    def step():
+        x = torch.randint(1, 10, (32, 6))
+        x[:, 4:] = 0
+        logits = head(net(x)[0]).transpose(1, 2)
+        loss = nn.functional.cross_entropy(logits, x, ignore_index=0)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    for _ in range(20):
+        step()
+    for each in ("exp_avg", "exp_avg_sq"):
+        optimizer.state[params[0]][each][0] = float("nan")
+    try:
+        with sg.watch([net, head], optimizer, mode=mode, record=tmp_path) as watch:
+            last = [step() for _ in range(100)][-1]
+    except sg.TrainingDiverged:
+        assert mode == "protect"
+    run = sg.open_run(watch.run)
+    assert run.findings()[0].cause == "corrupt-state"
+    if mode == "repair":
+        assert [each.detail["remedy"] for each in run.main.actions() if each.action == "repair"] == ["reset-moments"]
+        assert last < 0.1
+        assert all(param.isfinite().all() for param in params)

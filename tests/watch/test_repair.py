@@ -62,7 +62,7 @@ def test_raw_features_beside_raw_targets_ask_for_both_remedies_at_once(tmp_path)
 
     model = net(3)
     model[1] = nn.ReLU()
-    losses, watch = train(model, torch.optim.SGD(model.parameters(), lr=0.01), 300, tmp_path, batch=batch)
+    _, watch = train(model, torch.optim.SGD(model.parameters(), lr=0.01), 300, tmp_path, batch=batch)
     assert repairs(watch) == ["standardise-last-layer", "standardise-first-layer"]
     done = [(step, action) for step, action, _ in actions(watch)]
     assert [action for _, action in done].count("repair-held") == 2

@@ -29,7 +29,7 @@ class Watch:
 
     def __init__(
         self,
-        model: nn.Module | None,
+        modules: Sequence[nn.Module] | None,
         optimizers: Sequence[Optimizer],
         mode: str,
         clip: Clip,
@@ -45,7 +45,6 @@ class Watch:
         self._optimizers = list(optimizers)
         self._mode = mode
         self._closed = False
-        modules = None if model is None else [model]
         self._watcher = Watcher(
             mode,
             self,
@@ -195,7 +194,7 @@ def _stateful(name: str, thing: Any) -> Any:
 
 
 def watch(
-    model: nn.Module | None,
+    model: nn.Module | Sequence[nn.Module] | None,
     optimizer: Optimizer | Sequence[Optimizer],
     *,
     mode: Literal["observe", "protect", "repair"] = "protect",
@@ -209,7 +208,8 @@ def watch(
     """Watch a training loop from inside: hooks only, the loop, its schedulers and its scaler stay as they are.
 
     Args:
-        model: the module whose parameters are trained; names in the record are its paths. None: the owners are found.
+        model: the module whose parameters are trained, or several (an encoder and a decoder); names in the record are
+            paths in it. None: the owners are found.
         optimizer: the optimizer, or several.
         mode: "protect" holds the run together: it clips outliers, leaves out steps that are not finite, lowers the
             learning rate, rolls back, and stops what nothing helps with `TrainingDiverged`; "repair" also puts
@@ -232,7 +232,7 @@ def watch(
         The watch. Close it at the end, or use it in a `with` statement.
 
     Raises:
-        TypeError: `optimizer` is no torch optimizer, or `clip` no policy.
+        TypeError: `model` is no module, `optimizer` no torch optimizer, or `clip` no policy.
         ValueError: `mode` is not a mode, there is no optimizer, one policy is to clip for several optimizers, or
             `snapshot_memory` is no size, or `snapshot_every` below 16.
         TrainingDiverged: from `optimizer.step()`, when nothing has brought the run back.
@@ -248,6 +248,10 @@ def watch(
     """
     if mode not in _config.MODES:
         raise ValueError(f"mode is {mode!r}, expected one of {', '.join(_config.MODES)}")
+    modules = None if model is None else list(model) if isinstance(model, (list, tuple)) else [model]
+    for each in modules or ():
+        if not isinstance(each, nn.Module):
+            raise TypeError(f"model is a {type(each).__name__}, expected a torch.nn.Module, several, or None")
     optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
     if not optimizers:
         raise ValueError("optimizer is an empty list, expected at least one torch.optim.Optimizer")
@@ -264,4 +268,4 @@ def watch(
     if snapshot_every is not None and snapshot_every < 16:
         raise ValueError(f"snapshot_every is {snapshot_every}, expected at least 16: so many steps prove a snapshot")
     room = None if snapshot_memory is None else parse_size(snapshot_memory)
-    return Watch(model, optimizers, mode, clip, record, room, snapshot_every, on_incident, keep_batch)
+    return Watch(modules, optimizers, mode, clip, record, room, snapshot_every, on_incident, keep_batch)

@@ -42,7 +42,8 @@ FIRST, ONSET = "first pass", "onset"
 class Look:
     """One pass that was computed again. `batch_before` is loss and gradient norm of the batch before, same weights;
     `old_buffers` the same of this batch with the buffers of a while ago; `numbers` are the plain ones in its loss;
-    `sound` says that the weights are those of before the damage."""
+    `sound` says that the weights are those of before the damage; `worst` are the rows of the batch with the largest
+    losses, the largest first, and these."""
 
     step: int
     evidence: Evidence
@@ -50,6 +51,7 @@ class Look:
     numbers: tuple[float, ...] = ()
     old_buffers: tuple[float, float] | None = None
     sound: bool = False
+    worst: tuple[tuple[int, float], ...] = ()
 
     @property
     def finite(self) -> bool:
@@ -262,7 +264,9 @@ def _look(observation: Observation, evidence: Evidence) -> Look:
     numbers = tuple(float(each) for each in observation.detail.get("numbers") or ())
     detail = observation.detail
     before, buffers = _pair(detail.get("batch_before")), _pair(detail.get("old_buffers"))
-    return Look(observation.step, evidence, before, numbers, buffers, "weights_of" in detail)
+    told = detail.get("samples") or {}
+    worst = tuple(zip(told.get("samples", ()), map(float, told.get("losses", ())), strict=False))
+    return Look(observation.step, evidence, before, numbers, buffers, "weights_of" in detail, worst)
 
 
 def _evidence(observation: Observation) -> Evidence | None:

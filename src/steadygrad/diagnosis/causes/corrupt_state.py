@@ -50,7 +50,9 @@ BUFFERS = ("nonfinite-buffer", "broken-buffer")
 def corrupt_state(case: Case) -> Iterator[Finding]:
     """By the state at the first alarm."""
     remedies = ("reset-moments", "reload-checkpoint")
-    sound = case.first is None or case.first.evidence.base.finite
+    broken = next((alarm for alarm in case.alarms if alarm.detector == "nonfinite-parameter"), None)
+    at_once = broken is not None and broken.step == case.onset
+    sound = case.first is None or case.first.evidence.base.finite or (at_once and _has_sound_gradient(case, case.onset))
     seen = case.symptoms[0] if case.symptoms else {}
     largest = _largest_gradient(case)
     plain = not any(name in SQUARES for name in seen.get("moments", {}))  # else a momentum of what was divided by them
@@ -113,8 +115,7 @@ def corrupt_state(case: Case) -> Iterator[Finding]:
         yield Finding(CAUSE, 0.9, fresh[0], words, {"norms": list(fresh)}, remedies, case.onset)
         return
     yield from _by_old_buffers(case)
-    broken = next((alarm for alarm in case.alarms if alarm.detector == "nonfinite-parameter"), None)
-    if broken is not None and broken.step == case.onset and _is_sound_until(case, broken.step):
+    if broken is not None and at_once and _is_sound_until(case, broken.step):
         tensors = ", ".join(broken.detail.get("tensors", ())) or "weights"
         words = say("weights are not finite after step {step}, whose loss and gradient were sound", step=broken.step)
         yield Finding(CAUSE, 0.85, tensors, words, dict(broken.detail), remedies, broken.step)
@@ -154,6 +155,12 @@ def _by_old_buffers(case: Case) -> Iterator[Finding]:
                 case.onset,
             )
             return
+
+
+def _has_sound_gradient(case: Case, step: int) -> bool:
+    """Whether the gradient of a step was finite: what is not finite behind it is the step's own doing."""
+    norms = case.steps.grad_norm[case.steps.step == step]
+    return bool(len(norms)) and bool(np.isfinite(norms).all())
 
 
 def _is_sound_until(case: Case, step: int) -> bool:

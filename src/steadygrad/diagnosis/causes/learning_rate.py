@@ -31,6 +31,9 @@ FAR = 4.0
 LAGS = 10.0
 """Times that gradients are larger than the second moment expects."""
 
+BEYOND = 1.5
+"""The same where a rate that rises has led there, and not the weights."""
+
 RAISED = 2.0
 """Factor from which a rate is called raised."""
 
@@ -245,22 +248,32 @@ def _crossed(case: Case) -> Finding | None:
     if first is None or first.edge is None or look is None or look.evidence.edge is None:
         return None
     before, now = first.edge, look.evidence.edge
-    if not now.ratio > FAR or not before.ratio < 1.0:
+    raised = now.lr / before.lr if before.lr else math.inf  # a warm-up may begin at 0
+    # Any training comes to the edge by itself: where only the rate has gone up, and still does, it was led there.
+    led = _rises(case) and raised > RAISED and now.sharpness < math.sqrt(raised) * before.sharpness
+    if not now.ratio > (BEYOND if led else FAR) or not before.ratio < 1.0:
         return None
-    raised = now.lr / before.lr if before.lr else 1.0
-    return Finding(
-        CAUSE,
-        0.85 if raised > RAISED else 0.55,
-        f"optimizer {case.optimizer}",
-        say(
-            "sharpness is {ratio:.3g} times what {formula} bears at a rate of {lr:.3g}; with the first weights and "
-            "rate of {first_lr:.3g} it was {first_ratio:.3g} times",
+    words = say(
+        "sharpness is {ratio:.3g} times what {formula} bears at a rate of {lr:.3g}; with the first weights and "
+        "rate of {first_lr:.3g} it was {first_ratio:.3g} times",
+        ratio=now.ratio,
+        formula=now.formula,
+        lr=now.lr,
+        first_lr=before.lr,
+        first_ratio=before.ratio,
+    )
+    if not before.lr:  # at which nothing is too sharp
+        words = say(
+            "sharpness is {ratio:.3g} times what {formula} bears at a rate of {lr:.3g}; the first one was 0",
             ratio=now.ratio,
             formula=now.formula,
             lr=now.lr,
-            first_lr=before.lr,
-            first_ratio=before.ratio,
-        ),
+        )
+    return Finding(
+        CAUSE,
+        0.55 if raised <= RAISED else 0.85 if before.lr else 0.8,
+        f"optimizer {case.optimizer}",
+        words,
         {"sharpness_ratio": now.ratio, "lr": now.lr, "first_lr": before.lr, "first_sharpness_ratio": before.ratio},
         ("lower-learning-rate", "warm-up", "clip-global-norm"),
         case.onset,
