@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: causes gallery zoo demo test test-slow lint format types messages bench papers clean
+.PHONY: causes gallery zoo demo test test-slow test-all lint format types messages bench papers clean
 
 demo: $(STAMP)
 	$(BIN)/steadygrad demo --quick
@@ -12,8 +12,13 @@ demo: $(STAMP)
 test: lint types
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations 25 -m "not slow"
 
-# In the order of their names: by the number of their tests the demos, the longest of all, would be the last.
+# A sample of what takes long, which fits into a landing. In the order of their names: by the number of their tests the
+# demos, the longest of all, would be the last.
 test-slow: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 50 -m "slow and not rare"
+
+# All of it: three quarters of an hour on two cores, before a release and after a change of the guard or of a rule.
+test-all: test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 50 -m slow
 
 lint: $(STAMP)

@@ -14,13 +14,26 @@ import pytest
 from steadygrad import _i18n
 
 
+OF_A_FAMILY = 8
+"""Of the slow tests that the parameters of one function make, one in so many is run for a change that lands."""
+
+OF_A_FILE = 3
+"""And of the functions of one file that make them, one in so many."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """What is `slow` although nobody has said so: all of it is for every change that lands, some of it for every day.
+    """Three circles: what is run every day, what for every change that lands (`slow`), and all (`rare` too).
 
     What starts Python anew, or a browser, costs seconds before it does anything: a few of each kind are for every day
     (`smoke`). Of a product of many parameters it is one in so many (`one_in`).
     """
+    _mark_slow(items)
+    _mark_rare([item for item in items if item.get_closest_marker("slow")])
+
+
+def _mark_slow(items):
+    """What is slow although nobody has said so."""
     seen = Counter()
     for item in items:
         one_in = item.get_closest_marker("one_in")
@@ -32,6 +45,18 @@ def pytest_collection_modifyitems(items):
         starts = marked or "runner" in getattr(item, "fixturenames", ())
         if starts and not item.get_closest_marker("smoke"):
             item.add_marker(pytest.mark.slow)
+
+
+def _mark_rare(slow):
+    """A sample of what is slow has to do for a landing: some of each file, and of each family of parameters."""
+    families = {}
+    for item in slow:
+        of_file = families.setdefault(item.path, {})
+        family = of_file.setdefault(item.originalname, Counter())
+        place = list(of_file).index(item.originalname)
+        if place % OF_A_FILE or family["seen"] % OF_A_FAMILY:
+            item.add_marker(pytest.mark.rare)
+        family["seen"] += 1
 
 
 @pytest.fixture(autouse=True)

@@ -248,7 +248,7 @@ def watch(
     """
     if mode not in _config.MODES:
         raise ValueError(f"mode is {mode!r}, expected one of {', '.join(_config.MODES)}")
-    modules = None if model is None else list(model) if isinstance(model, (list, tuple)) else [model]
+    modules = None if model is None else list(model) if isinstance(model, Sequence) else [model]
     for each in modules or ():
         if not isinstance(each, nn.Module):
             raise TypeError(f"model is a {type(each).__name__}, expected a torch.nn.Module, several, or None")
