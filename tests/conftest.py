@@ -13,7 +13,6 @@ import pytest
 
 from steadygrad import _i18n
 
-
 OF_A_FAMILY = 8
 """Of the slow tests that the parameters of one function make, one in so many is run for a change that lands."""
 
