@@ -4,7 +4,8 @@
     python -m zoo.rescued learning-rate        # scripts whose name contains one of these words
     python -m zoo.rescued --ways repair        # one way
 
-A run is rescued if its final loss is within a tenth of the way from that of the fixed script to the start. Where the
+A run is rescued if its final loss is within a tenth of the way from that of the fixed script to the start: the one
+that it prints, else the mean of the last that it has trained with, which `rescue` is not asked for. Where the
 fix changes the unit of the loss (a mean in place of a sum), shares of the first loss are compared. One that falls far
 below the fixed run has run away along a loss without a minimum, and is not rescued. The scripts whose cause can be
 repaired from outside are listed first, before anything is measured.
@@ -16,11 +17,13 @@ import math
 import random
 import sys
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from steadygrad._watch.live_remedies import LIVE
+from steadygrad.diagnosis import open_run
 from steadygrad.remedies import REMEDIES
 from steadygrad.rescue import OUTPUT, LocalExecutor, Rescue, Workspace
 from steadygrad.trials import everything
@@ -29,6 +32,9 @@ from .scripts import ZOO, Script, find, fixed
 from .watched import execute, final_loss
 
 WAYS = ("rescue", "random", "repair")
+
+LAST = 20
+"""Losses that are averaged where a script prints none."""
 
 NEAR = 0.1
 """Share of the way from the fixed run to the start within which a run is rescued."""
@@ -82,6 +88,8 @@ def rescue(script: Script, ways: tuple[str, ...], jobs: int, seed: int = 0) -> R
         done = execute([sys.executable, str(ZOO / "bare.py"), "fixed.json", "fixed.py"], scratch)
         outcome.bare_seconds = time.perf_counter() - began
         outcome.fixed = final_loss(done.stdout)
+        if outcome.fixed is None:
+            outcome.fixed = _last_losses(folder / "fixed.json")
         outcome.start = _first_loss(folder / "fixed.json")
         first = _start(script, folder)
         if "rescue" in ways:
@@ -131,6 +139,8 @@ def _by_repair(outcome: Rescued, script: Script, folder: Path, first: float | No
     done = execute(command, str(folder))
     outcome.seconds["repair"] = time.perf_counter() - began
     final = final_loss(done.stdout)
+    if final is None:
+        final = _last_recorded(folder / "repair")
     outcome.finals["repair"] = final
     outcome.rescued["repair"] = _is_rescued(outcome, final, first, in_units=True)
     if done.returncode:
@@ -144,8 +154,31 @@ def _start(script: Script, folder: Path) -> float | None:
 
 
 def _first_loss(path: Path) -> float | None:
+    return next(iter(_losses(path)), None)
+
+
+def _last_losses(path: Path) -> float | None:
+    """Of the training that was written of a bare run; the one with most steps, where there are several."""
+    last = _losses(path)[-LAST:]
+    return sum(last) / len(last) if last else None
+
+
+def _losses(path: Path) -> list[float]:
     rows = json.loads(path.read_text()) if path.exists() else []
-    return next((float(row["loss"]) for row in rows if row["loss"] is not None), None)
+    counts = Counter(row.get("optimizer") for row in rows)
+    most = max(counts, key=lambda each: counts[each], default=None)
+    return [float(row["loss"]) for row in rows if row.get("optimizer") == most and row["loss"] is not None]
+
+
+def _last_recorded(folder: Path) -> float | None:
+    """The same of a watched run."""
+    recording = open_run(next(folder.iterdir())).main if folder.is_dir() else None
+    counts = {} if recording is None else recording.step_counts()
+    if recording is None or not counts:
+        return None
+    steps = recording.steps(max(counts, key=lambda each: counts[each]))
+    last = steps.loss[steps.loss_known][-LAST:]
+    return float(last.mean()) if len(last) else None
 
 
 def _is_rescued(outcome: Rescued, final: float | None, first: float | None, *, in_units: bool) -> bool:

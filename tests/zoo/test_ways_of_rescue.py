@@ -1,9 +1,10 @@
 """How the zoo is rescued: what counts as rescued, and one script that really is, in mode `repair`."""
 
+import json
 import math
 
 import pytest
-from zoo.rescued import WAYS, Rescued, _is_rescued, can_be_rescued, rescue, table
+from zoo.rescued import WAYS, Rescued, _is_rescued, _last_losses, can_be_rescued, rescue, table
 from zoo.scripts import find
 
 TOO_FAST = next(script for script in find(["regression_high_lr"]))
@@ -47,3 +48,10 @@ def test_a_script_is_rescued_in_mode_repair():
     assert not outcome.error
     assert outcome.rescued == {"repair": True}
     assert outcome.seconds["repair"] > 0 < outcome.bare_seconds
+
+
+def test_where_a_script_prints_no_loss_it_is_that_of_the_training_with_most_steps(tmp_path):
+    rows = [{"optimizer": 0, "loss": "9.0"}] * 3 + [{"optimizer": 1, "loss": repr(30.0 - k)} for k in range(30)]
+    (tmp_path / "bare.json").write_text(json.dumps(rows))
+    assert _last_losses(tmp_path / "bare.json") == pytest.approx(sum(range(1, 21)) / 20)
+    assert _last_losses(tmp_path / "nothing.json") is None
