@@ -29,6 +29,7 @@ from .comparison import Comparison
 from .examiner import Examiner
 from .kept import Kept, with_fresh_state
 from .session import Reading, Session
+from .symptoms import unmatched
 
 PILED = 12
 """Looks in a row at which all of the last gradient lay there, from which it is no accident."""
@@ -62,6 +63,9 @@ LEARNED = 0.75
 
 SHUT = 0.9
 """Share of units that let nothing through, from which a run that was sound at first has come to learn nothing."""
+
+IMPOSSIBLE = 0.1
+"""Part of the moments that came with an optimizer from which they are an alarm: a few may have been rounded away."""
 
 ARRIVES = 1e-3
 """Part of the largest gradient at any time step that is enough to learn from."""
@@ -137,7 +141,8 @@ class Looks:
         if stall.looks_next():
             examiner.passes.wanted = max(1, examiner.passes.wanted)
         lying, piled = self._piled_up(session)
-        return [*seen, *lying], [*found, *piled]
+        came, damaged = self._came_damaged(session, optimizer)
+        return [*seen, *lying, *came], [*found, *piled, *damaged]
 
     def without_refuted(self, session: Session, optimizer: Optimizer, ruling: Ruling) -> Ruling:
         """The ruling without alarms about a loss that has come up, where it is not the weights that have got worse."""
@@ -181,6 +186,16 @@ class Looks:
         kept.piled_told = True
         detail = {"carried": kept.carried[-1], "steps": kept.piled}
         return [self._examiner.symptoms(session, kept)], [Raised("uncleared-gradient", detail)]
+
+    def _came_damaged(self, session: Session, optimizer: Optimizer) -> Seen:
+        """An alarm if moments that came with an optimizer are none that any gradients have made: a checkpoint is not
+        what it was."""
+        if not session.resumed or session.step > 0 or (kept := self._examiner.kept(session)) is None:
+            return [], []
+        share = unmatched(optimizer)
+        if share is None or not share > IMPOSSIBLE:
+            return [], []
+        return [self._examiner.symptoms(session, kept)], [Raised("impossible-moments", {"share": share})]
 
     def _is_loud(self, session: Session, reading: Reading) -> bool:
         """Whether the loss is that of no guess, at one of a few steps: one that says nothing has a far lower one.

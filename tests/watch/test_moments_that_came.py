@@ -1,0 +1,86 @@
+"""Moments that come with an optimizer: no gradients make some of them, and that is an alarm before any harm is seen."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+import steadygrad as sg
+
+from .regression import actions, data, net, train
+
+
+def trained(optimizer_of=torch.optim.Adam, steps=120, **options):
+    """A model and its optimizer as a checkpoint has them."""
+    model = net()
+    optimizer = optimizer_of(model.parameters(), lr=3e-3, **options)
+    for number in range(steps):
+        x, y = data(number)
+        optimizer.zero_grad()
+        nn.functional.mse_loss(model(x), y).backward()
+        optimizer.step()
+    return model, optimizer
+
+
+def resumed(model, optimizer, change):
+    """The same after a file, and what `change` has made of the moments on the way."""
+    fresh = type(optimizer)(model.parameters(), lr=3e-3)
+    state = copy.deepcopy(optimizer.state_dict())
+    for moments in state["state"].values():
+        change(moments)
+    fresh.load_state_dict(state)
+    return fresh
+
+
+def times_127(moments):
+    moments["exp_avg"] = moments["exp_avg"] * 127
+
+
+def lost_squares(moments):
+    moments["exp_avg_sq"] = torch.zeros_like(moments["exp_avg_sq"])
+
+
+def nothing(moments):
+    pass
+
+
+def in_half(moments):
+    for name in moments.keys() - {"step"}:
+        moments[name] = moments[name].bfloat16().float() if isinstance(moments[name], torch.Tensor) else moments[name]
+
+
+def in_eight_bits(moments):
+    if "exp_avg" in moments:
+        size = moments["exp_avg"].abs().max()
+        moments["exp_avg"] = (moments["exp_avg"] / size * 127).round() / 127 * size
+
+
+@pytest.mark.parametrize("mode", ["observe", "protect", "repair"])
+@pytest.mark.parametrize("change", [times_127, lost_squares])
+def test_what_no_gradients_make_is_an_alarm_at_the_first_step(change, mode, tmp_path):
+    model, optimizer = trained()
+    losses, watch = train(model, resumed(model, optimizer, change), 150, tmp_path, mode=mode)
+    run = sg.open_run(watch.run)
+    first = next(iter(run.main.alarms()))
+    assert (first.step, first.detector) == (0, "impossible-moments")
+    assert run.findings()[0].cause == "corrupt-state"
+    if mode == "repair":
+        done = [detail["remedy"] for _, action, detail in actions(watch) if action == "repair"]
+        assert done == ["reset-moments"]
+        assert sum(losses[-10:]) / 10 < losses[0]
+        assert run.verdict == "recovered"
+
+
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW, torch.optim.NAdam, torch.optim.RMSprop])
+@pytest.mark.parametrize("change", [nothing, in_half, in_eight_bits])
+def test_what_gradients_make_is_none(kind, change, tmp_path):
+    model, optimizer = trained(kind)
+    _, watch = train(model, resumed(model, optimizer, change), 60, tmp_path, mode="protect")
+    assert not list(sg.open_run(watch.run).main.alarms())
+
+
+def test_a_fresh_optimizer_is_not_asked(tmp_path):
+    model = net()
+    _, watch = train(model, torch.optim.Adam(model.parameters(), lr=3e-3), 40, tmp_path, mode="protect")
+    assert not list(sg.open_run(watch.run).main.alarms())
