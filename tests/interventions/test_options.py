@@ -20,6 +20,8 @@ def adam(**options):
 def test_another_beta2_is_the_training_with_it():
     """To the last bit."""
     assert with_remedy(adam(), "lower-beta2") == bare(adam(betas=(0.9, 0.95)))
+    # One that forgets what the first moment still steps on is a slip of the pen.
+    assert with_remedy(adam(betas=(0.9, 0.05)), "lower-beta2") == bare(adam(betas=(0.9, 0.95)))
 
 
 def test_another_epsilon_is_the_training_with_it():

@@ -55,9 +55,13 @@ class _Options(Intervention):
 
 
 class LowerBeta2(_Options):
-    """The second moment remembers some 20 steps (RMSprop: 10).
+    r"""The second moment remembers some 20 steps (RMSprop: 10).
 
-    Reference: Zhai et al., "Sigmoid loss for language image pre-training", 2023 (section on training instability).
+    One that remembers longer lags behind. One that remembers less than the first moment does,
+    :math:`\beta_2 < \beta_1^2`, bounds no update: a gradient is forgotten there, and still stepped on here.
+
+    Reference: Zhai et al., "Sigmoid loss for language image pre-training", 2023 (section on training instability);
+    Kingma and Ba, "Adam: a method for stochastic optimization", 2015 (theorem 4.1 asks for the other bound).
     """
 
     remedy = "lower-beta2"
@@ -65,7 +69,7 @@ class LowerBeta2(_Options):
     def wanted(self, group: dict[str, Any]) -> dict[str, Any]:
         """Those of Adam and its relatives, or of RMSprop."""
         betas = group.get("betas")
-        if isinstance(betas, (tuple, list)) and len(betas) == 2 and betas[1] > 0.95:
+        if isinstance(betas, (tuple, list)) and len(betas) == 2 and not betas[0] ** 2 <= betas[1] <= 0.95:
             return {"betas": (betas[0], 0.95)}
         if "alpha" in group and "centered" in group and group["alpha"] > 0.9:
             return {"alpha": 0.9}

@@ -326,7 +326,7 @@ REMEDIES = (
     ),
     Remedy(
         "lower-beta2",
-        "Let Adam's second moment forget sooner.",
+        "Let Adam's second moment remember some twenty steps.",
         "optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.95))",
         removes=("stale-second-moment",),
         outside=True,
