@@ -186,6 +186,7 @@ def test_one_seed_one_run(run, tmp_path):
     assert run("--csv", path, "--steps", 4, "--log-every", 2, "--seed", 1) != first
 
 
+@pytest.mark.slow
 def test_at_a_sound_rate_it_learns(run):
     """The model and its measures are right: 0.1 for a mean is 0.003 for a sum of 32."""
     accuracy, f1, words, words_f1, majority = map(

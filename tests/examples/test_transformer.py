@@ -38,6 +38,7 @@ def test_all_of_the_held_out_text_is_foretold_once(example):
     assert torch.equal(torch.cat(seen).flatten(), data[:992])
 
 
+@pytest.mark.slow
 def test_at_a_sound_rate_it_is_better_than_bigrams(run):
     """Model and measures are right: what goes wrong by default is the rate."""
     result = run("--lr", 0.01, "--steps", 240).splitlines()[-1]

@@ -128,6 +128,7 @@ def test_one_seed_one_run(run):
     assert run("--steps", "4", "--log-every", "2", "--seed", "1") != first
 
 
+@pytest.mark.slow
 def test_at_a_sound_rate_it_learns(run):
     """The model and its measures are right: what goes wrong by default is the recipe."""
     exact, bleu, memory = map(
