@@ -10,7 +10,7 @@ demo: $(STAMP)
 
 # Two workers, each on one thread: with torch's own number of them they would wait for each other.
 test: lint types
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations 25 -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --durations 100 -m "not slow"
 
 # A sample of what takes long, which fits into a landing. In the order of their names: by the number of their tests the
 # demos, the longest of all, would be the last.

@@ -104,6 +104,7 @@ def work(rank, store, queue):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs gloo with a file store")
+@pytest.mark.slow
 def test_every_policy_on_two_ranks(tmp_path):
     context = mp.get_context("spawn")
     queue = context.Queue()

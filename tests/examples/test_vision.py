@@ -1,5 +1,6 @@
 """`examples/vision.py`: its data, and what its net learns with sound weights."""
 
+import pytest
 import torch
 
 
@@ -13,6 +14,7 @@ def test_the_digits(example):
     assert torch.allclose(*shares, atol=0.01), "each digit has its share in both parts"
 
 
+@pytest.mark.slow
 def test_with_sound_weights_it_learns(example, run, monkeypatch):
     """Model and measures are right: what goes wrong by default is the first weights."""
     kaiming = torch.nn.init.kaiming_normal_

@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 import torch
 from torch import nn
 
@@ -57,6 +58,7 @@ def pinned(scale):
     return nn.Sequential(*layers, head)
 
 
+@pytest.mark.slow
 def test_a_remedy_after_which_the_fault_is_gone_stays_however_long_the_run_takes(tmp_path):
     """Also the sound net learns nothing for 150 steps: that is no word against what has mended it."""
     model = pinned(14.0)
