@@ -1,6 +1,7 @@
 """What takes a remedy back, and what does not: an alarm, a plateau, a later spike."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +14,8 @@ from steadygrad.interventions.gradients import ZeroGradBeforeBackward
 from steadygrad.trials import Candidate
 
 from .regression import actions, data, net, repairs, train
+
+HOLDOUT = Path(__file__).parents[1] / "diagnosis" / "fourteenth_holdout"
 
 
 def test_a_remedy_that_does_not_help_is_taken_back(tmp_path, monkeypatch):
@@ -144,3 +147,15 @@ def test_a_rate_that_was_lowered_before_the_cause_was_known_comes_back_once_that
     assert lowered[0] < 200 < held
     assert (held, "return-lr", 1.0) in done
     assert not [step for step in lowered if step > held]
+
+
+def test_steps_that_swing_about_what_there_is_to_learn_are_made_shorter(runner):
+    """Its recurrence holds what it is told by now; at this rate it takes luck to learn from it."""
+    script = HOLDOUT / "failing/vanishing-recurrent/first_word_sentiment.py"
+    runner.write(script.read_text())
+    ran = runner.watched("--mode", "repair", "train.py")
+    done = [each.detail for each in sg.open_run(ran.folder).main.actions() if each.action == "repair"]
+    assert [each["remedy"] for each in done[1:]] == ["orthogonal-recurrent-init", "lower-learning-rate"]
+    assert done[-1]["factor"] == 0.25
+    assert ran.summary["verdict"] == "recovered"
+    assert ran.summary["loss"]["last"] < 0.5

@@ -61,6 +61,13 @@ LEARNS = 96
 FALLS = 0.05
 """The part of itself by which its loss has to have fallen then."""
 
+HIGHER = 0.02
+"""The part of itself by which the loss of one that learns nothing lies too high, and half of its noise: the mean of a
+plateau does not."""
+
+QUIETER = Candidate("lower-learning-rate", options={"factor": 0.25})
+"""What is tried then where the loss has come to lie higher than it did."""
+
 WORSE = 0.5
 """The part of itself by which it has risen where a remedy did harm."""
 
@@ -167,6 +174,8 @@ class Repairer:
                     self._let_rate_come_back(session)
             elif session.step - current.step > LEARNS and self._stays(session, current, current.level):
                 current.held = True
+                if self._lies_above(session, current.level) and len(self._repairs) < MOST:
+                    self._apply(current.finding, QUIETER, session, optimizer, parts)
             elif session.step - current.step > LEARNS:
                 self._undo(on_trial, session, parts)
                 self._repair(session, optimizer, parts)
@@ -236,6 +245,14 @@ class Repairer:
         now = session.guard.level.level()
         worse = now is not None and now > level + WORSE * abs(level)
         return not worse and (current.finding.cause in SEEN or self.is_gone(session))
+
+    def _lies_above(self, session: Session, level: float) -> bool:
+        """Whether a run that still learns nothing, its fault gone, has a loss above the one at which it was stuck: that
+        of a guess, most often. Steps that swing about what there is to learn do that."""
+        now = session.guard.level.mean()
+        if now is None or self._lowers_rate(session):
+            return False
+        return now - level > max(HIGHER * abs(level), 0.5 * session.guard.level.noise())
 
     def state_of(self, session: Session) -> dict[str, Any]:
         """What was done to a training, for its checkpoint."""
