@@ -120,7 +120,7 @@ def _to_natural(part: Part, scale: float, tried: Tried) -> float:
     """By what to scale weights that are at fault themselves: a layer that amplifies what it gets, if only to where a
     tanh is at work, makes a net of them chaotic (Poole et al., 2016)."""
     gain = gain_of(part.tensors)  # as scaled by now
-    if gain / scale <= AMPLIFIES or gain <= 1.0:
+    if not 1.0 < gain < math.inf or gain / scale <= AMPLIFIES:
         return scale
     tried.scale(part, 1.0 / gain)
     return scale / gain
