@@ -217,3 +217,13 @@ def test_weights_that_are_at_fault_go_no_higher_than_a_natural_size(size):
     gains = [4.0 * 8.0 * scale for _, scale in found]
     assert max(gains) < 1.1
     assert gains[0] == pytest.approx(min(1.0, 1.0 / size), rel=0.15)
+
+
+def test_a_layer_is_known_where_the_outermost_module_is_never_called():
+    """A list of parts, of which each is called by itself: the finding counts from the list."""
+    torch.manual_seed(0)
+    parts = nn.ModuleList([nn.Embedding(9, 16), nn.Sequential(nn.Linear(16, 16), nn.Tanh())])
+    nn.init.normal_(parts[1][0].weight, std=5.0)
+    x = torch.randn(32, 16)
+    assert [part.tensors[0] is parts[1][0].weight for part, _ in unpin_(parts[1], (x,), {}, "1.0")] == [True]
+    assert unpin_(parts[0], (torch.randint(9, (32,)),), {}, "1.0") == []

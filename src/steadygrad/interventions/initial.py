@@ -43,6 +43,21 @@ def unowned(optimizer: Optimizer) -> list[Tensor]:
     return [param for param in params if id(param) not in owned]
 
 
+def name_within(module: nn.Module, where: str) -> str:
+    """What a finding names, as it is called within a module: findings count from the outermost one, which a script may
+    never call, but only parts of it.
+
+    Example:
+        >>> parts = nn.ModuleList([nn.Embedding(4, 2), nn.Sequential(nn.Linear(2, 2))])
+        >>> name_within(parts, "1.0"), name_within(parts[1], "1.0"), name_within(parts[0], "1.0")
+        ('1.0', '0', '')
+    """
+    names = {name for named in (module.named_modules(), module.named_parameters()) for name, _ in named}
+    while where and where not in names:
+        where = where.partition(".")[2]
+    return where
+
+
 def batch_of(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What a module was called with, as one batch."""
     if not kwargs:

@@ -13,6 +13,7 @@ from ..measure.forward_trace import ActivationCall, ForwardTrace
 from ..measure.undisturbed import undisturbed
 from ..rules.attention import SHARP
 from ..rules.units import ENTRIES, SATURATED
+from .initial import name_within
 from .natural import AMPLIFIES, gain_of
 from .part import Part
 from .tried import Tried
@@ -71,6 +72,7 @@ def unpin_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], whe
         return seen
 
     scaled: list[tuple[Part, float]] = []
+    where = name_within(module, where)
     first = trace() if where else None
     pinned = [] if first is None else _all_pinned(first)
     if first is None or not any(_is_named(first, sources, where) for _, _, sources in pinned):

@@ -14,7 +14,7 @@ from ..init import chrono_, orthogonal_recurrent_
 from ..init.recurrent_weights import has_relu_state, recurrent_weights
 from ..measure.forward_graph import forward_graph
 from .gates import BETTER, arriving_level, open_gates_
-from .initial import Initial, batch_of, unowned
+from .initial import Initial, batch_of, name_within, unowned
 from .taming import runs_away
 
 GROWS = 1.2
@@ -90,8 +90,9 @@ class OrthogonalRecurrentInit(Initial):
         return named
 
     def _named(self, module: nn.Module) -> Iterator[Tensor]:
+        where = name_within(module, self.where)
         for name, param in module.named_parameters():
-            if self.where and param.ndim > 1 and (name == self.where or name.startswith(self.where + ".")):
+            if where and param.ndim > 1 and (name == where or name.startswith(where + ".")):
                 yield param.detach()
 
 

@@ -13,6 +13,7 @@ from .._tap import InertHook, quiet
 from ..measure.forward_trace import ForwardTrace
 from ..measure.undisturbed import undisturbed
 from ..preflight.variants import mapped
+from .initial import name_within
 from .part import Part
 from .tried import Tried
 
@@ -205,9 +206,7 @@ def _is_carried(trace: ForwardTrace) -> bool:
 def _is_named(module: nn.Module, layer: str, where: str) -> bool:
     """Whether a finding is about a layer, or about what it is a part of. It may name a weight, or a direction."""
     path = where.partition(" ")[0]
-    root, _, rest = path.partition(".")
-    if rest and not hasattr(module, root):
-        path = rest  # of one model of several
+    path = name_within(module, path) or path
     return not where or f"{layer}.".startswith(f"{path}.") or path.startswith(f"{layer}.")
 
 

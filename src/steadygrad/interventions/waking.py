@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..measure.undisturbed import undisturbed
+from .initial import name_within
 
 
 @torch.no_grad()
@@ -33,6 +34,7 @@ def wake_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], wher
 
     Reference: after Salimans and Kingma, "Weight normalization", 2016, section 3 (data-dependent initialisation).
     """
+    where = name_within(module, where)
     layer = dict(module.named_modules()).get(where) if where else None
     bias = getattr(layer, "bias", None)
     if layer is None or not isinstance(bias, Tensor) or bias.ndim != 1:
