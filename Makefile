@@ -17,7 +17,7 @@ test: lint types
 test-slow: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 50 -m "slow and not rare"
 
-# All of it: three quarters of an hour on two cores, before a release and after a change of the guard or of a rule.
+# All of it: an hour on two cores, before a release and after a change of the guard or of a rule.
 test-all: test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 50 -m slow
 

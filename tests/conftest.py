@@ -48,14 +48,13 @@ def _mark_slow(items):
 
 def _mark_rare(slow):
     """A sample of what is slow has to do for a landing: some of each file, and of each family of parameters."""
-    families = {}
+    counts = {}
     for item in slow:
-        of_file = families.setdefault(item.path, {})
-        family = of_file.setdefault(item.originalname, Counter())
-        place = list(of_file).index(item.originalname)
-        if place % OF_A_FILE or family["seen"] % OF_A_FAMILY:
+        of_file = counts.setdefault(item.path, {})
+        of_family = of_file.setdefault(item.originalname, 0)
+        if list(of_file).index(item.originalname) % OF_A_FILE or of_family % OF_A_FAMILY:
             item.add_marker(pytest.mark.rare)
-        family["seen"] += 1
+        of_file[item.originalname] += 1
 
 
 @pytest.fixture(autouse=True)

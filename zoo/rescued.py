@@ -5,10 +5,10 @@
     python -m zoo.rescued --ways repair        # one way
 
 A run is rescued if its final loss is within a tenth of the way from that of the fixed script to the start: the one
-that it prints, else the mean of the last that it has trained with, which `rescue` is not asked for. Where the
-fix changes the unit of the loss (a mean in place of a sum), shares of the first loss are compared. One that falls far
-below the fixed run has run away along a loss without a minimum, and is not rescued. The scripts whose cause can be
-repaired from outside are listed first, before anything is measured.
+that it prints, or, in mode `repair`, the mean of the last that it has trained with if it prints none. Where the fix
+changes the unit of the loss (a mean in place of a sum), shares of the first loss are compared. One that falls far below
+the fixed run has run away along a loss without a minimum, and is not rescued. The scripts whose cause can be repaired
+from outside are listed first, before anything is measured.
 """
 
 import argparse

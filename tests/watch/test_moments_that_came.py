@@ -1,12 +1,14 @@
 """Moments that come with an optimizer: no gradients make some of them, and that is an alarm before any harm is seen."""
 
 import copy
+import math
 
 import pytest
 import torch
 from torch import nn
 
 import steadygrad as sg
+from steadygrad._watch import looks
 
 from .regression import actions, data, net, train
 
@@ -70,6 +72,18 @@ def test_what_no_gradients_make_is_an_alarm_at_the_first_step(change, mode, tmp_
         assert done == ["reset-moments"]
         assert sum(losses[-10:]) / 10 < losses[0]
         assert run.verdict == "recovered"
+
+
+def test_protect_only_tells_of_them(tmp_path, monkeypatch):
+    """What the loss makes it do it does with that alarm as without it."""
+    seen = {}
+    for least in (looks.IMPOSSIBLE, math.inf):
+        monkeypatch.setattr(looks, "IMPOSSIBLE", least)
+        model, optimizer = trained()
+        losses, watch = train(model, resumed(model, optimizer, times_127), 120, tmp_path, mode="protect")
+        told = [each.detector for each in sg.open_run(watch.run).main.alarms()]
+        seen["impossible-moments" in told] = losses, [(step, action) for step, action, _ in actions(watch)]
+    assert seen[True] == seen[False]
 
 
 @pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW, torch.optim.NAdam, torch.optim.RMSprop])

@@ -19,7 +19,7 @@ def require_writable(path: Path, option: str) -> None:
     Raises:
         UsageError: it cannot, or it is a script, which nobody means to write over.
     """
-    if path == STANDARD_OUTPUT:
+    if is_piped(path):
         return
     folder = path.parent
     if path.suffix == ".py":
@@ -43,7 +43,7 @@ def require_file(path: Path, option: str) -> None:
     Raises:
         UsageError: it cannot be written, or it is standard output.
     """
-    if path == STANDARD_OUTPUT:
+    if is_piped(path):
         raise UsageError(say("{option} -: is a page, not text to be piped; name a file", option=option))
     require_writable(path, option)
 
@@ -59,7 +59,7 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         RecordingError: the disk refuses.
     """
-    if path == STANDARD_OUTPUT:
+    if is_piped(path):
         click.echo(text, nl=False)
         return
     scratch = path.with_name(f".{path.name}.{os.getpid()}")

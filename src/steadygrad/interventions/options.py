@@ -61,7 +61,8 @@ class LowerBeta2(_Options):
     :math:`\beta_2 < \beta_1^2`, bounds no update: a gradient is forgotten there, and still stepped on here.
 
     Reference: Zhai et al., "Sigmoid loss for language image pre-training", 2023 (section on training instability);
-    Kingma and Ba, "Adam: a method for stochastic optimization", 2015 (theorem 4.1 asks for the other bound).
+    Kingma and Ba, "Adam: a method for stochastic optimization", 2015 (theorem 4.1 asks for
+    :math:`\beta_1^2 < \sqrt{\beta_2}`, which is less).
     """
 
     remedy = "lower-beta2"

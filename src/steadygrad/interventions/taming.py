@@ -73,7 +73,9 @@ def tame_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], wher
     with undisturbed(module), torch.no_grad(), trace:
         made = module(*args, **kwargs)
     layers, is_map = _meant(trace, steps > 0 and _is_state(given, made))
-    named = {call.layer for call in trace.calls if _is_named(module, call.layer, where)}
+    path = where.partition(" ")[0]  # it may name a direction too
+    path = name_within(module, path) or path
+    named = {call.layer for call in trace.calls if _is_named(call.layer, path)}
     # Of a map the last layers are meant whichever of its layers is named.
     chosen = layers & (named | _added_to(trace, named)) or (layers if is_map and named else set[str]())
     tensors: list[Tensor] = [p for name, p in module.named_parameters() if {name, name.rpartition(".")[0]} & chosen]
@@ -203,11 +205,9 @@ def _is_carried(trace: ForwardTrace) -> bool:
     return False
 
 
-def _is_named(module: nn.Module, layer: str, where: str) -> bool:
-    """Whether a finding is about a layer, or about what it is a part of. It may name a weight, or a direction."""
-    path = where.partition(" ")[0]
-    path = name_within(module, path) or path
-    return not where or f"{layer}.".startswith(f"{path}.") or path.startswith(f"{layer}.")
+def _is_named(layer: str, path: str) -> bool:
+    """Whether a path, or any if there is none, is that of a layer, of what it is a part of, or of a weight of it."""
+    return not path or f"{layer}.".startswith(f"{path}.") or path.startswith(f"{layer}.")
 
 
 def _nudged(value: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ def wake_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], wher
     likely as not. If half of the samples turned it on, it would be the wrong half as likely, and training turns it off.
 
     Args:
-        module: an outermost module.
+        module: a module that is called, and is no part of one that is.
         args: what it is called with.
         kwargs: the same, by name.
         where: the layer before a rectifier, as the finding names it.

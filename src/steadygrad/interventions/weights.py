@@ -177,7 +177,9 @@ class ZeroBias(Initial):
             if (is_bias or _is_threshold(name, param)) and read_tensor_scalar(param.any()):
                 param.zero_()
                 changed = True
-        return changed and (wake_(module, args, kwargs, self.where) or True)
+        if changed:
+            wake_(module, args, kwargs, self.where)
+        return changed
 
 
 class ScaleDownTheHead(Initial):

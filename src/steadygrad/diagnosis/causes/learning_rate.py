@@ -28,11 +28,11 @@ CAUSE = "learning-rate"
 FAR = 4.0
 """Ratio of sharpness to its limit that no training at the edge of stability reaches by itself."""
 
-LAGS = 10.0
-"""Times that gradients are larger than the second moment expects."""
-
 BEYOND = 1.5
 """The same where a rate that rises has led there, and not the weights."""
+
+LAGS = 10.0
+"""Times that gradients are larger than the second moment expects."""
 
 RAISED = 2.0
 """Factor from which a rate is called raised."""

@@ -32,7 +32,7 @@ IN_A_ROW = 8
 """Rows at the end, each with a larger loss than the one before it, that are no chance."""
 
 GROWS = (1.1, 30.0)
-"""By how many times, of a state that grows by a few to a few hundred percent a step."""
+"""By how many times at least and at most: the squares of a state that grows by a twentieth to fivefold a step."""
 
 OVERFLOWS = 40.0
 """Nats by which it has grown before it is not finite: what a few layers amplify grows by less."""
