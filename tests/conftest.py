@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from steadygrad import _i18n
 
@@ -55,6 +56,18 @@ def _mark_rare(slow):
         if list(of_file).index(item.originalname) % OF_A_FILE or of_family % OF_A_FAMILY:
             item.add_marker(pytest.mark.rare)
         of_file[item.originalname] += 1
+
+
+def pytest_make_collect_report(collector):
+    """Weights that a file draws while it is imported, among its parameters, are the same on every machine."""
+    if isinstance(collector, pytest.Module):
+        torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _drawn_alike():
+    """What a test draws depends on nothing that was run before it."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)
