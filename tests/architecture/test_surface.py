@@ -64,16 +64,25 @@ TORCHLESS = (
 )
 
 
-def importable(code):
+def ends_well(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
 def test_a_recorded_run_opens_without_torch():
-    assert importable(TORCHLESS)
+    assert ends_well(TORCHLESS)
 
 
 def test_the_test_above_can_fail():
-    assert not importable(TORCHLESS + "import steadygrad._watch\n")
+    assert not ends_well(TORCHLESS + "import steadygrad._watch\n")
+
+
+def test_what_only_a_repair_needs_is_not_loaded_before():
+    """A tenth of a second of every start under `run`."""
+    loaded = (
+        "import sys, steadygrad._watch.process; sys.exit(any(f'steadygrad.{name}' in sys.modules for name in names))"
+    )
+    assert ends_well(f"names = ['diagnosis', 'interventions', 'remedies', 'trials']; {loaded}")
+    assert not ends_well(f"names = ['guard']; {loaded}")
 
 
 READS = {"item", "cpu", "tolist", "numpy"}

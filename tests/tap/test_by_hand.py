@@ -89,6 +89,14 @@ def test_a_rate_that_is_too_large_is_named_and_nothing_is_changed_where_it_is_ob
     assert ran.summary["findings"][0]["cause"] == "learning-rate"
 
 
+def test_its_guard_loads_no_compiler(runner):
+    """A second of every start, and torch imports it only where an optimizer is made."""
+    runner.write(script(UPDATES["in place"]) + "import sys; print('torch._dynamo' in sys.modules)\n")
+    ran = runner.watched("--mode", "repair", "train.py")
+    assert "their gradients are guarded" in ran.stderr
+    assert ran.stdout.endswith("False\n")
+
+
 SPOILED = {
     "not a number": "x[7, 2] = float('nan') if step in (30, 31) else 0.5",
     "a burst": "x[7, 2] = 1e7 if step in (30, 31) else 0.5",

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -29,7 +29,6 @@ from .._tap import UPDATES, ByHand, ClipTap, HandTap, LossTap, Plan, ScalerTap, 
 from ..clip import Policy
 from ..errors import TrainingDiverged
 from ..guard import Incident, Raised, Ruling
-from ..interventions import go_on, kept_of
 from ..records import DRIFTS
 from ..store import MAX_OPTIMIZERS, append_event
 from .examiner import Examiner
@@ -38,10 +37,12 @@ from .keeper import Keeper
 from .looks import Looks
 from .owners import Owners
 from .recovery import learning_rate
-from .repairer import Repairer
 from .rulings import as_carried_out, unsound, with_alarms
 from .session import Session, scalar_loss
 from .words import first_line
+
+if TYPE_CHECKING:
+    from .repairer import Repairer
 
 Clip: TypeAlias = Policy | Callable[[], Policy] | Literal[False] | None
 """What scales gradients: a policy, something that makes one for each optimizer, nothing, or (None) the default."""
@@ -166,14 +167,22 @@ class Watcher:
         if repairs is None:
             return
         if self.acts and repairs["repairs"]:  # in mode protect too: moments are those of layers trained as others
-            self._repairer = self._repairer or Repairer(self._journal, self._home, self._clips)
+            self._repairer = self._repairer or self._new_repairer()
         if self._repairer is not None:
             self._repairer.resume(session, optimizer, repairs)
             return
+        from ..interventions import go_on, kept_of
+
         for handle in self._going_on.pop(session.index, ()):
             handle.remove()
         layers = [kept_of(kept, session.params) for each in repairs["repairs"] for kept in each["layers"]]
         self._going_on[session.index] = go_on(optimizer, layers)
+
+    def _new_repairer(self) -> "Repairer":
+        """Imported where it is needed: it brings the diagnosis and every remedy with it."""
+        from .repairer import Repairer
+
+        return Repairer(self._journal, self._home, self._clips)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`: each optimizer that has stepped already now, the others at their first step."""
@@ -655,7 +664,7 @@ class Watcher:
         self._inherited = getattr(self, "_journal", None)  # kept, not closed: closing belongs to the parent
         self._journal = Journal(self._mode, self._home)
         self._keeper = Keeper(self._journal, self._home)
-        self._repairer = Repairer(self._journal, self._home, self._clips) if self._mends else None
+        self._repairer = self._new_repairer() if self._mends else None
         mends = self._repairer
         self._looks = (
             Looks(self._examiner) if mends is None else Looks(self._examiner, mends.unmended, eager=mends.untouched)

@@ -21,10 +21,10 @@ from .._readback import Mailbox, global_norm, read_step, read_tensor_scalar
 from .._snapshot import BufferSnapshot, Room, TrainingParts
 from .._tap import ByHand, CarriedState, LoadTap
 from ..clip import Policy, RobustClip, direction_of, settle_scale, step_gradients
-from ..diagnosis.causes.learning_rate import EARLY, REPLACED
 from ..guard import Guard, Measured, Raised, RunningStats, Stall
 from ..measure import UpdateProbe, natural_norm, overflow_safe_norm, tensor_norms
 from ..records import NO_GRADIENT, OptimizerInfo, TensorInfo
+from ..rules.learning_rate import EARLY, REPLACED
 from .recovery import Recovery
 from .sampler import Sampler
 

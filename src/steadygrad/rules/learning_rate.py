@@ -15,6 +15,12 @@ itself to a flatter place, and a clip that a script applies, which is not seen h
 WORSE = 1.5
 """Factor by which some steps must make a loss worse where curvature does not say why."""
 
+EARLY = 8
+"""First steps that are added up."""
+
+REPLACED = 1.0
+"""The part of itself by which most weights may move in them, before nothing of what they were drawn as is left."""
+
 
 def learning_rate(evidence: Evidence) -> Iterator[Finding | Measurement]:
     """`learning-rate` if some steps on one batch make its loss worse, and smaller steps make it better."""

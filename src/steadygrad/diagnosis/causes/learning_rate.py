@@ -19,6 +19,7 @@ import numpy as np
 
 from ..._i18n import say
 from ...findings import Finding
+from ...rules.learning_rate import EARLY, REPLACED
 from ...rules.learning_rate import learning_rate as rule
 from ..case import Case, weighed
 from .weight_growth import bottomless, chasing, drifting
@@ -73,13 +74,6 @@ them: a sound step changes a weight by a thousandth of itself."""
 
 UNNATURAL = 3.0
 """Times the size of weights that neither amplify nor damp, below which they may have been drawn too small."""
-
-
-EARLY = 8
-"""First steps that are added up."""
-
-REPLACED = 1.0
-"""The part of itself by which most weights may move in them, before nothing of what they were drawn as is left."""
 
 
 def learning_rate(case: Case) -> Iterator[Finding]:
