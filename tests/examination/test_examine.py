@@ -9,6 +9,7 @@ from torch import nn
 
 from steadygrad._tap import PassTap, quiet
 from steadygrad.examination import (
+    OfOthers,
     Subject,
     TapedObjective,
     anything_of_samples,
@@ -248,3 +249,23 @@ def test_the_loss_of_what_a_model_says_of_other_samples():
     assert torch.equal(of_another(alone), alone[:, [5, 0, 1, 2, 3, 4]]), "a batch of one: at the time before"
     with pytest.raises(ValueError, match="a single sample"):
         of_another(torch.randn(1, 3))
+
+
+def test_pairs_are_taken_apart():
+    """A loss of two towers knows which belong together: not if both say what they say of the same other sample."""
+    towers, x = [nn.Linear(4, 3), nn.Linear(4, 3)], torch.randn(6, 4)
+    towers[1].load_state_dict(towers[0].state_dict())
+    tap = PassTap(raising)
+    tap.follow(towers)
+    tap.conclude(F.cross_entropy(10 * towers[0](x) @ towers[1](x).T, torch.arange(6)))
+    params = [param for tower in towers for param in tower.parameters()]
+    names = [f"{number}" for number in range(len(params))]
+    (now,), (together,), (apart,) = (
+        losses_again(tap.passes(), params, names, saying=saying) for saying in (None, of_another, OfOthers())
+    )
+    tap.remove()
+    assert together == pytest.approx(now)
+    assert apart > now + 0.1
+    two = torch.randn(2, 3)
+    others = OfOthers()
+    assert all(torch.equal(others(two), two.flip(0)) for _ in range(3)), "of two there is one other"

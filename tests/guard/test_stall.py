@@ -155,6 +155,24 @@ def test_a_loss_rests_where_it_has_not_fallen_since_half_as_many_steps():
     assert looked(lambda step: 2.0 * 0.995**step)[0] == []
 
 
+def above(losses):
+    """Whether a run of sixteen such losses is above its start."""
+    stall, level = Stall(), LossLevel()
+    for loss in losses:
+        level.push(loss)
+        stall.begin(loss)
+    return stall.above_start(level)
+
+
+SURROGATE = [-0.6, -1.6, -1.2, 0.1, 0.1, 0.8, 1.1, -0.5, 0.3, 1.5, 1.1, 0.7, 0.9, 1.1, 0.9, 0.7]
+
+
+def test_a_loss_below_zero_is_above_its_start_where_it_lies_further_above_than_others_lay_below():
+    assert not above(SURROGATE)
+    assert above([*SURROGATE[:8], *(loss + 5.0 for loss in SURROGATE[8:])])
+    assert above([-0.6, *[0.8] * 15]), "it has never been lower"
+
+
 def test_weights_are_cut_off_where_most_gradients_are_zeros():
     """However the loss falls; tiny ones are no zeros, and a step without any gradient says nothing."""
     zeros = np.array([0.0, 0.0, 0.1, 1.0])

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from .._i18n import in_english
 from .._tap import quiet
 from ..evidence import Evidence
-from ..examination import anything_of_samples, examine, losses_again, nothing, of_all, of_another, with_weights
+from ..examination import OfOthers, anything_of_samples, examine, losses_again, nothing, of_all, with_weights
 from ..findings import SCALES, VANISHING, Finding
 from ..guard import Raised, Ruling
 from ..records import DRIFTS, Observation
@@ -245,7 +245,7 @@ class Looks:
         with quiet(), kept.looking():
             now, anything, *others = (
                 losses_again(passes, session.params, session.names, saying=saying)
-                for saying in (None, anything_of_samples, of_another, of_all)
+                for saying in (None, anything_of_samples, OfOthers(), of_all)
             )
         known = [sum(each) for each in others if each]
         if not now or not known or now == anything:

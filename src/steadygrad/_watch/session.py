@@ -24,7 +24,7 @@ from ..clip import Policy, RobustClip, direction_of, settle_scale, step_gradient
 from ..guard import Guard, Measured, Raised, RunningStats, Stall
 from ..measure import UpdateProbe, natural_norm, overflow_safe_norm, tensor_norms
 from ..records import NO_GRADIENT, OptimizerInfo, TensorInfo
-from ..rules.learning_rate import EARLY, REPLACED
+from ..rules.learning_rate import EARLY, REPLACED, of_drawn_weights
 from .recovery import Recovery
 from .sampler import Sampler
 
@@ -243,7 +243,7 @@ class Session:
     def replaced(self) -> bool:
         """Whether first steps like the very first one have moved most weights by more than their own size."""
         ratios = self.sampler.first_ratios
-        known = np.zeros(0) if ratios is None else ratios[self._matrices & (ratios >= 0)]
+        known = np.zeros(0) if ratios is None else of_drawn_weights(ratios[self._matrices])
         return len(known) > 0 and REPLACED < EARLY * float(np.median(known)) < math.inf
 
     def idle_from_the_start(self) -> bool:

@@ -63,8 +63,8 @@ def nothing(output: Tensor) -> Tensor:
     return torch.zeros_like(output)
 
 
-def of_another(output: Tensor) -> Tensor:
-    """What a model says of another sample: of the one before it, or at the time before where a batch is of one.
+def of_another(output: Tensor, by: int = 1) -> Tensor:
+    """What a model says of another sample: of one `by` before it, or at a time before where a batch is of one.
 
     Raises:
         ValueError: there is none.
@@ -74,7 +74,22 @@ def of_another(output: Tensor) -> Tensor:
     apart = [place for place in range(max(1, output.dim() - 1)) if output.shape[place] > 1]
     if not apart:
         raise ValueError(f"a single sample of shape {tuple(output.shape)}")
-    return output.roll(1, apart[0])
+    return output.roll(1 + (by - 1) % (output.shape[apart[0]] - 1), apart[0])
+
+
+class OfOthers:
+    """What models say of other samples, each time of one further off.
+
+    A loss of pairs, of two towers or of two tables that are looked up, is the same if both halves are of one other.
+    """
+
+    def __init__(self) -> None:
+        self._said = 0
+
+    def __call__(self, output: Tensor) -> Tensor:
+        """See `of_another`."""
+        self._said += 1
+        return of_another(output, self._said)
 
 
 def of_all(output: Tensor) -> Tensor:

@@ -66,6 +66,9 @@ LOOK_FROM_START = LOOK_AT | LOOK_EARLY
 ABOVE = 1.0
 """The part of the first loss by which a loss must lie above it to be looked at."""
 
+SWING = 2.0
+"""Times as far as first losses have lain below the very first one, by which a loss below zero must lie above it."""
+
 BIASES = 128
 """Steps after which the last bias has learned what it can without the rest: how often each answer is right."""
 
@@ -206,6 +209,10 @@ class Stall(Stateful):
             return False
         now, first = level.level(), self._start[0]
         rise = 0.0 if now is None else now - first
+        # A surrogate takes either sign, and its first value is one of many: how far others went below it, it may rise.
+        lowest = min(self._start)
+        if lowest < 0.0 and rise <= SWING * (first - lowest):
+            return False
         # The noise of a run that has broken out is as large as its losses: then none of them is near the start.
         apart = rise > 4.0 * level.noise() or level.lowest_recent() > first + 0.5 * abs(first)
         return rise > ABOVE * abs(first) and apart

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterator
 
+import numpy as np
+
 from .._i18n import say
 from ..evidence import Evidence, best
 from ..findings import Finding, Measurement
@@ -20,6 +22,14 @@ EARLY = 8
 
 REPLACED = 1.0
 """The part of itself by which most weights may move in them, before nothing of what they were drawn as is left."""
+
+FROM_ZERO = 1e6
+"""Times its own size from which the first step is that of weights that began at zero: whatever it is, it is as many."""
+
+
+def of_drawn_weights(ratios: np.ndarray) -> np.ndarray:
+    """The update ratios of a first step that say how far it went: not where none was measured, nor from zero."""
+    return ratios[(ratios >= 0) & (ratios < FROM_ZERO)]
 
 
 def learning_rate(evidence: Evidence) -> Iterator[Finding | Measurement]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..._i18n import say
 from ...findings import Finding
-from ...rules.learning_rate import EARLY, REPLACED
+from ...rules.learning_rate import EARLY, REPLACED, of_drawn_weights
 from ...rules.learning_rate import learning_rate as rule
 from ..case import Case, weighed
 from .weight_growth import bottomless, chasing, drifting
@@ -206,8 +206,7 @@ def _replaced(case: Case, matrices: list[int]) -> Iterator[Finding]:
     or with rate and gradient, as plain ones do: by whichever is less.
     """
     sampled, ratios = case.recording.vectors("update_ratio", case.optimizer, last=3)
-    known = ratios[0][matrices] if len(sampled) else np.zeros(0)
-    known = known[known >= 0]
+    known = of_drawn_weights(ratios[0][matrices]) if len(sampled) else np.zeros(0)
     steps = case.steps
     rates, norms = steps.lr[:EARLY], steps.grad_norm[:EARLY]
     if not len(known) or not (norms[0] > 0 and np.isfinite(rates).all()):
