@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -10,7 +11,7 @@ from steadygrad.evidence import Rehearsal
 from steadygrad.findings import Finding
 from steadygrad.measure.objective import Objective
 from steadygrad.preflight.gather import gather
-from steadygrad.rules.learning_rate import learning_rate
+from steadygrad.rules.learning_rate import learning_rate, of_drawn_weights
 
 BETTER = Rehearsal(0.1, (5.0, 4.0, 3.0, 2.0))
 
@@ -32,3 +33,8 @@ def test_steps_that_have_been_infinite_are_worse_wherever_they_end(losses, found
     said = [each for each in learning_rate(tried) if isinstance(each, Finding)]
     assert [each.cause for each in said] == ["learning-rate"] * found
     assert all("inf" in each.summary or losses[-1] == 50.0 for each in said)
+
+
+def test_a_first_step_from_zero_says_nothing_of_the_rate():
+    """Nor does one that was not measured; one that goes too far does, and one that goes nowhere."""
+    assert of_drawn_weights(np.array([-1.0, 0.0, 0.1, 40.0, 8.8e30, np.inf])).tolist() == [0.0, 0.1, 40.0]
