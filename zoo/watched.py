@@ -115,6 +115,8 @@ def _plain(op: str) -> str:
 def execute(command: list[str], folder: str) -> subprocess.CompletedProcess[str]:
     """Run a command in a folder, on one thread; status 124 if it takes too long."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+    # An installed package is compiled, by pip or by its first start, as torch is: that is what is timed.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     try:
         return subprocess.run(
             command, capture_output=True, text=True, env=environment, cwd=folder, timeout=TIMEOUT, check=False

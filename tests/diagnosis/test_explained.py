@@ -257,3 +257,38 @@ def test_a_rate_that_climbs_is_told_from_a_warm_up(climbs, shape, tmp_path):
     case = case_of(run.main, 0, [Alarm(0, 139, "loss-divergence", {})])
     told = [each for each in of_case(case) if "times_half_way" in each.evidence]
     assert [each.cause for each in told] == ["learning-rate"] * climbs
+
+
+class PostNorm(nn.Module):
+    """A deep transformer whose norms follow its residuals: what a warm-up was invented for."""
+
+    def __init__(self, width=32, depth=10):
+        super().__init__()
+        torch.manual_seed(0)
+        self.embedding = nn.Embedding(8, width)
+        layer = nn.TransformerEncoderLayer(width, 2, 4 * width, dropout=0.0, batch_first=True)
+        self.body = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
+        for weight in self.body.parameters():
+            if weight.dim() > 1:
+                nn.init.xavier_uniform_(weight)
+        self.head = nn.Linear(width, 8)
+
+    def forward(self, tokens):
+        return self.head(self.body(self.embedding(tokens)))
+
+
+@pytest.mark.parametrize(("rate", "withers"), [(5e-3, True), (3e-4, False)])
+def test_early_layers_that_the_first_steps_have_cut_off_are_the_rates_doing(rate, withers, tmp_path):
+    """With the first weights most of the gradient arrived at them: no weights of the start are to blame."""
+    model = PostNorm()
+
+    def shifted(model, step):
+        tokens = torch.randint(0, 8, (8, 12), generator=generator(step))
+        return nn.functional.cross_entropy(model(tokens).flatten(0, 1), tokens.roll(1, 1).flatten())
+
+    run = train(tmp_path, model, torch.optim.Adam(model.parameters(), lr=rate), shifted, 110)
+    found = run.findings()
+    assert bool(found) == bool(run.main.alarms()) == withers
+    if withers:
+        assert found[0].cause == "learning-rate"
+        assert "cut them off" in found[0].summary

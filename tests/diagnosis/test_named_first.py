@@ -43,6 +43,8 @@ BLIND = Path(__file__).parent
         ("fifteenth", "learning-rate/noam_missing_minimum_translator", "bears at a rate of"),
         # Another that begins at 0, as those of trainers do, and leads to 1.
         ("fifteenth", "learning-rate/llama_tiny_hf_trainer", "the first one was 0"),
+        # Early layers that a missing warm-up has cut off.
+        ("sixteenth", "learning-rate/postln_charlm", "cut them off"),
         # A recurrence that is compiled by script, so that no pass can be looked into.
         ("fifteenth", "recurrent-gain/relu_rnn_bracket_depth", "times that of the one before it"),
     ],

@@ -138,7 +138,8 @@ def _is_pinned(finding: Finding) -> bool:
 
 def _is_flung(finding: Finding) -> bool:
     """Whether the first steps have carried the weights to where nothing is learned."""
-    return finding.cause == "learning-rate" and bool({"weight_norm_first", "moved"} & finding.evidence.keys())
+    told = {"weight_norm_first", "moved", "grad_gain_first"}
+    return finding.cause == "learning-rate" and bool(told & finding.evidence.keys())
 
 
 def _is_lost(finding: Finding) -> bool:

@@ -46,7 +46,7 @@ def depth(evidence: Evidence, *, vanishes: float = VANISHES) -> Iterator[Finding
         yield from _overflown(evidence, signals)
         return
     twice = evidence.base.second_order
-    ratio = end_to_end(_of_weights(evidence) if twice else grads)
+    ratio = arriving(evidence)
     if ratio is None or (twice and ratio > vanishes):  # what has grown may have grown in either of the two passes
         return
     yield Measurement(
@@ -97,6 +97,11 @@ def _of_weights(evidence: Evidence) -> dict[int, float]:
 def fading(evidence: Evidence) -> Iterator[Finding | Measurement]:
     """The same of a model that is seen to have learned nothing of its samples: less than usual is too little there."""
     yield from depth(evidence, vanishes=FADES)
+
+
+def arriving(evidence: Evidence) -> float | None:
+    """The part of the last layers' gradient that arrives at the first ones."""
+    return end_to_end(_of_weights(evidence) if evidence.base.second_order else gradient(evidence.chain))
 
 
 def end_to_end(grads: dict[int, float]) -> float | None:

@@ -5,6 +5,7 @@ preconditioned form): the loss swings with growing amplitude.
 
 Seen in: sharpness against the limit of the optimizer, and a few real steps on one batch, which make its loss worse at
 this rate and better at a tenth of it; with the first weights, or with those of the onset where it was raised later.
+In a run that learns nothing, in a gradient that arrived at the first layers with the first weights, and does not now.
 Where no pass can be computed again, in the gradients of successive steps: how they point along the step between them.
 
 Remedies: lower-learning-rate, warm-up, clip-global-norm.
@@ -19,6 +20,7 @@ import numpy as np
 
 from ..._i18n import say
 from ...findings import Finding
+from ...rules.depth import arriving, depth, fading
 from ...rules.learning_rate import EARLY, REPLACED, of_drawn_weights
 from ...rules.learning_rate import learning_rate as rule
 from ..case import Case, weighed
@@ -72,6 +74,10 @@ FLUNG = 4.0
 """Times by which weights of a run that has learned nothing have grown in so few steps, to be where the steps threw
 them: a sound step changes a weight by a thousandth of itself."""
 
+WITHERED = 30.0
+"""Times less of the gradient that arrives at the first layers than did with the first weights, from which the steps
+between have cut them off: that is what a missing warm-up does to a deep net."""
+
 UNNATURAL = 3.0
 """Times the size of weights that neither amplify nor damp, below which they may have been drawn too small."""
 
@@ -88,6 +94,7 @@ def learning_rate(case: Case) -> Iterator[Finding]:
         yield from _overshoots(case)
     if case.stalled:
         yield from _flung(case)
+        yield from _withered(case)
     jump = _jump(case)
     climb = _climb(case)
     crossed = _crossed(case)
@@ -225,6 +232,32 @@ def _replaced(case: Case, matrices: list[int]) -> Iterator[Finding]:
             times=moved,
         ),
         {"moved": moved, "first_ratio": float(np.median(known)), "steps": len(rates)},
+        ("lower-learning-rate", "warm-up"),
+        case.onset,
+    )
+
+
+def _withered(case: Case) -> Iterator[Finding]:
+    """By a gradient that arrived at the first layers with the first weights, and does not by now."""
+    rule = fading if case.ignores_samples else depth
+    fades = case.at_onset(rule, "vanishing-depth")
+    if case.start is None or not fades or case.at_start(rule, "vanishing-depth"):
+        return
+    before, now = arriving(case.start), float(fades[0].evidence["grad_gain"])
+    if before is None or not before > WITHERED * now:
+        return
+    yield Finding(
+        CAUSE,
+        0.7,
+        f"optimizer {case.optimizer}",
+        say(
+            "with the first weights {before:.2g} of the gradient arrived at the first layers, after {count} steps "
+            "{now:.2g}: the steps have cut them off",
+            before=before,
+            count=case.onset,
+            now=now,
+        ),
+        {"grad_gain_first": before, "grad_gain": now},
         ("lower-learning-rate", "warm-up"),
         case.onset,
     )
