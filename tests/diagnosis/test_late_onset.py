@@ -220,3 +220,17 @@ def test_what_has_come_in_is_put_right_and_what_it_has_done_is_undone(tmp_path, 
     assert ("repair-held", remedy) in done
     last = losses[-20:] if remedy != "mean-reduction" else [each / 32 for each in losses[-20:]]
     assert max(last) < 2 * max(losses[SOUND - 20 : SOUND])
+
+
+@pytest.mark.parametrize("where", ["input", "target"])
+def test_a_broken_record_that_comes_by_again_and_again_is_an_outlier_each_time(where, tmp_path):
+    """Every pass that is looked at holds it, for that is why it is looked at; those between do not."""
+
+    def misprinted(net, optimizer, number):
+        x, y = batch(number)
+        if number % 20 == 0:
+            (x if where == "input" else y)[3, 0] *= 1e5
+        return differentiated(net(x), y, optimizer)
+
+    _, watch = run(tmp_path, misprinted, mode="protect")
+    assert causes(watch)[0] == "outlier-batch"

@@ -146,3 +146,60 @@ def test_gates_that_a_run_has_closed_itself_a_little_are_no_reason(left, is_shut
     assert found is not None
     assert found.cause == "vanishing-recurrent", "of a first pass it would be one"
     assert (shut(found) is not None) == is_shut
+
+
+class Recall(nn.Module):
+    """Names the first of fifty tokens; `bias` is that of the gates which keep what is remembered."""
+
+    def __init__(self, bias):
+        super().__init__()
+        torch.manual_seed(0)
+        self.embedding, self.cell, self.head = nn.Embedding(40, 16), nn.LSTM(16, 32, batch_first=True), nn.Linear(32, 8)
+        with torch.no_grad():
+            self.cell.bias_ih_l0[32:64] = bias
+
+    def forward(self, tokens):
+        return self.head(self.cell(self.embedding(tokens))[0][:, -1])
+
+
+@pytest.mark.parametrize(("bias", "cause"), [(-1.0, ["vanishing-recurrent"]), (4.0, [])])
+def test_gates_through_which_nothing_of_what_decides_arrives_are_named(bias, cause, tmp_path):
+    """They might open, but not for what float32 rounds away."""
+    model = Recall(bias)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    with sg.watch(model, optimizer, record=tmp_path) as watch:
+        for step in range(140):
+            generator = torch.Generator().manual_seed(step)
+            tokens = torch.randint(8, 40, (64, 50), generator=generator)
+            tokens[:, 0] = wanted = torch.randint(8, (64,), generator=generator)
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(tokens), wanted).backward()
+            optimizer.step()
+    assert [each.cause for each in sg.open_run(watch.run).findings()][:1] == cause
+
+
+@pytest.mark.parametrize("detached", [True, False])
+def test_units_that_no_gradient_of_the_loss_comes_to_are_not_why_it_does_not_fall(detached, tmp_path):
+    """A critic whose values are constants for its actor's loss; where they are none, they are the cause."""
+    torch.manual_seed(0)
+    actor = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 2))
+    critic = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 1))
+    with torch.no_grad():
+        critic[0].weight.mul_(1e3)
+        actor[2].weight.mul_(1e-2)
+    model = nn.ModuleList([actor, critic])
+    optimizer = torch.optim.SGD(actor.parameters(), lr=1e-3)
+    with sg.watch(model, optimizer, record=tmp_path) as watch:
+        for step in range(140):
+            generator = torch.Generator().manual_seed(step)
+            states, luck = torch.randn(64, 4, generator=generator), torch.randn(64, generator=generator)
+            scores = actor(states)
+            values = critic(scores.detach() if detached else scores).squeeze(1)
+            loss = (values - luck).square().mean()
+            if detached:
+                loss = ((values.detach() + luck) * scores.log_softmax(1)[:, 0]).mean() + 1.0
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    found = sg.open_run(watch.run).findings()
+    assert [each.cause for each in found][:1] == ([] if detached else ["saturation"])

@@ -19,6 +19,7 @@ from .._tap import ByHand, ClipTap, PassTap, ScalerTap, TapedPass, is_loss_scale
 from ..evidence import to_plain
 from ..examination import Examination, Subject, examine, tensors_of_batch, with_weights
 from ..guard import Raised
+from ..measure.preconditioner import family, inner
 from ..measure.source_line import source_line
 from ..records import Observation
 from . import symptoms
@@ -42,6 +43,9 @@ NEVER = 0.01
 
 CLIPPED = 2.0
 """Times the limit of a clip that gradients may be long behind it: that of others is counted with them."""
+
+SQUARES = frozenset({"Adam", "RMSprop"})
+"""Optimizers whose steps are divided by the size of gradients."""
 
 REFRESHED = 64
 """Steps between two copies of the buffers, while nothing is wrong."""
@@ -302,7 +306,16 @@ class Examiner:
         as_then: bool,
     ) -> Subject:
         """Passes, and what they belong to; `as_then` says that the weights are theirs."""
-        return Subject(passes, before, optimizer, session.params, session.names, self.passes.why_not, as_then)
+        why_not, longest = self.passes.why_not, self._longest(session, optimizer)
+        return Subject(passes, before, optimizer, session.params, session.names, why_not, as_then, longest=longest)
+
+    def _longest(self, session: Session, optimizer: Optimizer | None) -> float:
+        """How long gradients are that the second moments know: a script that has clipped them to a thousandth would
+        step a thousand times too far along one that is not clipped. Moments that are yet to come go with any scale."""
+        if optimizer is None or family(optimizer) not in SQUARES or not inner(optimizer).state:
+            return math.inf
+        clips = self.clips
+        return clips.longest if clips.calls >= session.step > 0 and not self.clips_scaled(session) else math.inf
 
     def symptoms(self, session: Session, training: Kept, coefficient: float = 1.0) -> Observation:
         """What lies there without computing anything."""

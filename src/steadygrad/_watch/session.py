@@ -45,6 +45,9 @@ OUT_OF_SCALE = 1e3
 TOLD = 0.5
 """The part of a gradient's norm that weight matrices must have, or how far they go says little about it."""
 
+NEXT_TO_NOTHING = 0.01
+"""The part of a loss by which steps may change it that do no harm."""
+
 PROPORTIONAL_SAMPLES = 3
 """Samples in which |dw| = lr |g| before an optimizer that torch does not ship counts as one of them."""
 
@@ -323,25 +326,26 @@ class Session:
         The root is the norm that torch's default initialisation gives a matrix: one that starts at zero may well move
         by more than itself. Biases, gains and thin matrices say nothing about how far a network is thrown.
         """
-        if not self._proportional(optimizer):
+        if not self._proportional(optimizer) or len(self.sampler.param_norms) != len(norms):
             return 0.0
-        rates = [abs(read_tensor_scalar(group.get("lr")) or 0.0) for group in optimizer.param_groups]
-        by_tensor = (
-            rates[0] if len(rates) == 1 else np.repeat(rates, [len(g["params"]) for g in optimizer.param_groups])
-        )
-        if len(self.sampler.param_norms) != len(norms):
-            return 0.0
-        reach = by_tensor * norms / np.maximum(self.sampler.param_norms, self._natural)
+        reach = _rates(optimizer) * norms / np.maximum(self.sampler.param_norms, self._natural)
         return max(0.0, float(reach.max(initial=0.0)))
 
     def _lasting(self, optimizer: Optimizer, reading: "Reading") -> float:
-        """How many times as far momentum carries a gradient; infinite where its reach does not tell how far it goes.
+        r"""How many times as far momentum carries a gradient; infinite where its reach does not tell how far it goes.
 
-        It does not where most of the gradient is that of other tensors: the last layer of a forecast has one row.
+        It does not where most of the gradient is that of other tensors: the last layer of a forecast has one row. But
+        if what all steps with it change the loss by, at a rate that the run bears, is next to nothing of it, they do no
+        harm: to first order :math:`\eta \|g\|^2`, and no more than that for curvature below :math:`2 / \eta`.
         """
-        told = np.isfinite(self._natural) & (reading.norms >= 0)
-        known = global_norm(reading.norms[told])
-        return carried_on(optimizer) if known >= TOLD * reading.norm else math.inf
+        told, carried = np.isfinite(self._natural) & (reading.norms >= 0), carried_on(optimizer)
+        if global_norm(reading.norms[told]) >= TOLD * reading.norm:
+            return carried
+        level = self.guard.level.level()
+        loss = self.stall.first if level is None else level
+        with np.errstate(over="ignore"):
+            change = carried * float(np.sum(_rates(optimizer) * np.maximum(reading.norms, 0.0) ** 2))
+        return carried if loss is not None and change < NEXT_TO_NOTHING * abs(loss) else math.inf
 
     def nonfinite_names(self, norms: np.ndarray, most: int = 5) -> list[str]:
         """The names of tensors whose gradient norm is not finite."""
@@ -378,6 +382,12 @@ class Session:
         self._matrices = np.array([param.ndim > 1 for param in self.params], dtype=bool)
         self.names = names
         self.info = OptimizerInfo(self.index, type(optimizer).__name__, tensors)
+
+
+def _rates(optimizer: Optimizer) -> np.ndarray:
+    """The learning rate of each tensor, or the one of all of them."""
+    rates = [abs(read_tensor_scalar(group.get("lr")) or 0.0) for group in optimizer.param_groups]
+    return np.repeat(rates, [len(group["params"]) for group in optimizer.param_groups] if len(rates) > 1 else 1)
 
 
 def _has_stepped(state: Any) -> bool:

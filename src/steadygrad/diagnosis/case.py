@@ -34,6 +34,9 @@ FOLLOWS = 16
 LASTING = 0.75
 """The part of them that has to be clipped or lost."""
 
+SPIKE = 8.0
+"""Times that the gradient of one batch is larger than that of another with the same weights: they are not of a kind."""
+
 FIRST, ONSET = "first pass", "onset"
 """Where a finding was made."""
 
@@ -176,7 +179,8 @@ class Case:
     def stays_otherwise(self) -> bool:
         """Whether data that is of another kind at the onset is so in what follows: what is over is a batch.
 
-        By the next pass that was looked at, or by steps that are clipped or lost one after the other.
+        By the next pass that was looked at, or by steps that are clipped or lost one after the other. A pass is looked
+        at for its gradient: where that of the batch before it was far smaller, it is one more batch.
         """
         if self.start is None or self.first is None:
             return False
@@ -185,6 +189,8 @@ class Case:
             return False
         later = next((look for look in self.looks if look.step >= self.first.step + SOON), None)
         if later is not None:
+            if later.batch_before and later.evidence.base.grad_norm > SPIKE * later.batch_before[1]:
+                return False
             return bool(others & other_data(self.start, later.evidence))
         after = (self.steps.step > self.first.step) & (self.steps.step <= self.first.step + FOLLOWS)
         ruled = self.steps.action.astype(str)[after] != ""

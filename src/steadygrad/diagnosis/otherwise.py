@@ -19,6 +19,10 @@ PEAKED = 3.0
 """How many times farther the largest number may lie above the usual ones than before: beyond, it is a single record
 that makes the size, however many batches it is in."""
 
+MOST = 0.5
+"""The part of a tensor's squares that one number of it makes where that alone is its size: a small batch has no room to
+lie farther above the rest."""
+
 MULTIPLIED = 4.0
 """How many times more a script must multiply its loss by, as much as a learning rate that is raised."""
 
@@ -99,7 +103,13 @@ def _is_of_another_size(before: TensorProfile, now: TensorProfile) -> bool:
 
 
 def _is_peaked(before: TensorProfile, now: TensorProfile) -> bool:
-    return now.absmax * before.rms > PEAKED * before.absmax * now.rms
+    alone = _part_of_largest(now) > MOST > _part_of_largest(before)
+    return alone or now.absmax * before.rms > PEAKED * before.absmax * now.rms
+
+
+def _part_of_largest(each: TensorProfile) -> float:
+    """The part of all squares that is the largest number's."""
+    return each.absmax**2 / (math.prod(each.shape) * each.rms**2) if each.rms else 0.0
 
 
 def _is_summed(start: Evidence, now: Evidence) -> bool:

@@ -64,7 +64,7 @@ class Subject:
     `weights_as_then` says that the weights are those of the passes: then the loss must come out again. `bad` says that
     the pass itself was not finite: measured again without dropout it may be. `broken` are the passes that were not
     finite, where those of an earlier step are examined. `buffers` are pairs of a model's buffers and what they held a
-    while ago.
+    while ago. `longest` is the norm to which a script clips gradients, where the moments of its optimizer are of such.
     """
 
     passes: Sequence[TapedPass]
@@ -77,6 +77,7 @@ class Subject:
     bad: bool = False
     broken: Sequence[TapedPass] = ()
     buffers: Sequence[tuple[Tensor, Tensor]] = ()
+    longest: float = math.inf
     say: Callable[[str], None] = field(default=lambda line: None)
 
 
@@ -99,7 +100,7 @@ def examine(subject: Subject) -> Examination:
             found.taped, found.batch = taped, identity(taped)
             if subject.weights_as_then:
                 objective.verify()
-            found.evidence = gather(objective, subject.optimizer, subject.say, BUDGET)
+            found.evidence = gather(objective, subject.optimizer, subject.say, BUDGET, subject.longest)
             if subject.broken:
                 found.evidence.origin = _first_origin(subject) or found.evidence.origin
             elif subject.bad or not found.evidence.base.finite:

@@ -17,10 +17,11 @@ PRODUCTS = 12
 """Products with the Hessian: enough for a tenth of the value."""
 
 
-def edge(objective: Objective, optimizer: Optimizer, batch: Any, seconds: float) -> Edge:
-    """How close the first steps on a batch (None: the objective's own) are to the edge; the model is left as it was."""
+def edge(objective: Objective, optimizer: Optimizer, batch: Any, seconds: float, factor: float = 1.0) -> Edge:
+    """How close the next steps on a batch (None: the objective's own) are to the edge, where gradients are scaled by a
+    `factor` before them; the model is left as it was."""
     with undisturbed(objective.model):
-        return live_edge(lambda: objective(batch), optimizer, seconds)
+        return live_edge(lambda: factor * objective(batch), optimizer, seconds)
 
 
 def live_edge(loss: Loss, optimizer: Optimizer, seconds: float) -> Edge:

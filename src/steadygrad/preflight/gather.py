@@ -46,7 +46,11 @@ UNEVEN = 30.0
 
 
 def gather(
-    objective: Objective, optimizer: Optimizer | None, tell: Callable[[str], None], budget: float = BUDGET
+    objective: Objective,
+    optimizer: Optimizer | None,
+    tell: Callable[[str], None],
+    budget: float = BUDGET,
+    longest: float = math.inf,
 ) -> Evidence:
     """Everything about one model, batch and loss.
 
@@ -55,6 +59,7 @@ def gather(
         optimizer: the one that will train it, or None.
         tell: is told what is measured now.
         budget: seconds that curvature and steps may take together.
+        longest: norm to which all gradients together are clipped before a step, where its size depends on theirs.
     """
     tell(say("one forward and backward pass"))
     began = own_seconds()
@@ -97,8 +102,9 @@ def gather(
     if lengths:
         evidence.memory = trying(later("where in time the target is decided"), lambda: memory(objective, lengths))
     if optimizer is not None and base.finite:
-        evidence.edge = trying(later("sharpness"), lambda: edge(objective, optimizer, fewer, budget / 2))
-        evidence.rehearsals = _rehearsals(objective, optimizer, fewer, trying, budget / 2)
+        factor = min(1.0, longest / base.grad_norm) if base.grad_norm else 1.0
+        evidence.edge = trying(later("sharpness"), lambda: edge(objective, optimizer, fewer, budget / 2, factor))
+        evidence.rehearsals = _rehearsals(objective, optimizer, fewer, trying, budget / 2, longest)
     elif optimizer is None:
         evidence.skipped[later("learning rate")] = later("no optimizer was given")
     return evidence
@@ -173,7 +179,7 @@ def _doubled(objective: Objective, fewer: Any) -> float:
 
 
 def _rehearsals(
-    objective: Objective, optimizer: Optimizer, fewer: Any, trying: Trying, seconds: float
+    objective: Objective, optimizer: Optimizer, fewer: Any, trying: Trying, seconds: float, longest: float
 ) -> tuple[Rehearsal, ...]:
     """Steps at the rate that was chosen, and at lower ones if those make it worse."""
     found: list[Rehearsal] = []
@@ -182,7 +188,10 @@ def _rehearsals(
         (0.1, later("the same at a tenth")),
         (0.01, later("and a hundredth")),
     ):
-        made = trying(words, lambda factor=factor: rehearse(objective, optimizer, factor, fewer, seconds=seconds))
+        made = trying(
+            words,
+            lambda factor=factor: rehearse(objective, optimizer, factor, fewer, seconds=seconds, longest=longest),
+        )
         if made is None:
             break
         found.append(made)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .._readback import read_step, read_tensor_scalar
 from ..evidence import Activity, Attention, Call, Classification, Pass
 from ..measure import norm_vector, overflow_safe_norm
-from ..measure.forward_trace import ForwardTrace, Scaling, rms
+from ..measure.forward_trace import ActivationCall, ForwardTrace, Scaling, rms
 from ..measure.objective import Objective
 from ..measure.undisturbed import undisturbed
 from .units import units_of
@@ -56,7 +56,8 @@ def to_pass(trace: ForwardTrace, loss: Tensor, output: Any, params: Mapping[str,
             numbers.add_all([call.input_rms, call.output_rms, call.output_absmax, call.grad_rms])
             for call in trace.calls
         ]
-        activity = [numbers.add_all([each.dead, each.saturated]) for each in trace.activations]
+        concerned = _concerned(trace)
+        activity = [numbers.add_all([each.dead, each.saturated]) for each in concerned]
         focus = [numbers.add_all([each.relative_entropy, each.spread]) for _, each in trace.attentions]
         losses = [numbers.add_all([each.logits_rms, each.mean_loss]) for each in trace.losses]
         scaled = [numbers.add_all([each.grad_rms]) for each in trace.scalings]
@@ -77,7 +78,7 @@ def to_pass(trace: ForwardTrace, loss: Tensor, output: Any, params: Mapping[str,
                 _at(read, places[0]) or 0.0,
                 _at(read, places[1]) or 0.0,
             )
-            for each, places in zip(trace.activations, activity, strict=True)
+            for each, places in zip(concerned, activity, strict=True)
         ),
         attentions=tuple(
             Attention(layer, read[places[0]], read[places[1]])
@@ -95,6 +96,15 @@ def to_pass(trace: ForwardTrace, loss: Tensor, output: Any, params: Mapping[str,
         reduction=reduction,
         scalings=_curves(trace.scalings, [_at(read, places[0]) for places in scaled]),
     )
+
+
+def _concerned(trace: ForwardTrace) -> list[ActivationCall]:
+    """The nonlinearities that the gradient of the loss comes to: a critic whose values are constants for its actor's
+    loss, a frozen part, may be pinned, and that is not why the loss does not fall."""
+    if not trace.went_back():
+        return list(trace.activations)
+    calls = trace.calls
+    return [each for each in trace.activations if each.source is None or calls[each.source].grad_rms is not None]
 
 
 def _norm(tensor: Tensor | None, norm: float) -> float:

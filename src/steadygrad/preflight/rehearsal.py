@@ -6,6 +6,7 @@ import types
 from typing import Any
 
 import torch
+from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 from .._clock import own_seconds
@@ -31,6 +32,7 @@ def rehearse(
     *,
     steps: int = STEPS,
     seconds: float = math.inf,
+    longest: float = math.inf,
 ) -> Rehearsal:
     """Train on one batch for a few steps; model, optimizer, buffers and random numbers are put back bit for bit.
 
@@ -41,6 +43,7 @@ def rehearse(
         batch: another batch of the same form; None for the objective's own.
         steps: how many at the most.
         seconds: no step is begun later than this, once there were a few.
+        longest: norm to which all gradients together are clipped before each.
     """
     model = objective.model
     replica = _replica(optimizer)
@@ -57,7 +60,7 @@ def rehearse(
             for step in range(steps):
                 if step >= FEWEST and own_seconds() - began > seconds:
                     break
-                losses.append(_step(objective, replica, batch))
+                losses.append(_step(objective, replica, batch, longest))
                 if not math.isfinite(losses[-1]):
                     break
             losses.append(_read(objective(batch)))
@@ -99,7 +102,7 @@ def _knows_nobody(function: Any) -> bool:
     return plain and function.__qualname__ == function.__name__
 
 
-def _step(objective: Objective, optimizer: Optimizer, batch: Any) -> float:
+def _step(objective: Objective, optimizer: Optimizer, batch: Any, longest: float) -> float:
     first: list[float] = []
 
     def closure() -> torch.Tensor:
@@ -107,6 +110,8 @@ def _step(objective: Objective, optimizer: Optimizer, batch: Any) -> float:
             optimizer.zero_grad()
             loss = objective(batch)
             loss.backward()
+        if longest < math.inf:
+            clip_grad_norm_([param for group in optimizer.param_groups for param in group["params"]], longest)
         first.append(_read(loss))
         return loss
 

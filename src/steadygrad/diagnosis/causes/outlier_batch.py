@@ -19,13 +19,13 @@ import numpy as np
 from ..._i18n import say
 from ...evidence import Evidence, TensorProfile
 from ...findings import Finding
-from ..case import Case, nats, usual
+from ..case import SPIKE, Case, nats, usual
 from ..otherwise import LARGER
 from .weight_growth import bottomless
 
 CAUSE = "outlier-batch"
 
-APART = math.log(8.0)
+APART = math.log(SPIKE)
 """Nats between the gradients of two batches with the same weights beyond which they are not of one kind."""
 
 WEIGHTS = 0.5
