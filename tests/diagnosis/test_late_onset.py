@@ -227,7 +227,7 @@ def test_a_broken_record_that_comes_by_again_and_again_is_an_outlier_each_time(w
     """Every pass that is looked at holds it, for that is why it is looked at; those between do not."""
 
     def misprinted(net, optimizer, number):
-        x, y = batch(number)
+        x, y = batch(number, size=8)  # too few for one to lie far above the root of their mean square
         if number % 20 == 0:
             (x if where == "input" else y)[3, 0] *= 1e5
         return differentiated(net(x), y, optimizer)

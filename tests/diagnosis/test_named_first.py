@@ -45,6 +45,10 @@ BLIND = Path(__file__).parent
         ("fifteenth", "learning-rate/llama_tiny_hf_trainer", "the first one was 0"),
         # Early layers that a missing warm-up has cut off.
         ("sixteenth", "learning-rate/postln_charlm", "cut them off"),
+        # Misprints in targets, each in a batch of its own that is looked at for it.
+        ("seventeenth", "outlier-batch/tick_returns_gru", "that of the batch before it"),
+        # A first batch with as many of one class as of the other: all others stood out against it.
+        ("seventeenth", "vanishing-depth/spiral_classifier", "arrives at the first layers"),
         # A recurrence that is compiled by script, so that no pass can be looked into.
         ("fifteenth", "recurrent-gain/relu_rnn_bracket_depth", "times that of the one before it"),
     ],
