@@ -166,10 +166,10 @@ class Case:
             return frozenset()
         computed, given = (each(self.start, self.first.evidence) for each in (other_computation, other_data))
         changes = computed | (given if self.stays_otherwise else frozenset())
-        return changes - {"loss-scale"} if self._divides_by_squares else changes
+        return changes - {"loss-scale"} if self.divides_by_squares else changes
 
     @property
-    def _divides_by_squares(self) -> bool:
+    def divides_by_squares(self) -> bool:
         """Whether the optimizer divides by the size of gradients: then no scale of the loss makes its steps longer, but
         for as long as its moments remember another one."""
         kinds = self.symptoms[0].get("moments", {}) if self.symptoms else {}

@@ -95,6 +95,8 @@ def learning_rate(case: Case) -> Iterator[Finding]:
     if case.stalled:
         yield from _flung(case)
         yield from _withered(case)
+    elif case.onset < EARLY and case.divides_by_squares:  # then steps are as long as the rate, whatever gradients are
+        yield from _replaced(case)
     jump = _jump(case)
     climb = _climb(case)
     crossed = _crossed(case)
@@ -179,15 +181,14 @@ def _overshoots(case: Case) -> Iterator[Finding]:
 def _flung(case: Case) -> Iterator[Finding]:
     """By weights that the first steps have made many times larger than they were, and than any start makes them."""
     steps, norms = case.recording.vectors("param_norm", case.optimizer, last=min(YOUNG, case.onset) + 1)
-    known = next((each for each in case.recording.optimizers() if each.index == case.optimizer), None)
-    if known is None or len(steps) < 2 or steps[0] > 2:
+    shapes = _shapes(case, norms.shape[1])
+    if not shapes or len(steps) < 2 or steps[0] > 2:
         return
-    shapes = [each.shape for each in known.tensors][: norms.shape[1]]
-    matrices = [place for place, shape in enumerate(shapes) if len(shape) > 1]
+    matrices = _matrices(shapes)
     first, last = (float(np.linalg.norm(np.maximum(norms[row][matrices], 0.0))) for row in (0, -1))
     natural = math.sqrt(sum(shapes[place][0] for place in matrices))
     if not (first > 0 and last > FLUNG * first and last > UNNATURAL * natural):
-        yield from _replaced(case, matrices)
+        yield from _replaced(case)
         return
     yield Finding(
         CAUSE,
@@ -206,14 +207,24 @@ def _flung(case: Case) -> Iterator[Finding]:
     )
 
 
-def _replaced(case: Case, matrices: list[int]) -> Iterator[Finding]:
+def _shapes(case: Case, measured: int) -> list[tuple[int, ...]]:
+    """Those of the tensors that were `measured`, of all that the optimizer trains by now."""
+    known = next((each for each in case.recording.optimizers() if each.index == case.optimizer), None)
+    return [] if known is None else [each.shape for each in known.tensors][:measured]
+
+
+def _matrices(shapes: list[tuple[int, ...]]) -> list[int]:
+    return [place for place, shape in enumerate(shapes) if len(shape) > 1]
+
+
+def _replaced(case: Case) -> Iterator[Finding]:
     """By first steps that together have moved most weights by more than their own size.
 
     How far the first one went was measured. How far the others went is taken to go with the rate alone, as Adam's do,
     or with rate and gradient, as plain ones do: by whichever is less.
     """
     sampled, ratios = case.recording.vectors("update_ratio", case.optimizer, last=3)
-    known = of_drawn_weights(ratios[0][matrices]) if len(sampled) else np.zeros(0)
+    known = of_drawn_weights(ratios[0][_matrices(_shapes(case, ratios.shape[1]))]) if len(sampled) else np.zeros(0)
     steps = case.steps
     rates, norms = steps.lr[:EARLY], steps.grad_norm[:EARLY]
     if not len(known) or not (norms[0] > 0 and np.isfinite(rates).all()):

@@ -31,7 +31,9 @@ REACHED = 0.1
 def loss_scale(case: Case) -> Iterator[Finding]:
     """By the first pass with twice the samples, or with other targets."""
     for each in case.static(rule, CAUSE):
-        yield weighed(each, SCAR) if "reach" in each.evidence and _has_reached(case) else each
+        # No sum makes steps longer that are divided by the size of gradients.
+        summed = each.evidence.get("reduction") == "sum" and case.divides_by_squares
+        yield weighed(each, SCAR) if summed or ("reach" in each.evidence and _has_reached(case)) else each
     yield from _accumulated(case)
     yield from _multiplied(case)
 
