@@ -203,3 +203,26 @@ def test_units_that_no_gradient_of_the_loss_comes_to_are_not_why_it_does_not_fal
             optimizer.step()
     found = sg.open_run(watch.run).findings()
     assert [each.cause for each in found][:1] == ([] if detached else ["saturation"])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "rate", "cause"),
+    [
+        (torch.bfloat16, 2e-6, ["half-overflow"]),
+        (torch.bfloat16, 2e-3, []),
+        (torch.float32, 2e-6, []),
+    ],
+)
+def test_steps_that_are_rounded_away_are_why_nothing_is_learned(dtype, rate, cause, tmp_path):
+    """A rate that is small is none in bfloat16; in float32 it takes its time, and that is no fault."""
+    model = tower(2, nn.ReLU).to(dtype)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0)
+    with sg.watch(model, optimizer, record=tmp_path) as watch:
+        for step in range(STEPS):
+            x, classes = spectra(step)
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(x.to(dtype)).float(), classes).backward()
+            optimizer.step()
+    run = sg.open_run(watch.run)
+    assert [each.cause for each in run.findings()] == cause
+    assert run.verdict == ("stalled" if cause else "healthy")

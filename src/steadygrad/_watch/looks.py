@@ -288,6 +288,8 @@ class Looks:
             return [], []
         if examiner.clips_scaled(session):
             return self._clipped_scaled(session, kept)
+        if session.rounds_away():
+            return self._rounded_away(session, kept)
         known = self._knows_samples(session, kept)
         if known is not None and known > KNOWS:  # as where a trained model is tuned
             return [], []
@@ -299,6 +301,12 @@ class Looks:
         """Nothing has to be computed to know why the loss does not fall."""
         kept.looked_at(session.step, False)
         detail = {"unreached": [], "clipped_before_unscale": self._examiner.clips.calls}
+        return [self._examiner.symptoms(session, kept)], [Raised("stalled", detail)]
+
+    def _rounded_away(self, session: Session, kept: Kept) -> Seen:
+        """Nor here: steps were seen to change nothing."""
+        kept.looked_at(session.step, False)
+        detail = {"unreached": [], "rounded_away": session.sampler.rounded_away, "first_loss": session.stall.first}
         return [self._examiner.symptoms(session, kept)], [Raised("stalled", detail)]
 
     def _idle_from_the_start(self, session: Session, optimizer: Optimizer, *, inside: bool) -> Seen:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from .._clock import own_seconds
-from .._readback import read_vector
+from .._readback import read_tensor_scalar, read_vector
 from ..measure import tensor_norms
+from ..measure.rounding import rounded_away
 from ..records import NOT_MEASURED
 
 SHARE = 0.003
@@ -62,6 +63,8 @@ class Sampler:
         self.param_norms = np.full(len(self._params), NOT_MEASURED)
         self.first_ratios: np.ndarray | None = None
         """|dw| / |w| of the very first step, if it was made."""
+        self.rounded_away = 0.0
+        """The share of what has a gradient that the last sampled step has not changed, in half precision."""
 
     def state_dict(self) -> dict[str, Any]:
         """The sizes of the weights as last measured, when they are measured next, and how far the first step went."""
@@ -134,6 +137,8 @@ class Sampler:
         assert before is not None
         with torch.no_grad():
             torch._foreach_sub_(before, [self._params[place].detach() for place in places])
+        unchanged = rounded_away(before, [self._params[place].grad for place in places])
+        self.rounded_away = read_tensor_scalar(unchanged) or 0.0
         moved = self._spread(before, places)
         with np.errstate(all="ignore"):  # weights that are not finite are data
             ratios = np.where(moved == NOT_MEASURED, moved, moved / np.maximum(self.param_norms, 1e-30))

@@ -48,6 +48,9 @@ TOLD = 0.5
 NEXT_TO_NOTHING = 0.01
 """The part of a loss by which steps may change it that do no harm."""
 
+UNCHANGED = 0.9
+"""The share of weights that a step leaves as they were, from which it is one of nothing."""
+
 PROPORTIONAL_SAMPLES = 3
 """Samples in which |dw| = lr |g| before an optimizer that torch does not ship counts as one of them."""
 
@@ -107,6 +110,7 @@ class Session:
         self.rate_rises = False
         """Whether the rate is above that of the step before: a warm-up."""
         self._rate: float | None = None
+        self._highest_rate = 0.0
         self.lost_in_a_row = 0
         self.left_out_in_a_row = 0
         self._agreeing = 0
@@ -187,7 +191,7 @@ class Session:
         norm = reading.norm
         reach = held * self._reach(optimizer, reading.norms) if math.isfinite(norm) else 0.0
         self.rate_rises = lr is not None and self._rate is not None and lr > self._rate
-        self._rate = lr
+        self._rate, self._highest_rate = lr, max(self._highest_rate, lr or 0.0)
         return Measured(
             norm,
             loss,
@@ -238,6 +242,11 @@ class Session:
     def rests(self) -> bool:
         """Whether the loss has not fallen since half as many steps, at one of a few."""
         return self.stall.rests(self.guard.level)
+
+    def rounds_away(self) -> bool:
+        """Whether steps change next to no weight at all, at a rate that is neither rising nor next to nothing."""
+        rate, highest = self._rate or 0.0, self._highest_rate
+        return self.sampler.rounded_away > UNCHANGED and not self.rate_rises and rate >= highest / 2
 
     def cut_off(self, reading: "Reading") -> bool:
         """Whether, at one of a few steps, at least half of the weight matrices have a gradient of zeros."""

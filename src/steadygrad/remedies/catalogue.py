@@ -277,6 +277,12 @@ REMEDIES = (
         outside=True,
     ),
     Remedy(
+        "float32-weights",
+        "Keep the weights in float32, and compute in half precision.",
+        'model.float()  # then: with torch.autocast("cuda", dtype=torch.bfloat16): loss = ...',
+        removes=("half-overflow",),
+    ),
+    Remedy(
         "lower-loss-scale",
         "Hold the loss scale that is written by hand where gradients fit into float16.",
         "scale = min(scale, 1024.0)  # or torch.amp.GradScaler, which finds it by itself",

@@ -1,13 +1,15 @@
 """A reduced-precision range is exceeded.
 
 float16 ends at 65504: a sum over many features, a square, a mask of -1e9 or a loss that was scaled too much leaves it
-and is infinite.
+and is infinite. At the other end of a number are its digits: a weight in bfloat16 has eight, and a step that is shorter
+than half of the last one is rounded away.
 
 Seen in: float16 operations with an infinite result of finite numbers, and activations near the end of the range; a
-model in float16 whose Adam has an epsilon that is 0 there, and divides by second moments that are.
+model in float16 whose Adam has an epsilon that is 0 there, and divides by second moments that are; steps of a run that
+learns nothing, after which nearly all of its weights in half precision are what they were.
 
 Remedies: bfloat16, float32-for-this-operation, float32-for-this-layer, loss-scaling, lower-loss-scale, raise-epsilon,
-rescale-initialisation.
+rescale-initialisation, float32-weights.
 
 Reference: Micikevicius et al., "Mixed precision training", 2018.
 """
@@ -32,6 +34,7 @@ NOTHING = 2.0**-25
 def half_overflow(case: Case) -> Iterator[Finding]:
     """By the operations in float16, at the start or at the onset; by an epsilon that is none."""
     yield from _without_epsilon(case)
+    yield from _rounded_away(case)
     for finding in case.at_start(half, CAUSE) or _at_onset(case) or _grown_out(case):
         scale = next((each["own_scale"] for each in case.symptoms if each.get("own_scale")), None)
         yield finding if scale is None or finding.evidence.get("phase") != BACKWARD else _of_scale(finding, scale)
@@ -58,6 +61,25 @@ def _without_epsilon(case: Case) -> Iterator[Finding]:
             say("an eps of {eps:.3g} is 0 in float16: where the second moment is 0 too, Adam divides by 0", eps=eps[0]),
             {"eps": eps[0]},
             ("raise-epsilon", "bfloat16"),
+            case.onset,
+        )
+
+
+def _rounded_away(case: Case) -> Iterator[Finding]:
+    """Weights in half precision that steps do not change."""
+    share = next((each.detail["rounded_away"] for each in case.alarms if "rounded_away" in each.detail), None)
+    if share is not None:
+        yield Finding(
+            CAUSE,
+            0.9,
+            f"optimizer {case.optimizer}",
+            say(
+                "a step leaves {share:.0%} of the weights that get a gradient as they were: in half precision they "
+                "have too few digits for it",
+                share=share,
+            ),
+            {"rounded_away": share},
+            ("float32-weights",),
             case.onset,
         )
 
