@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 
 import steadygrad as sg
+from steadygrad._tap import ClipTap, LossTap, ScalerTap
 
 CALLS = {
     "norm, by place": lambda params: nn.utils.clip_grad_norm_(params, 0.1),
@@ -41,3 +42,20 @@ def test_torch_has_its_own_functions_back_afterwards():
     watch.close()
     assert nn.utils.clip_grad_norm_ is clip_grad_norm_
     assert nn.utils.clip_grad_value_ is clip_grad_value_
+
+
+def test_each_training_is_known_by_the_clip_of_its_own_parameters():
+    """A generator is clipped, its discriminator by another norm, and somebody else not at all."""
+    taps = LossTap(pytest.fail)
+    clips = ClipTap(ScalerTap(taps, lambda *args: None, pytest.fail), pytest.fail)
+    one, other, third = (list(nn.Linear(4, 3).parameters()) for _ in range(3))
+    clips.install()
+    try:
+        nn.utils.clip_grad_norm_([*one, *other], 5.0)
+        nn.utils.clip_grad_norm_(third[:1], 0.5)
+        nn.utils.clip_grad_norm_(one, 2.0)
+        assert [clips.longest_of(each) for each in (other, third[:1], third)] == [5.0, 0.5, torch.inf]
+        nn.utils.clip_grad_norm_([*one, *other], 3.0)
+        assert clips.longest_of(other) == 3.0
+    finally:
+        clips.remove()

@@ -15,6 +15,9 @@ from .scaler import ScalerTap
 LIMITS = {"clip_grad_norm_": "max_norm", "clip_grad_value_": "clip_value"}
 """The functions, and what each calls its limit."""
 
+MOST = 16
+"""Lists of parameters that are remembered: a script that makes a model in each round clips as many."""
+
 
 class ClipTap:
     """Wraps the clipping functions of `torch.nn.utils`.
@@ -41,8 +44,14 @@ class ClipTap:
         self.scaled = 0
         self.last: tuple[float, tuple[str, int] | None] | None = None
         self.longest = math.inf
+        self._clipped: dict[tuple[int, int], tuple[float, frozenset[int]]] = {}
         self.before: list[Callable[[Sequence[Tensor]], None]] = []
         self.after: list[Callable[[Sequence[Tensor]], None]] = []
+
+    def longest_of(self, params: Sequence[Tensor]) -> float:
+        """How long the gradients of these may be behind the clip that they had, if all of them had the same one."""
+        own = frozenset(map(id, params))
+        return next((longest for longest, clipped in self._clipped.values() if own <= clipped), math.inf)
 
     def install(self) -> None:
         """Start looking."""
@@ -70,7 +79,7 @@ class ClipTap:
                 for each in list(self.before):
                     each(clipped)
                 limit = args[0] if args else kwargs.get(LIMITS[original.__name__])
-                self._see(limit, 1 if original.__name__ == "clip_grad_norm_" else sum(map(Tensor.numel, clipped)))
+                self._see(limit, clipped, by_norm=original.__name__ == "clip_grad_norm_")
             except Exception as error:
                 self._on_error(error)
             try:
@@ -81,10 +90,16 @@ class ClipTap:
 
         return clip
 
-    def _see(self, limit: Any, numbers: int) -> None:
-        """A clip to a limit that each of so many numbers may reach."""
+    def _see(self, limit: Any, clipped: Sequence[Tensor], *, by_norm: bool) -> None:
+        """A clip of some parameters to a limit, of their norm or of each number."""
         self.calls += 1
         self.scaled += self._scaler.multiplied()
         if isinstance(limit, (int, float)):
             self.last = float(limit), source_line()
-            self.longest = limit * math.sqrt(numbers)
+            self.longest = limit if by_norm else limit * math.sqrt(sum(map(Tensor.numel, clipped)))
+            if clipped and by_norm:
+                key = id(clipped[0]), len(clipped)  # a step's list is that of the step before: its numbers are known
+                known = self._clipped.get(key)
+                if known is None and len(self._clipped) == MOST:
+                    self._clipped.clear()
+                self._clipped[key] = self.longest, frozenset(map(id, clipped)) if known is None else known[1]

@@ -315,7 +315,8 @@ class Examiner:
         if optimizer is None or family(optimizer) not in SQUARES or not inner(optimizer).state:
             return math.inf
         clips = self.clips
-        return clips.longest if clips.calls >= session.step > 0 and not self.clips_scaled(session) else math.inf
+        used = clips.calls >= session.step > 0 and not self.clips_scaled(session)
+        return clips.longest_of(session.params) if used else math.inf
 
     def symptoms(self, session: Session, training: Kept, coefficient: float = 1.0) -> Observation:
         """What lies there without computing anything."""
