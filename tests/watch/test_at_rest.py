@@ -270,3 +270,15 @@ def test_how_far_the_first_step_went_is_known_after_a_restart():
     resumed = Sampler([weight])
     resumed.load_state_dict(json.loads(json.dumps(sampler.state_dict())))
     assert resumed.first_ratios.tolist() == sampler.first_ratios.tolist() == [0.5]
+
+
+def test_what_half_precision_has_rounded_away_is_known_after_a_restart():
+    weight = torch.ones(4, 4, dtype=torch.bfloat16)
+    weight.grad = torch.ones_like(weight)
+    sampler = Sampler([weight])
+    sampler.begin()
+    weight[0].mul_(1.5)
+    sampler.end(0)
+    resumed = Sampler([weight])
+    resumed.load_state_dict(json.loads(json.dumps(sampler.state_dict())))
+    assert resumed.rounded_away == sampler.rounded_away == 0.75

@@ -55,6 +55,31 @@ def test_a_broken_buffer_of_one_rank_puts_off_no_snapshot(alone):
     assert (recovery.ring.newest().step > 0) == (not alone)
 
 
+@pytest.mark.parametrize("ranks", ["1", "2"])
+def test_how_much_a_step_changes_of_a_ranks_own_loss_decides_nothing(ranks, of_two, monkeypatch, tmp_path):
+    """The gradient of a bias stands out; beside one rank's loss it is next to nothing, beside the other's it is not."""
+    monkeypatch.setenv("WORLD_SIZE", ranks)
+
+    def trained(offset):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 1))
+        for param in model.parameters():
+            nn.init.normal_(param, std=1e-3)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
+        with sg.watch(model, optimizer, record=tmp_path) as watch:
+            for step in range(20):
+                loss = (1e-3 if step < 12 else 10.0) * (model(torch.ones(8, 2)) - 1.0).mean() + offset
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+        coefficients = sg.open_run(watch.run).main.steps(0).coefficient
+        return coefficients.tolist(), [param.tolist() for param in model.parameters()]
+
+    one, other = trained(1.0), trained(1e9)
+    assert min(one[0]) < 1.0
+    assert (one == other) == (ranks == "2")
+
+
 @pytest.mark.parametrize("fused", [False, True])
 def test_a_loss_that_is_not_finite_in_a_step_that_the_scaler_leaves_out_is_one_ranks_own(of_two, tmp_path, fused):
     """The overflow is the same on all ranks, the loss behind it is not."""

@@ -18,6 +18,9 @@ REINITIALISES = frozenset(
 SKIPPED = frozenset({"outlier-batch", "corrupt-state"})
 """Causes that are over with a step left out or a rollback, unless they come again and again."""
 
+TOLD = frozenset({"rounded_away"})
+"""Evidence of what nobody can put right beside a script: the type of its weights."""
+
 LASTING = frozenset({"norms"})
 """Evidence of damage that is there at each step from the first on: statistics that nobody has collected."""
 

@@ -272,9 +272,7 @@ class Looks:
                 return seen, raised
         if not (same and again and session.replaced()):
             return [], []
-        kept.looked_at(session.step, False)
-        detail = {"unreached": [], "ignores_samples": True, "first_loss": session.stall.first}
-        return [self._examiner.symptoms(session, kept)], [Raised("stalled", detail)]
+        return self._stalled(session, kept, ignores_samples=True)
 
     def _classifies(self, session: Session) -> bool:
         """Whether the loss is one of torch's for classes: a large one says something by itself."""
@@ -287,9 +285,9 @@ class Looks:
         if kept is None or not kept.may_look():
             return [], []
         if examiner.clips_scaled(session):
-            return self._clipped_scaled(session, kept)
+            return self._stalled(session, kept, clipped_before_unscale=examiner.clips.calls)
         if session.rounds_away():
-            return self._rounded_away(session, kept)
+            return self._stalled(session, kept, rounded_away=session.sampler.rounded_away)
         known = self._knows_samples(session, kept)
         if known is not None and known > KNOWS:  # as where a trained model is tuned
             return [], []
@@ -297,16 +295,10 @@ class Looks:
         judge = faded if learns_nothing else vanishing
         return self._look_for("stalled", judge, session, optimizer, kept, inside=inside)
 
-    def _clipped_scaled(self, session: Session, kept: Kept) -> Seen:
-        """Nothing has to be computed to know why the loss does not fall."""
+    def _stalled(self, session: Session, kept: Kept, **why: Any) -> Seen:
+        """The alarm where nothing has to be computed to know why the loss does not fall."""
         kept.looked_at(session.step, False)
-        detail = {"unreached": [], "clipped_before_unscale": self._examiner.clips.calls}
-        return [self._examiner.symptoms(session, kept)], [Raised("stalled", detail)]
-
-    def _rounded_away(self, session: Session, kept: Kept) -> Seen:
-        """Nor here: steps were seen to change nothing."""
-        kept.looked_at(session.step, False)
-        detail = {"unreached": [], "rounded_away": session.sampler.rounded_away, "first_loss": session.stall.first}
+        detail = {"unreached": [], "first_loss": session.stall.first, **why}
         return [self._examiner.symptoms(session, kept)], [Raised("stalled", detail)]
 
     def _idle_from_the_start(self, session: Session, optimizer: Optimizer, *, inside: bool) -> Seen:
@@ -317,7 +309,7 @@ class Looks:
             return [], []
         kept.start_asked = True
         if examiner.clips_scaled(session):
-            return self._clipped_scaled(session, kept)
+            return self._stalled(session, kept, clipped_before_unscale=examiner.clips.calls)
         with quiet(), in_english(), kept.looking():
             start = examiner.examine_start(session, optimizer, kept, steps=False)
             found = None if start is None else hopeless(start.evidence)

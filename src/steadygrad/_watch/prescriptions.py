@@ -10,7 +10,7 @@ from ..findings import Finding
 from ..store import Run, open_run
 from ..trials import Candidate, candidates
 from .journal import Journal
-from .live_remedies import ASKED_FOR, DRIVEN, LASTING, LIVE, SKIPPED
+from .live_remedies import ASKED_FOR, DRIVEN, LASTING, LIVE, SKIPPED, TOLD
 from .session import Session
 
 SURE = 0.5
@@ -38,7 +38,7 @@ class Prescriptions:
     def wanted(self, session: Session) -> Iterator[tuple[Finding, Candidate]]:
         """Findings that are sure enough, each with what may be done about it."""
         for finding in self._findings(session):
-            if finding.confidence < SURE:
+            if finding.confidence < SURE or TOLD & finding.evidence.keys():
                 continue
             lasts = LASTING & finding.evidence.keys() or _came_with_the_state(finding)
             over = not (lasts or self._recurs(session, finding) or _insists(session))

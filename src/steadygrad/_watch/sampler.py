@@ -67,11 +67,13 @@ class Sampler:
         """The share of what has a gradient that the last sampled step has not changed, in half precision."""
 
     def state_dict(self) -> dict[str, Any]:
-        """The sizes of the weights as last measured, when they are measured next, and how far the first step went."""
+        """The sizes of the weights as last measured, when they are measured next, how far the first step went, and what
+        the last one left as it was."""
         return {
             "param_norms": list(map(float, self.param_norms)),
             "next_at": self._next_at,
             "every_until": self._every_until,
+            "rounded_away": self.rounded_away,
             "first_ratios": None if self.first_ratios is None else list(map(float, self.first_ratios)),
         }
 
@@ -81,7 +83,8 @@ class Sampler:
             self.param_norms = np.array(state["param_norms"], dtype=float)
             self._next_at, self._every_until = int(state["next_at"]), int(state["every_until"])
             self._last_step = self._next_at
-            first = state.get("first_ratios")  # an earlier version did not keep them
+            self.rounded_away = float(state.get("rounded_away", 0.0))  # an earlier version kept neither of these
+            first = state.get("first_ratios")
             self.first_ratios = None if first is None else np.array(first, dtype=float)
 
     def alarmed(self, step: int) -> None:

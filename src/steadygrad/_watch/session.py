@@ -133,6 +133,7 @@ class Session:
             "recovery": self.recovery.state_dict(),
             "sampler": self.sampler.state_dict(),
             "agreeing": self._agreeing,
+            "rates": [self._rate, self._highest_rate],
             "stall": self.stall.state_dict(),
             "policy": None if self.policy is None else self.policy.state_dict(),
         }
@@ -144,6 +145,7 @@ class Session:
         self.recovery.load_state_dict(state["recovery"])
         self.sampler.load_state_dict(state["sampler"])
         self._agreeing = int(state["agreeing"])
+        self._rate, self._highest_rate = state.get("rates", (None, 0.0))  # an earlier version did not keep them
         self._noise = self.guard.clip.tails.noise
         self.stall.load_state_dict(state["stall"])
         if self.policy is not None and state["policy"] is not None:
@@ -346,6 +348,7 @@ class Session:
         It does not where most of the gradient is that of other tensors: the last layer of a forecast has one row. But
         if what all steps with it change the loss by, at a rate that the run bears, is next to nothing of it, they do no
         harm: to first order :math:`\eta \|g\|^2`, and no more than that for curvature below :math:`2 / \eta`.
+        Of several ranks, which have to decide alike, no loss is known here.
         """
         told, carried = np.isfinite(self._natural) & (reading.norms >= 0), carried_on(optimizer)
         if global_norm(reading.norms[told]) >= TOLD * reading.norm:
