@@ -166,10 +166,10 @@ def train(key: str, row: str, groups: int, block: int, warm_up: int, threads: in
         assert watched is not None
 
         def count() -> Count:
-            session = next(iter(watcher._sessions.values()))
+            session = next(iter(watcher.trainings))
             seconds = {name: sum(calls) for name, calls in parts.items()}
             seconds["snapshots"] = session.recovery.ring.seconds
-            return Count(watcher._spent, seconds, session.step, running)
+            return Count(watcher.spent, seconds, session.step, running)
 
         running = steps(1)[0]
         first = count()
@@ -190,17 +190,17 @@ def train(key: str, row: str, groups: int, block: int, warm_up: int, threads: in
         rest = count() - first
         if watcher.dead or rest.steps != warm_up + 2 * block * groups:
             raise RuntimeError(f"the watcher has let go of the training: {said}")
-        session = next(iter(watcher._sessions.values()))
+        session = next(iter(watcher.trainings))
         ring = session.recovery.ring
         held = [each for each in (*ring._proven, ring._young, ring._spare) if each is not None]
-        size = watcher._parts(session, optimizer).size()
+        size = watcher.trainings.parts(session, optimizer).size()
         watch.close()
         assert watch.run is not None
         summary = sg.open_run(watch.run).summary()
         recorded = summary["overhead"]["seconds"]
         acted = sum(summary["action_counts"].values())
     params = sum(param.numel() * param.element_size() for param in model.parameters())
-    return Training(times, first, rest, recorded, watcher._spent, acted, taken, size, len(held), params)
+    return Training(times, first, rest, recorded, watcher.spent, acted, taken, size, len(held), params)
 
 
 @dataclass(frozen=True)

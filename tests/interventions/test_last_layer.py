@@ -224,8 +224,8 @@ def test_a_state_that_is_kept_before_the_first_step_predicts_as_it_will(tmp_path
         return SPREAD * (x[:, :1] * x[:, 1:2] + x[:, 2:3]) + 40 * SPREAD
 
     losses, watch, x = watched(model, optimizer, far, 60, tmp_path)
-    (session,) = watch._watcher._sessions.values()
-    assert session.recovery.restart(watch._watcher._parts(session, optimizer)) is not None
+    (session,) = watch._watcher.trainings
+    assert session.recovery.restart(watch._watcher.trainings.parts(session, optimizer)) is not None
     again = nn.functional.mse_loss(model(x), far(x)).item()
     assert max(losses[2:]) < 4 * SPREAD**2, "never as far off as the mean"
     assert losses[-1] < again < 4 * SPREAD**2

@@ -375,7 +375,7 @@ def test_old_models_are_let_go(tmp_path):
     import gc
     import weakref
 
-    from steadygrad._watch import Watcher
+    from steadygrad._watch import Settings, Watcher
 
     class Home:
         def folder(self):
@@ -384,7 +384,7 @@ def test_old_models_are_let_go(tmp_path):
         def say(self, line):
             pass
 
-    watcher = Watcher("protect", Home())
+    watcher = Watcher(Settings("protect"), Home())
     watcher.install()
     seen = weakref.WeakSet()
     try:
@@ -399,7 +399,7 @@ def test_old_models_are_let_go(tmp_path):
     del model, optimizer
     gc.collect()
     assert len(seen) == 0
-    assert watcher._sessions == {}
+    assert list(watcher.trainings) == []
 
 
 def test_losses_of_an_unwatched_training_are_not_mixed_in(tmp_path):

@@ -156,7 +156,7 @@ def test_a_lowered_rate_is_put_back_at_once_when_the_step_raises():
         model(torch.ones(2, 3)).sum().backward()
         with pytest.raises(RuntimeError, match="out of memory"):
             optimizer.step()
-        session = next(iter(watch._watcher._sessions.values()))
+        session = next(iter(watch._watcher.trainings))
         session.recovery.escalation.ladder.down("a test", 0.3)
         with pytest.raises(RuntimeError, match="out of memory"):
             optimizer.step()

@@ -95,7 +95,7 @@ def test_a_loss_that_is_not_finite_in_a_step_that_the_scaler_leaves_out_is_one_r
             scaler.scale(loss).backward()
             scaler.step(optimizer)
             scaler.update()
-            assert watch._watcher._sessions[id(optimizer)].recovery.incident is None
+            assert watch._watcher.trainings.known(optimizer).recovery.incident is None
     assert {action.action for action in sg.open_run(watch.run).main.actions()} == {"scaler-skip"}
 
 
@@ -117,7 +117,7 @@ def test_a_scaler_that_does_not_find_its_scale_is_seen_alike_whatever_a_ranks_lo
                 scaler.scale(loss).backward()
                 scaler.step(optimizer)
                 scaler.update()
-                if watch._watcher._sessions[id(optimizer)].recovery.incident is not None:
+                if watch._watcher.trainings.known(optimizer).recovery.incident is not None:
                     return number
         return None
 

@@ -11,7 +11,7 @@ import torch
 
 from .. import _config
 from .._i18n import say, use
-from .._watch import Watcher
+from .._watch import Settings, Watcher
 from .._watch.watch import WATCHED
 from ..store import append_event
 
@@ -51,10 +51,9 @@ def start() -> None:
     # Before the watcher: what it is to see is the training with its remedies.
     _remedy(config, folder)
     watcher = Watcher(
-        config.mode,
+        Settings(config.mode, snapshot_memory=config.snapshot_memory),
         RunHome(folder),
         others=WATCHED,
-        snapshot_memory=config.snapshot_memory,
         keep_batch=config.keep_batch,
     )
 

@@ -4,7 +4,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,16 +17,16 @@ from .._i18n import say
 from .._readback import read_array
 from .._recorded import again
 from ..errors import SteadygradError
-from ..guard import Incident, Raised, Ruling
+from ..guard import Incident, Raised
 from ..records import Action, Alarm, Observation, OptimizerInfo, Sink, StepRecord, describe
 from ..store import Recorder, append_event, recording_path
 from ..store.batches import save_batch
-from .session import Reading, Session
+from .pending import Pending
+from .session import Session
 from .words import told
 
 QUIET = frozenset({"scaler-skip", "roll-back", "stop"})
 """Actions that are no news, or that are told in full where they are done."""
-
 
 MOST_INCIDENTS = 64
 """Incidents kept with the facts of a run: the latest."""
@@ -42,17 +42,6 @@ class Home(Protocol):
     def say(self, line: str) -> None:
         """One line for people."""
         ...
-
-
-@dataclass(slots=True)
-class Pending:
-    """A step in progress, between its two hooks."""
-
-    session: Session
-    reading: Reading
-    ruling: Ruling
-    loss: float | None
-    lr: float | None
 
 
 class Journal:

@@ -39,3 +39,8 @@ def as_carried_out(ruling: Ruling, *, acts: bool, may_clip: bool, guard_scales: 
 def unsound(loss: float | None) -> tuple[Raised, ...]:
     """A scaler looks for its scale with sound losses; a loss that is not finite is no overflow of the scale."""
     return () if loss is None or math.isfinite(loss) else (Raised("nonfinite-loss", {"loss": loss}),)
+
+
+def of_shards(loss: float | None) -> Ruling:
+    """Of weights that lie in shards on several ranks nothing is measured: their loss alone can be judged."""
+    return Ruling("", 1.0, unsound(loss))

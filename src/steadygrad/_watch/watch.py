@@ -18,7 +18,8 @@ from ..clip import Policy
 from ..errors import SteadygradError
 from ..guard import Incident
 from ..store import create_run, finish_run
-from .process import Clip, Watcher
+from .process import Watcher
+from .settings import Clip, Settings
 
 WATCHED: "weakref.WeakSet[Optimizer]" = weakref.WeakSet()
 """Optimizers that a `Watch` has: the watcher of `steadygrad run` leaves them to it."""
@@ -31,28 +32,22 @@ class Watch:
         self,
         modules: Sequence[nn.Module] | None,
         optimizers: Sequence[Optimizer],
-        mode: str,
-        clip: Clip,
+        settings: Settings,
         record: str | Path | Literal[False],
-        snapshot_memory: int | None = None,
-        snapshot_every: int | None = None,
-        on_incident: Callable[[Incident], None] | None = None,
-        keep_batch: bool = False,
+        on_incident: Callable[[Incident], None] | None,
+        keep_batch: bool,
     ) -> None:
         self._record: Path | None = None if record is False else Path(record)
         self._started_folder: Path | None = None
         self._off = _config.switched_off()
         self._optimizers = list(optimizers)
-        self._mode = mode
+        self._mode = settings.mode
         self._closed = False
         self._watcher = Watcher(
-            mode,
+            settings,
             self,
             optimizers=optimizers,
             modules=modules,
-            clip=clip,
-            snapshot_memory=snapshot_memory,
-            snapshot_every=snapshot_every,
             on_incident=on_incident,
             keep_batch=keep_batch,
         )
@@ -78,7 +73,7 @@ class Watch:
             ...     watched.safe_to_save()
             True
         """
-        return self._watcher.safe_to_save()
+        return self._watcher.trainings.settled()
 
     def state_dict(self) -> dict[str, Any]:
         """What the watcher knows, as plain data to be kept in a checkpoint beside the optimizer's.
@@ -86,7 +81,7 @@ class Watch:
         Resumed with `load_state_dict` it decides as if the run had never stopped. Snapshots are not part of it: after a
         restart the checkpoint itself is the first state to go back to.
         """
-        return self._watcher.state_dict()
+        return self._watcher.trainings.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`; before the first step, with the optimizers in the same order.
@@ -108,7 +103,7 @@ class Watch:
         Raises:
             TypeError: it has none.
         """
-        self._watcher.stateful.append(_stateful("scheduler", scheduler))
+        self._watcher.trainings.stateful.append(_stateful("scheduler", scheduler))
 
     def add_loader(self, loader: Any) -> None:
         """Let snapshots keep the position of a data loader that knows it, for replays.
@@ -119,7 +114,7 @@ class Watch:
         Raises:
             TypeError: it has none.
         """
-        self._watcher.stateful.append(_stateful("loader", loader))
+        self._watcher.trainings.stateful.append(_stateful("loader", loader))
 
     def add_ema(self, average: nn.Module) -> None:
         """Roll an average of the model (EMA, SWA) back with it: else it would keep what was taken back.
@@ -132,7 +127,7 @@ class Watch:
         """
         if not isinstance(average, nn.Module):
             raise TypeError(f"average is a {type(average).__name__}, expected a torch.nn.Module")
-        self._watcher.averages.append(average)
+        self._watcher.trainings.averages.append(average)
 
     def newest_snapshot(self, optimizer: Optimizer) -> TrainingSnapshot | None:
         """The newest state of an optimizer's training that is proven sound: from before an incident. None without one.
@@ -140,7 +135,7 @@ class Watch:
         Args:
             optimizer: one of those that are watched.
         """
-        return self._watcher.newest_snapshot(optimizer)
+        return self._watcher.trainings.newest_snapshot(optimizer)
 
     def close(self) -> None:
         """Take the hooks away and make the recording complete. A second call does nothing."""
@@ -268,4 +263,5 @@ def watch(
     if snapshot_every is not None and snapshot_every < 16:
         raise ValueError(f"snapshot_every is {snapshot_every}, expected at least 16: so many steps prove a snapshot")
     room = None if snapshot_memory is None else parse_size(snapshot_memory)
-    return Watch(modules, optimizers, mode, clip, record, room, snapshot_every, on_incident, keep_batch)
+    settings = Settings(mode, clip, room, snapshot_every)
+    return Watch(modules, optimizers, settings, record, on_incident, keep_batch)
