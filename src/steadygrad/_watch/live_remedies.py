@@ -18,8 +18,8 @@ REINITIALISES = frozenset(
 SKIPPED = frozenset({"outlier-batch", "corrupt-state"})
 """Causes that are over with a step left out or a rollback, unless they come again and again."""
 
-TOLD = frozenset({"rounded_away"})
-"""Evidence of what nobody can put right beside a script: the type of its weights."""
+OWN = frozenset({"rounded_away"})
+"""Evidence that no remedy of its cause is any good for but those that the finding names."""
 
 LASTING = frozenset({"norms"})
 """Evidence of damage that is there at each step from the first on: statistics that nobody has collected."""
@@ -37,7 +37,9 @@ RENEWS = REINITIALISES | RESETS
 AT_ONCE = frozenset({"strong-wolfe", "lower-beta2", "raise-epsilon"})
 """Remedies that are there as soon as they are applied: what has changed no option then changes nothing."""
 
-ASKED_FOR = frozenset({"mean-reduction", "standardise-last-layer", "lower-loss-scale", "raise-epsilon"})
+ASKED_FOR = frozenset(
+    {"mean-reduction", "standardise-last-layer", "lower-loss-scale", "raise-epsilon", "float32-weights"}
+)
 """Remedies of one kind of their cause: only where the finding names them."""
 
 OF_SOME = frozenset({"rescale-query-key-weights"})
@@ -79,7 +81,7 @@ LIVE: dict[str, tuple[str, ...]] = {
     "unsafe-op": ("add-epsilon-inside-the-operation",),
     "nonfinite-data": ("drop-or-impute-nonfinite-samples",),
     "outlier-batch": ("winsorise-features", "drop-outlier-samples"),
-    "half-overflow": ("raise-epsilon", "lower-loss-scale", "float32-for-this-layer"),
+    "half-overflow": ("raise-epsilon", "lower-loss-scale", "float32-weights", "float32-for-this-layer"),
     "corrupt-state": ("reset-moments", "reset-running-stats"),
     "loss-scale": (
         "standardise-last-layer",

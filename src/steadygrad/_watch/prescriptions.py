@@ -10,7 +10,7 @@ from ..findings import Finding
 from ..store import Run, open_run
 from ..trials import Candidate, candidates
 from .journal import Journal
-from .live_remedies import ASKED_FOR, DRIVEN, LASTING, LIVE, SKIPPED, TOLD
+from .live_remedies import ASKED_FOR, DRIVEN, LASTING, LIVE, OWN, SKIPPED
 from .session import Session
 
 SURE = 0.5
@@ -38,7 +38,7 @@ class Prescriptions:
     def wanted(self, session: Session) -> Iterator[tuple[Finding, Candidate]]:
         """Findings that are sure enough, each with what may be done about it."""
         for finding in self._findings(session):
-            if finding.confidence < SURE or TOLD & finding.evidence.keys():
+            if finding.confidence < SURE:
                 continue
             lasts = LASTING & finding.evidence.keys() or _came_with_the_state(finding)
             over = not (lasts or self._recurs(session, finding) or _insists(session))
@@ -48,7 +48,8 @@ class Prescriptions:
             named = [name for name in names if name in finding.remedies]
             if finding.cause in DRIVEN and not seen_first(finding) and session.stall.never_fell():
                 named = ["lower-learning-rate"]
-            for name in dict.fromkeys([*named, *names]):
+            others = () if OWN & finding.evidence.keys() else names
+            for name in dict.fromkeys([*named, *others]):
                 if name == "divide-loss-by-accumulation-steps" and not finding.evidence.get("passes"):
                     continue
                 if name in ASKED_FOR and name not in finding.remedies:

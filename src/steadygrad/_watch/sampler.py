@@ -125,7 +125,7 @@ class Sampler:
         self.param_norms = np.where(norms == NOT_MEASURED, self.param_norms, norms)
         with torch.no_grad():
             # Into the memory of the last sample: fresh pages cost five times as much as the copy.
-            if len(self._parts) == 1 and self._kept:
+            if [each.dtype for each in self._kept] == [each.dtype for each in chosen] and len(self._parts) == 1:
                 torch._foreach_copy_(self._kept, chosen)
             else:
                 self._kept = [param.clone() for param in chosen]

@@ -145,14 +145,14 @@ class Stepping:
             return
         began = time.perf_counter()
         session = step.session
-        self._mending.after_step(optimizer)
-        session.recovery.rate.restore()
-        if not lost:
+        if not lost:  # what was stepped on is still there: not what the script has of it
             session.look_at_move()
-        if session.policy is not None and step.acts and not lost and step.ruling.action == "":
-            session.policy.after_step(optimizer)
         if session.sampler.pending:
             self._end_sample(step)
+        self._mending.after_step(optimizer)
+        session.recovery.rate.restore()
+        if session.policy is not None and step.acts and not lost and step.ruling.action == "":
+            session.policy.after_step(optimizer)
         session.lost_in_a_row = session.lost_in_a_row + 1 if lost else 0
         self._journal.step(step)
         self._examiner.stepped(session, step.reading, 0.0 if lost else step.ruling.coefficient)

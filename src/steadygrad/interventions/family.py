@@ -33,6 +33,7 @@ from .weights import (
     ScaleDownTheHead,
     ZeroBias,
 )
+from .wide_weights import Float32Weights
 
 INTERVENTIONS: tuple[type[Intervention], ...] = (
     LowerLearningRate,
@@ -60,6 +61,7 @@ INTERVENTIONS: tuple[type[Intervention], ...] = (
     DropOrImpute,
     AddEpsilon,
     Float32,
+    Float32Weights,
     SoftCapLogits,
     RescaleQueryKeyWeights,
     ZeroGradBeforeBackward,

@@ -62,6 +62,12 @@ class Layer:
         """Those of V and c become what has to be subtracted from W and b, for V and c to go against their own."""
         raise NotImplementedError
 
+    def prepare(self, optimizer: Optimizer) -> None:
+        """A step is about to be made: what the optimizer has beside them is to be fit for V and c."""
+
+    def over(self) -> None:
+        """It is made."""
+
     def enter(self) -> None:
         """V and c are there, with their gradients."""
         self._used = [each.detach().clone() for each in self.tensors]
@@ -123,6 +129,8 @@ class Reparametrisation(Intervention):
                 each.grads_to_trained()
                 each.grads_to_steps()
             return False
+        for each in layers:
+            each.prepare(optimizer)
         self._inside = layers
         self.step_back()
         return False
@@ -142,6 +150,8 @@ class Reparametrisation(Intervention):
     def after_step(self, optimizer: Optimizer) -> None:
         """And W and b follow."""
         self.step_aside()
+        for each in self._inside:
+            each.over()
         self._inside = []
 
 

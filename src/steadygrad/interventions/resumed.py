@@ -8,8 +8,9 @@ from torch import Tensor
 from .first_layer import Standardised
 from .last_layer import Predicting
 from .reparametrised import Kept, Layer, Reparametrisation, Scaled
+from .wide_weights import Rounded
 
-KINDS: dict[str, type[Layer]] = {each.__name__: each for each in (Standardised, Predicting, Scaled)}
+KINDS: dict[str, type[Layer]] = {each.__name__: each for each in (Standardised, Predicting, Scaled, Rounded)}
 
 
 def state_of(intervention: Reparametrisation, params: Sequence[Tensor]) -> dict[str, Any]:

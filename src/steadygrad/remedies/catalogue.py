@@ -281,6 +281,7 @@ REMEDIES = (
         "Keep the weights in float32, and compute in half precision.",
         'model.float()  # then: with torch.autocast("cuda", dtype=torch.bfloat16): loss = ...',
         removes=("half-overflow",),
+        outside=True,
     ),
     Remedy(
         "lower-loss-scale",
