@@ -31,6 +31,11 @@ limited, all the same: a loss that is NaN or huge once in each pass through the 
 RESETS = frozenset({"reset-moments", "reset-running-stats"})
 """Remedies that begin anew beside the weights."""
 
+CAREFUL = {"reset-moments": 0.1}
+"""Remedies after which the rate is lower until they have held, and then comes back slowly: the first steps of new
+moments are as long as the rate lets any be, whatever the gradients (a warm-up is for that), and weights that were
+trained before are near where they are to be."""
+
 RENEWS = REINITIALISES | RESETS
 """Remedies that change the state that a run begins with, or goes back to."""
 

@@ -22,7 +22,7 @@ from ..rules.half import overflowing
 from ..rules.head import head
 from ..rules.learning_rate import learning_rate
 from ..rules.loss_scale import loss_scale
-from ..rules.recurrent import FORGETS, forgetful, recurrent
+from ..rules.recurrent import FORGETS, forgetful, recurrent, unreachable
 from ..rules.symmetric import symmetric
 from ..rules.units import units
 from .comparison import Comparison
@@ -441,7 +441,7 @@ def hopeless(evidence: Evidence | None) -> Finding | None:
 
     A memory that is short is none, where it is seen to be long enough for what decides the target.
     """
-    rules = (units, depth, symmetric) if _remembers(evidence) else (units, depth, recurrent, symmetric)
+    rules = (units, depth, symmetric) if _remembers(evidence) else (units, depth, recurrent, unreachable, symmetric)
     return _surest(evidence, rules, VANISHING) or _surest(evidence, (attention,), {"attention-logits"})
 
 

@@ -6,7 +6,7 @@ weights, and the next one is tried.
 """
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -28,6 +28,7 @@ from .journal import Home, Journal
 from .live_remedies import (
     ALSO_WHEN_HELD,
     AT_ONCE,
+    CAREFUL,
     HELD,
     NOW,
     OF_SOME,
@@ -186,12 +187,19 @@ class Repairer:
             if session.step - current.step <= GRACE:
                 return
             shown = self._has_worked(session) or self._begins_lower(session, current)
-            if self._speaks_against(current, ruling) and not shown:
+            if self._speaks_against(current, ruling) and not (shown or self._elsewhere(session, ruling)):
                 self._undo(on_trial, session, parts)
             else:
                 for each in on_trial:
                     each.held = True
-        self._repair(session, optimizer, parts)
+        self._repair(session, optimizer, parts, but=self._elsewhere(session, ruling))
+
+    def _elsewhere(self, session: Session, ruling: Ruling) -> frozenset[str]:
+        """The causes that something lies on the training for, where it is said to stall for the sake of another: the
+        recording still speaks of them, and more of the same would only slow it down."""
+        answered = {each.finding.cause for each in self._repairs if each.of == session.index and not each.undone}
+        about = {each.detail.get("cause") if each.detector == "stalled" else None for each in ruling.alarms}
+        return frozenset() if None in about or about & answered else frozenset(answered)
 
     @staticmethod
     def _speaks_against(current: Repair, ruling: Ruling) -> bool:
@@ -292,11 +300,16 @@ class Repairer:
                 each.applied.leave(optimizers.get(each.of))
         self._repairs.clear()
 
-    def _repair(self, session: Session, optimizer: Optimizer, parts: TrainingParts) -> None:
+    def _repair(
+        self, session: Session, optimizer: Optimizer, parts: TrainingParts, *, but: Set[str] = frozenset()
+    ) -> None:
+        """Apply the first remedy that is asked for and was not tried yet, but for causes that are answered already."""
         if len(self._repairs) >= MOST:
             return
         done: Candidate | None = None
         for finding, candidate in self._prescriptions.wanted(session):
+            if finding.cause in but:
+                continue
             if done is not None and not (candidate.remedy in TOGETHER and candidate.remedy != done.remedy):
                 continue
             if (finding.cause, candidate.name) in self._tried:
@@ -358,6 +371,8 @@ class Repairer:
                 back = session.recovery.restore_better(parts, newest=name not in TOO_FAR)
         if applied is None and factor is None:  # what it changes is the state that the run has gone back to
             applied = self._installed(name, candidate, session, optimizer, options)
+        if name in CAREFUL and session.recovery.lower_rate(recorded("its moments begin anew"), CAREFUL[name]):
+            factor = CAREFUL[name]
         if name in REINITIALISES and not self._lowers_rate(session):
             self._give_rate_back(session, recorded("the run begins anew"))
         zero_([param.grad for param in parts.params if param.grad is not None])
@@ -365,6 +380,7 @@ class Repairer:
         session.buffers.save()
         session.carried.arm()
         session.recovery.begin_anew()
+        session.stall.repaired()
         self._repairs.append(Repair(session.index, name, finding, applied, session.step, options, first, level))
         known = remedy(name)
         detail = {
@@ -453,7 +469,7 @@ class Repairer:
         if current.applied is not None:
             current.applied.remove()
         current.applied, current.held, current.undone = None, True, True
-        if current.remedy == "lower-learning-rate":
+        if current.remedy == "lower-learning-rate" or current.remedy in CAREFUL:
             self._give_rate_back(session, recorded("it made no difference"))
         to = None
         if current.remedy in RENEWS and current.before is not None:

@@ -203,6 +203,10 @@ class Stall(Stateful):
         self._last.clear()
         self._lowest = float("inf")
 
+    def repaired(self) -> None:
+        """Something was put right: where the loss was before says nothing of whether it rests now."""
+        self._at_look.clear()
+
     def above_start(self, level: LossLevel) -> bool:
         """Whether, at one of a few steps, the loss lies far above where it began."""
         if self._told or self._count not in LOOK_FROM_START or len(self._start) < 2 or not level.known:

@@ -30,6 +30,9 @@ SOFT = 3.0
 SMALLEST = 0.1
 """Size of a layer's output below which it says nothing of what a constant behind it was meant to be."""
 
+TEMPERATURES = 64
+"""Numbers in a parameter, at the most, that may be a temperature: one for each head."""
+
 LARGE = 3.0
 """Root mean square of a bias from which it pins a sigmoid by itself."""
 
@@ -103,7 +106,7 @@ def _unpin(
         if len(sizes) == 2 and sizes[1] > math.sqrt(factor) * sizes[0]:  # a norm in between takes no notice
             for part in parts:
                 tried.scale(part, 1.0 / factor)
-            return []
+            return _tempered(module, trace, chosen, tried)
         factor = _next_factor(sizes, factor, len(parts))
         if factor == 1.0:
             break
@@ -116,6 +119,35 @@ def _unpin(
     if scale == 1.0:
         return []
     return [(part, _to_natural(part, scale, tried) if chosen[0] == "activation" else scale) for part in parts]
+
+
+def _tempered(
+    module: nn.Module, trace: Callable[..., ForwardTrace], chosen: Place, tried: Tried
+) -> list[tuple[Part, float]]:
+    """What multiplies logits of normalised queries and keys: a temperature that is learned, or its logarithm.
+
+    The first of the parameters of a few numbers with which attention is as soft as it is to be.
+    """
+    if chosen[0] != "attention":
+        return []
+    for param in (each for each in module.parameters() if each.numel() <= TEMPERATURES and each.is_floating_point()):
+        whole = param.detach().clone()
+
+        def size(scale: float, param: Tensor = param, whole: Tensor = whole) -> float:
+            tried.set(param, scale * whole)
+            pinned = _at(trace(), chosen)
+            return math.inf if pinned is None or math.isnan(pinned[1]) else pinned[1]
+
+        low, high = 0.0, 1.0
+        if size(low) > AT_WORK:
+            tried.set(param, whole)
+            continue
+        for _ in range(ROUNDS):
+            middle = 0.5 * (low + high)
+            low, high = (middle, high) if size(middle) <= AT_WORK else (low, middle)
+        tried.set(param, low * whole)
+        return [(Part([param]), low)]
+    return []
 
 
 def _to_natural(part: Part, scale: float, tried: Tried) -> float:

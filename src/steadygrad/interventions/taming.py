@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -35,6 +35,9 @@ CONSTANT = 2.0
 FAR = 1e3
 """Times the size that outputs have without a recurrence, from which it carries them away."""
 
+ELEMENTWISE = 16
+"""Parameters, at the most, that are tried one after the other."""
+
 HALVINGS = 40
 """Of the weights, at the most."""
 
@@ -53,7 +56,8 @@ def tame_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], wher
 
     Which weights: those of layers that one pass uses more than once, each time on what it has made of them before; of a
     model that maps a state to the next, and is known to be called again and again by the script, those of its last
-    layers. The weights stay as they are.
+    layers. Where those are not to blame, a parameter that no product is made with: the rates of a diagonal state space.
+    The weights stay as they are.
 
     Args:
         module: an outermost module.
@@ -78,38 +82,41 @@ def tame_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], wher
     named = {call.layer for call in trace.calls if _is_named(call.layer, path)}
     # Of a map the last layers are meant whichever of its layers is named.
     chosen = layers & (named | _added_to(trace, named)) or (layers if is_map and named else set[str]())
-    tensors: list[Tensor] = [p for name, p in module.named_parameters() if {name, name.rpartition(".")[0]} & chosen]
-    if not tensors or not (is_map or steps or _is_carried(trace)):
-        return None
+    params = dict(module.named_parameters())
+    tensors = [param for name, param in params.items() if {name, name.rpartition(".")[0]} & chosen]
+    able = is_map or steps or _is_carried(trace)
+    groups = [(tensors, min(steps, AGAIN) if is_map else 0)] if tensors and able else []
+    groups += [([params[name]], 0) for name in _elementwise(trace, params, path)] if steps else []
 
-    def made_of(entries: Any) -> Any:
+    def made_of(entries: Any, times: int) -> Any:
         output = module(*entries[0], **entries[1])
-        for _ in range(min(steps, AGAIN) if is_map else 0):
+        for _ in range(times):
             again = mapped(entries, lambda _, output=output: output)
             output = module(*again[0], **again[1])
         return output
 
     moved = mapped((args, kwargs), _nudged)
 
-    def outputs(entries: Any, scale: float) -> list[Tensor]:
+    def outputs(group: tuple[Sequence[Tensor], int], entries: Any, scale: float) -> list[Tensor]:
         found: list[Tensor] = []
         with Tried() as tried, undisturbed(module), torch.no_grad():
-            tried.scale(Part(tensors), scale)
-            mapped(made_of(entries), found.append)
+            tried.scale(Part(group[0]), scale)
+            mapped(made_of(entries, group[1]), found.append)
         return found
 
-    still = outputs((args, kwargs), 0.0)
-    size, spread = _size(still), _apart(still, outputs(moved, 0.0))
-    if not 0.0 < size < math.inf:
-        return None
     constant = any(abs(each) > CONSTANT for each in trace.factors)
-    for halvings in range(HALVINGS):
-        scale = 2.0**-halvings
-        made = outputs((args, kwargs), scale)
-        # What nothing depends on while a step does nothing may depend on the inputs as much as they differ.
-        calm = _apart(made, outputs(moved, scale)) <= RUNS_AWAY * max(spread, NUDGE * size)
-        if calm and _apart(made, still) <= (RUNS_AWAY if not halvings else 1.0) * size:
-            return Tamed(Part(tensors), scale, constant) if halvings else None
+    for group in groups:
+        still = outputs(group, (args, kwargs), 0.0)
+        size, spread = _size(still), _apart(still, outputs(group, moved, 0.0))
+        for halvings in range(HALVINGS if 0.0 < size < math.inf else 0):
+            scale = 2.0**-halvings
+            made = outputs(group, (args, kwargs), scale)
+            # What nothing depends on while a step does nothing may depend on the inputs as much as they differ.
+            calm = _apart(made, outputs(group, moved, scale)) <= RUNS_AWAY * max(spread, NUDGE * size)
+            if calm and _apart(made, still) <= (RUNS_AWAY if not halvings else 1.0) * size:
+                if halvings:
+                    return Tamed(Part(group[0]), scale, constant)
+                break
     return None
 
 
@@ -185,6 +192,14 @@ def _meant(trace: ForwardTrace, is_state: bool) -> tuple[set[str], bool]:
         return again, False
     before = {source for call in trace.calls for source in call.sources}
     return {call.layer for place, call in enumerate(trace.calls) if place not in before}, True
+
+
+def _elementwise(trace: ForwardTrace, params: Mapping[str, Tensor], path: str) -> list[str]:
+    """Parameters that no product was made with, the named ones first; of a model that has many nobody knows which."""
+    multiplied = {layer for call in trace.calls for layer in (call.layer, call.layer.rpartition(".")[0]) if layer}
+    found = [name for name in params if not {name, name.rpartition(".")[0]} & multiplied]
+    found.sort(key=lambda name: not _is_named(name, path))
+    return found if len(found) <= ELEMENTWISE else found[:1]
 
 
 def _added_to(trace: ForwardTrace, layers: set[str]) -> set[str]:

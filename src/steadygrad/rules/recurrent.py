@@ -90,7 +90,12 @@ def forgetful(evidence: Evidence) -> Iterator[Finding | Measurement]:
             yield _forgets(each, leading)
     yield from _out_of_reach(evidence, FAINT)
     if not any(map(_is_followed, evidence.recurrences)):
-        yield from _out_of_reach(evidence, math.exp(GONE), gated=True)
+        yield from unreachable(evidence)
+
+
+def unreachable(evidence: Evidence) -> Iterator[Finding | Measurement]:
+    """Gates through which nothing arrives that float32 could tell from nothing, where the target is decided."""
+    yield from _out_of_reach(evidence, math.exp(GONE), gated=True)
 
 
 def _out_of_reach(evidence: Evidence, least: float, *, gated: bool = False) -> Iterator[Finding]:
