@@ -227,3 +227,47 @@ def test_a_layer_is_known_where_the_outermost_module_is_never_called():
     x = torch.randn(32, 16)
     assert [part.tensors[0] is parts[1][0].weight for part, _ in unpin_(parts[1], (x,), {}, "1.0")] == [True]
     assert unpin_(parts[0], (torch.randint(9, (32,)),), {}, "1.0") == []
+
+
+class Cosine(nn.Module):
+    """Attention by the angle between queries and keys, times a temperature that is learned."""
+
+    def __init__(self, scale, logarithm):
+        super().__init__()
+        self.query, self.key = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+        start = torch.full((HEADS, 1, 1), math.log(scale) if logarithm else scale)
+        self.logarithm, self.scale = logarithm, nn.Parameter(start)
+        self.out = nn.Linear(WIDTH, 4)
+
+    def logits(self, x):
+        query, key = (
+            F.normalize(each(x).unflatten(-1, (HEADS, -1)).transpose(1, 2), dim=-1) for each in (self.query, self.key)
+        )
+        return query @ key.mT * (self.scale.exp() if self.logarithm else self.scale)
+
+    def forward(self, x):
+        looked = self.logits(x).softmax(-1) @ x.unflatten(-1, (HEADS, -1)).transpose(1, 2)
+        return self.out(looked.transpose(1, 2).flatten(-2))
+
+
+@pytest.mark.parametrize("logarithm", [False, True])
+def test_where_a_norm_takes_no_notice_the_temperature_is_meant(logarithm):
+    torch.manual_seed(0)
+    model, x = Cosine(3000.0, logarithm), torch.randn(8, 10, WIDTH)
+    before = copy.deepcopy(model.state_dict())
+    ((part, scale),) = unpin_(model, (x,), {}, "query")
+    assert [each is model.scale for each in part.tensors] == [True]
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items()), "only asked"
+    with torch.no_grad():
+        model.scale.mul_(scale)
+        logits = model.logits(x)
+    assert 0.5 * SOFT < (logits.amax(-1) - logits.amin(-1)).max() < 1.2 * SOFT
+
+
+def test_a_temperature_that_is_a_constant_of_the_script_is_left():
+    torch.manual_seed(0)
+    model = Cosine(3000.0, False)
+    scale = model.scale.detach()
+    del model.scale
+    model.scale = scale
+    assert unpin_(model, (torch.randn(8, 10, WIDTH),), {}, "query") == []

@@ -98,6 +98,45 @@ def test_states_that_stay_bounded_may_still_run_away_from_each_other():
     assert found[1] <= 0.25
 
 
+class Diagonal(nn.Module):
+    """A state space whose rates are a parameter that no product is made with, and have the wrong sign."""
+
+    def __init__(self, rate, sign=1.0):
+        super().__init__()
+        self.log_dt = nn.Parameter(torch.full((8,), -2.0))
+        self.rate = nn.Parameter(torch.linspace(0.1, rate, 8))
+        self.enter = nn.Parameter(torch.randn(8))
+        self.read, self.sign = nn.Linear(9, 1), sign
+
+    def forward(self, u):
+        dt = self.log_dt.exp()
+        decay, x, outs = torch.exp(self.sign * dt * self.rate.abs()), torch.zeros(len(u), 8), []
+        for k in range(u.shape[1]):
+            x = decay * x + dt * self.enter * u[:, k : k + 1]
+            outs.append(self.read(torch.cat([x, u[:, k : k + 1]], 1)))
+        return torch.cat(outs, 1)
+
+
+@pytest.mark.parametrize("where", ["rate", "log_dt", ""])
+def test_of_a_diagonal_state_space_the_rates_are_meant(where):
+    """Smaller steps would be as good, but not at a zero of their logarithm."""
+    torch.manual_seed(0)
+    model, x = Diagonal(2.0), torch.randn(16, 128)
+    part, scale, _ = tame_(model, (x,), {}, where, 128)
+    assert [each is model.rate for each in part.tensors] == [True]
+    with torch.no_grad():
+        wild = model(x).square().mean()
+        model.rate.mul_(scale)
+        calm = model(x).square().mean()
+    assert calm < 10 < 1e6 < wild
+    assert scale > 1e-3, "no smaller than it has to be"
+
+
+def test_a_sound_diagonal_state_space_is_left_alone():
+    torch.manual_seed(0)
+    assert tame_(Diagonal(2.0, sign=-1.0), (torch.randn(16, 128),), {}, "rate", 128) is None
+
+
 @pytest.mark.parametrize("options", [{"steps": 20}, {}], ids=["known", "seen"])
 def test_a_rollout_learns_as_if_its_step_had_been_small(options):
     """The script's constant is a thousand times too large; weights of a natural size train as they would without it.

@@ -74,6 +74,16 @@ def test_what_no_gradients_make_is_an_alarm_at_the_first_step(change, mode, tmp_
         assert run.verdict == "recovered"
 
 
+def test_new_moments_begin_at_a_lower_rate_that_comes_back(tmp_path):
+    """Their first steps are as long as the rate lets any be: in a trained model that is too long."""
+    model, optimizer = trained(steps=1500)
+    _, watch = train(model, resumed(model, optimizer, lost_squares), 400, tmp_path, mode="repair")
+    rates = sg.open_run(watch.run).main.steps().lr
+    assert rates[1] == pytest.approx(3e-4, rel=0.02)
+    assert rates[20:280:20].tolist() == sorted(rates[20:280:20])
+    assert rates[-1] == pytest.approx(3e-3)
+
+
 def test_protect_only_tells_of_them(tmp_path, monkeypatch):
     """What the loss makes it do it does with that alarm as without it."""
     seen = {}

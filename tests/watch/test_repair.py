@@ -649,3 +649,27 @@ def test_what_the_script_has_as_a_constant_is_taken_back_before_the_first_step(s
     ran = runner.watched("--mode", "repair", "train.py")
     assert [each["detail"]["remedy"] for each in ran.summary["actions"] if each["action"] == "repair"] == remedies
     assert float(ran.stdout.split()[-1]) < ends_below
+
+
+@pytest.mark.parametrize(("forget", "done"), [(-3.0, ["chrono-init"]), (1.0, [])])
+def test_gates_that_nothing_comes_through_are_opened_long_before_the_run_would_be_called_stalled(
+    forget, done, tmp_path
+):
+    """The first word of fifty says it all, and less than float32 can tell from nothing arrives there."""
+    torch.manual_seed(0)
+    embed, lstm, head = nn.Embedding(40, 16), nn.LSTM(16, 32, batch_first=True), nn.Linear(32, 4)
+    with torch.no_grad():
+        for name, each in lstm.named_parameters():
+            if "bias" in name:
+                each.zero_()
+                each[32:64] = forget / 2
+    model = nn.ModuleList([embed, lstm, head])
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    with sg.watch(model, optimizer, mode="repair", record=tmp_path) as watch:
+        for _ in range(40):
+            words = torch.randint(4, 40, (32, 50))
+            words[:, 0] = torch.randint(4, (32,))
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(head(lstm(embed(words))[0][:, -1]), words[:, 0]).backward()
+            optimizer.step()
+    assert repairs(watch) == done

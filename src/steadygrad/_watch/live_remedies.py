@@ -32,9 +32,9 @@ RESETS = frozenset({"reset-moments", "reset-running-stats"})
 """Remedies that begin anew beside the weights."""
 
 CAREFUL = {"reset-moments": 0.1}
-"""Remedies after which the rate is lower until they have held, and then comes back slowly: the first steps of new
-moments are as long as the rate lets any be, whatever the gradients (a warm-up is for that), and weights that were
-trained before are near where they are to be."""
+"""Remedies after which the rate begins at a part of itself and comes back slowly: the first steps of new moments are as
+long as the rate lets any be, whatever the gradients (a warm-up is for that), and weights that were trained before are
+near where they are to be."""
 
 RENEWS = REINITIALISES | RESETS
 """Remedies that change the state that a run begins with, or goes back to."""

@@ -373,6 +373,7 @@ class Repairer:
             applied = self._installed(name, candidate, session, optimizer, options)
         if name in CAREFUL and session.recovery.lower_rate(recorded("its moments begin anew"), CAREFUL[name]):
             factor = CAREFUL[name]
+            session.recovery.let_rate_come_back(recorded("its moments begin anew"))
         if name in REINITIALISES and not self._lowers_rate(session):
             self._give_rate_back(session, recorded("the run begins anew"))
         zero_([param.grad for param in parts.params if param.grad is not None])

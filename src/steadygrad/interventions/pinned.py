@@ -33,6 +33,9 @@ SMALLEST = 0.1
 TEMPERATURES = 64
 """Numbers in a parameter, at the most, that may be a temperature: one for each head."""
 
+HALVES = tuple(2.0**-power for power in range(1, 31))
+"""By what one is multiplied, until attention is soft."""
+
 LARGE = 3.0
 """Root mean square of a bias from which it pins a sigmoid by itself."""
 
@@ -138,11 +141,12 @@ def _tempered(
             pinned = _at(trace(), chosen)
             return math.inf if pinned is None or math.isnan(pinned[1]) else pinned[1]
 
-        low, high = 0.0, 1.0
-        if size(low) > AT_WORK:
+        low = next((scale for scale in HALVES if size(scale) <= AT_WORK), None)
+        if low is None:
             tried.set(param, whole)
             continue
-        for _ in range(ROUNDS):
+        high = 2.0 * low
+        for _ in range(ROUNDS // 2):
             middle = 0.5 * (low + high)
             low, high = (middle, high) if size(middle) <= AT_WORK else (low, middle)
         tried.set(param, low * whole)
