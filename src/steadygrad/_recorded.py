@@ -13,6 +13,7 @@ SENTENCES = (
     later("{count} of the last {window} steps could not be made"),
     later("{count} quiet steps"),
     later("the evidence says so"),
+    later("its moments begin anew"),
     later("not finite: {names}"),
     later("the first gradient was out of scale"),
     later("the steps before have thrown the weights away"),
