@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import steadygrad as sg
-from steadygrad._watch.looks import faded, shut
+from steadygrad._watch.judges import faded, shut
 from steadygrad.measure.objective import Objective
 from steadygrad.preflight.gather import gather
 
