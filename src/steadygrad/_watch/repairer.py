@@ -20,7 +20,7 @@ from .._snapshot import TrainingParts, TrainingSnapshot
 from .._tap import ClipTap
 from ..diagnosis.case import ALIKE
 from ..findings import Finding
-from ..guard import FELL, Raised, Ruling
+from ..guard import Raised, Ruling
 from ..interventions import Applied, Intervention, intervention_for
 from ..remedies import remedy
 from ..trials import Candidate
@@ -35,16 +35,15 @@ from .live_remedies import (
     REINITIALISES,
     RENEWS,
     RESETS,
-    SEEN,
     STALLS,
     TOGETHER,
     TOO_FAR,
-    UNFIT,
     UNTOUCHED,
 )
 from .prescriptions import Prescriptions, seen_first
 from .repair import Repair, from_state
 from .session import Session
+from .verification import begins_lower, found_nothing, has_fallen, has_worked, lies_above, speaks_against, stays
 from .words import first_line
 
 MOST = 4
@@ -59,18 +58,8 @@ VERIFY = 48
 LEARNS = 96
 """Steps in which a run that had learned nothing has to have begun to."""
 
-FALLS = 0.05
-"""The part of itself by which its loss has to have fallen then."""
-
-HIGHER = 0.02
-"""The part of itself by which the loss of one that learns nothing lies too high, and half of its noise: the mean of a
-plateau does not."""
-
 QUIETER = Candidate("lower-learning-rate", options={"factor": 0.25})
 """What is tried then where the loss has come to lie higher than it did."""
-
-WORSE = 0.5
-"""The part of itself by which it has risen where a remedy did harm."""
 
 GRACE = 2
 """Steps after a remedy in which what was on its way still raises alarms."""
@@ -160,12 +149,12 @@ class Repairer:
             self._idle.add(session.index)
         if any(detail.get("ignores_samples") for detail in stalled):
             self._ignorant.add(session.index)
-        if current is not None and self._found_nothing(session, current):
+        if current is not None and found_nothing(session, current):
             self._undo(on_trial, session, parts)
             self._repair(session, optimizer, parts)
             return
         if current is not None and not ruling.alarms and session.step - current.step > VERIFY:
-            if current.level is None or self._has_fallen(session, current.level):
+            if current.level is None or has_fallen(session, current.level):
                 self._idle.discard(session.index)
                 self._ignorant.discard(session.index)
                 for each in on_trial:
@@ -173,9 +162,10 @@ class Repairer:
                     self._journal.action(session, "repair-held", {"remedy": each.remedy, "since": each.step})
                 if not self._lowers_rate(session):
                     self._let_rate_come_back(session)
-            elif session.step - current.step > LEARNS and self._stays(session, current, current.level):
+            elif session.step - current.step > LEARNS and stays(session, current, current.level, self.is_gone):
                 current.held = True
-                if self._lies_above(session, current.level) and len(self._repairs) < MOST:
+                above = lies_above(session, current.level) and not self._lowers_rate(session)
+                if above and len(self._repairs) < MOST:
                     self._apply(current.finding, QUIETER, session, optimizer, parts)
             elif session.step - current.step > LEARNS:
                 self._undo(on_trial, session, parts)
@@ -186,8 +176,8 @@ class Repairer:
         if current is not None:
             if session.step - current.step <= GRACE:
                 return
-            shown = self._has_worked(session) or self._begins_lower(session, current)
-            if self._speaks_against(current, ruling) and not (shown or self._elsewhere(session, ruling)):
+            shown = has_worked(session) or begins_lower(session, current)
+            if speaks_against(current, ruling) and not (shown or self._elsewhere(session, ruling)):
                 self._undo(on_trial, session, parts)
             else:
                 for each in on_trial:
@@ -201,66 +191,12 @@ class Repairer:
         about = {each.detail.get("cause") if each.detector == "stalled" else None for each in ruling.alarms}
         return frozenset() if None in about or about & answered else frozenset(answered)
 
-    @staticmethod
-    def _speaks_against(current: Repair, ruling: Ruling) -> bool:
-        """Whether alarms say that a remedy has not removed what it was for."""
-        kinds = {raised.detector.partition("-")[0] for raised in ruling.alarms}
-        return current.finding.cause not in UNFIT or "nonfinite" in kinds
-
-    @staticmethod
-    def _has_worked(session: Session) -> bool:
-        """Whether the loss had lost a good part of itself since the remedy: what comes then is another thing.
-
-        Of the first one after it, or of the very first, whichever is lower: the one after it may be a spike still.
-        """
-        level = session.guard.level
-        firsts = [each for each in (level.first, session.stall.first) if each is not None]
-        return level.known and bool(firsts) and min(firsts) - level.best > FELL * abs(min(firsts))
-
-    @staticmethod
-    def _begins_lower(session: Session, current: Repair) -> bool:
-        """Whether new first weights begin where the old ones, which were at fault, were far above: a rate that is too
-        high for both is another thing."""
-        new, old = session.guard.level.first, session.stall.first
-        if current.remedy not in REINITIALISES or new is None or old is None:
-            return False
-        return old - new > FELL * abs(old)
-
     def _without_expected(self, session: Session, ruling: Ruling) -> Ruling:
         """A ruling without alarms of what a remedy that lies on the training does not let happen."""
         held = any(each.remedy == HELD and each.applied and each.of == session.index for each in self._repairs)
         if not held:
             return ruling
         return replace(ruling, alarms=tuple(each for each in ruling.alarms if each.detector not in ALSO_WHEN_HELD))
-
-    @staticmethod
-    def _found_nothing(session: Session, current: Repair) -> bool:
-        """Whether a remedy of what was there in the first pass has changed nothing."""
-        first = current.remedy in REINITIALISES or (current.remedy in OF_SOME and seen_first(current.finding))
-        made = session.step > current.step
-        return first and made and current.applied is not None and not current.applied.times
-
-    @staticmethod
-    def _has_fallen(session: Session, level: float) -> bool:
-        now = session.guard.level.level()
-        return now is not None and now < level - max(FALLS * abs(level), 2.0 * session.guard.level.noise())
-
-    def _stays(self, session: Session, current: Repair, level: float) -> bool:
-        """Whether a remedy stays although the run has not begun to learn: many a sound one takes its time.
-
-        What was wrong was seen itself, or is gone, and the loss is no higher for it.
-        """
-        now = session.guard.level.level()
-        worse = now is not None and now > level + WORSE * abs(level)
-        return not worse and (current.finding.cause in SEEN or self.is_gone(session))
-
-    def _lies_above(self, session: Session, level: float) -> bool:
-        """Whether a run that still learns nothing, its fault gone, has a loss above the one at which it was stuck: that
-        of a guess, most often. Steps that swing about what there is to learn do that."""
-        now = session.guard.level.mean()
-        if now is None or self._lowers_rate(session):
-            return False
-        return now - level > max(HIGHER * abs(level), 0.5 * session.guard.level.noise())
 
     def state_of(self, session: Session) -> dict[str, Any]:
         """What was done to a training, for its checkpoint."""
