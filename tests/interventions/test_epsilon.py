@@ -231,3 +231,31 @@ def test_attention_over_padding_alone(weights):
     assert out.isfinite().all()
     out.sum().backward()
     assert all(param.grad.isfinite().all() for param in layer.parameters())
+
+
+@pytest.mark.filterwarnings("ignore:.*degrees of freedom:UserWarning")  # torch's own word to the script
+@pytest.mark.parametrize("trained", [False, True])
+@pytest.mark.parametrize("call", [lambda x: x.std(0), lambda x: torch.var(x, dim=0), lambda x: x.std(0, True)])
+def test_one_sample_has_no_spread(call, trained):
+    """The unbiased one is 0 / 0; its slope would be too."""
+    x = torch.randn(1, 3, requires_grad=trained)
+    with Applied([intervention_for(EPSILON)]):
+        spread = call(x)
+    assert spread.abs().max() <= 1e-3
+    several = torch.randn(5, 3)
+    with Applied([intervention_for(EPSILON)]):
+        assert torch.equal(call(several), torch.as_tensor(call(several)))
+        assert (call(several) > 0.01).all()
+
+
+def test_nan_that_is_made_of_numbers_of_data_is_kept_away_and_infinities_are_not():
+    """A column that is the same in a whole batch, of which a script takes the mean away and divides by the spread."""
+    x = torch.tensor([[1.0, 2.0], [1.0, 4.0]])
+    with Applied([intervention_for(EPSILON)]):
+        scaled = (x - x.mean(0)) / (x - x.mean(0)).square().mean(0).sqrt()
+        mask = torch.tensor([0.0, 1.0]).log()
+        there_already = torch.tensor([math.nan, 1.0]) / torch.tensor([1.0, 2.0])
+    assert scaled[:, 0].tolist() == [0.0, 0.0]
+    assert scaled[:, 1].tolist() == [-1.0, 1.0]
+    assert mask.tolist() == [-math.inf, 0.0], "many a mask is made so"
+    assert there_already.isnan().tolist() == [True, False], "what is no number already is the data's fault"

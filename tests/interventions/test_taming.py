@@ -45,7 +45,7 @@ def test_of_a_map_the_last_layer_is_meant():
     torch.manual_seed(0)
     model, x = Step(dt=50.0), torch.randn(16, 2)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    part, scale, _ = tame_(model, (x,), {}, "", AGAIN)
+    part, scale, *_ = tame_(model, (x,), {}, "", AGAIN)
     assert {id(each) for each in part.tensors} == {id(each) for each in model.net[2].parameters()}
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items()), "only asked"
     with torch.no_grad():
@@ -61,7 +61,7 @@ def test_of_a_map_the_last_layer_is_meant():
 def test_of_a_model_that_unrolls_itself_what_it_uses_again_is_meant():
     torch.manual_seed(0)
     model, x = Unrolled(gain=2.0), torch.randn(16, 2)
-    part, scale, _ = tame_(model, (x,), {}, "")
+    part, scale, *_ = tame_(model, (x,), {}, "")
     assert {id(each) for each in part.tensors} == {id(each) for each in model.cell.parameters()}
     assert 0 < scale < 1
 
@@ -117,19 +117,51 @@ class Diagonal(nn.Module):
         return torch.cat(outs, 1)
 
 
-@pytest.mark.parametrize("where", ["rate", "log_dt", ""])
-def test_of_a_diagonal_state_space_the_rates_are_meant(where):
-    """Smaller steps would be as good, but not at a zero of their logarithm."""
+@pytest.mark.parametrize(("where", "name"), [("rate", "rate"), ("log_dt", "log_dt"), ("", "log_dt")])
+def test_of_a_diagonal_state_space_the_rates_are_meant_or_its_time_steps(where, name):
+    """No product is made with either; the one that is named comes first."""
     torch.manual_seed(0)
     model, x = Diagonal(2.0), torch.randn(16, 128)
-    part, scale, _ = tame_(model, (x,), {}, where, 128)
-    assert [each is model.rate for each in part.tensors] == [True]
+    part, scale, _, shift = tame_(model, (x,), {}, where, 128)
+    assert [each is getattr(model, name) for each in part.tensors] == [True]
+    assert (scale < 1.0) != (shift > 0.0)
     with torch.no_grad():
         wild = model(x).square().mean()
-        model.rate.mul_(scale)
+        part.tensors[0].mul_(scale).sub_(shift)
         calm = model(x).square().mean()
     assert calm < 10 < 1e6 < wild
     assert scale > 1e-3, "no smaller than it has to be"
+
+
+class Logarithmic(nn.Module):
+    """Two layers whose rates are logarithms: no multiple of them is slow, but what is taken away makes them so."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.ParameterDict({"log_rate": torch.arange(1.0, 9.0).log()}) for _ in range(2))
+
+    def forward(self, u):
+        for layer in self.layers:
+            growth, x, outs = torch.exp(0.1 * layer["log_rate"].exp()), torch.zeros(len(u), 8), []
+            for k in range(u.shape[1]):
+                x = growth * x + 0.1 * u[:, k : k + 1]
+                outs.append(x.mean(1))
+            u = torch.stack(outs, 1)
+        return u
+
+
+def test_from_logarithms_of_rates_something_is_taken_away_in_each_layer():
+    torch.manual_seed(0)
+    model, x = Logarithmic(), torch.randn(16, 100)
+    found = tame_(model, (x,), {}, "layers.0", 100)
+    assert [id(each) for each in found.part.tensors] == [id(each) for each in model.parameters()]
+    assert found.scale == 1.0
+    assert found.shift > 0.0
+    with torch.no_grad():
+        assert not model(x).abs().max() < 1e6
+        for each in model.parameters():
+            each -= found.shift
+        assert model(x).abs().max() < 100
 
 
 def test_a_sound_diagonal_state_space_is_left_alone():
@@ -312,7 +344,7 @@ class Fed(nn.Module):
 def test_what_is_added_up_before_it_is_multiplied_again_is_one_step():
     torch.manual_seed(0)
     model = Fed(1.0)
-    part, scale, _ = tame_(model, (torch.randn(16, 2),), {}, "mix")
+    part, scale, *_ = tame_(model, (torch.randn(16, 2),), {}, "mix")
     assert {id(each) for each in part.tensors} == {
         id(each) for each in (*model.mix.parameters(), *model.hear.parameters())
     }

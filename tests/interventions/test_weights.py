@@ -418,3 +418,17 @@ def test_a_pass_that_is_never_completed_leaves_no_hook():
             with pytest.raises(RuntimeError):
                 model(torch.ones(2, model[0].in_features))
     assert not any(part._forward_hooks for model in models for part in model.modules())
+
+
+def test_matrices_of_no_module_that_let_nothing_through_are_of_a_natural_size_too():
+    torch.manual_seed(0)
+    faint = torch.randn(64, 64, requires_grad=True)
+    loud, zero = torch.randn(64, 64, requires_grad=True), torch.zeros(64, 8, requires_grad=True)
+    with torch.no_grad():
+        faint /= 64
+    optimizer = torch.optim.SGD([faint, loud, zero], lr=0.1)
+    with Applied([intervention_for("auto-initialisation")]) as applied:
+        applied.adopt(optimizer)
+    for each in (faint, loud):
+        assert each.detach().square().mean().sqrt().item() * 8 == pytest.approx(1.0)
+    assert not zero.any(), "nothing is no size"

@@ -31,10 +31,10 @@ limited, all the same: a loss that is NaN or huge once in each pass through the 
 RESETS = frozenset({"reset-moments", "reset-running-stats"})
 """Remedies that begin anew beside the weights."""
 
-CAREFUL = {"reset-moments": 0.1}
-"""Remedies after which the rate begins at a part of itself and comes back slowly: the first steps of new moments are as
-long as the rate lets any be, whatever the gradients (a warm-up is for that), and weights that were trained before are
-near where they are to be."""
+SLOWLY, WARM_UP = 0.1, 256
+"""With new moments the part of its rate that a run begins with, and the steps until it has all of it: the first steps
+of new moments are as long as the rate lets any be, whatever the gradients (a warm-up is for that), and weights that
+were trained before are near where they are to be."""
 
 RENEWS = REINITIALISES | RESETS
 """Remedies that change the state that a run begins with, or goes back to."""

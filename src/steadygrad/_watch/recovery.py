@@ -243,6 +243,13 @@ class Recovery:
         """The script's own rate again, slowly; returns whether it was another."""
         return self.escalation.ladder.come_back(reason) is not None
 
+    def begin_slowly(self, reason: str, factor: float, over: int) -> bool:
+        """A share of the script's own rate now, and all of it after so many steps; whether that was possible."""
+        if not self.lower_rate(reason, factor):
+            return False
+        self.escalation.ladder.come_back(reason, over)
+        return True
+
     def _better_before(self, loss: float | None) -> bool:
         snapshot, now = self.ring.newest(), self._guard.level.level()
         if self._guard.clip.num_hits and loss is not None:

@@ -28,17 +28,18 @@ from .journal import Home, Journal
 from .live_remedies import (
     ALSO_WHEN_HELD,
     AT_ONCE,
-    CAREFUL,
     HELD,
     NOW,
     OF_SOME,
     REINITIALISES,
     RENEWS,
     RESETS,
+    SLOWLY,
     STALLS,
     TOGETHER,
     TOO_FAR,
     UNTOUCHED,
+    WARM_UP,
 )
 from .prescriptions import Prescriptions, seen_first
 from .repair import Repair, from_state
@@ -307,9 +308,8 @@ class Repairer:
                 back = session.recovery.restore_better(parts, newest=name not in TOO_FAR)
         if applied is None and factor is None:  # what it changes is the state that the run has gone back to
             applied = self._installed(name, candidate, session, optimizer, options)
-        if name in CAREFUL and session.recovery.lower_rate(recorded("its moments begin anew"), CAREFUL[name]):
-            factor = CAREFUL[name]
-            session.recovery.let_rate_come_back(recorded("its moments begin anew"))
+        if name == "reset-moments" and self._begin_slowly(session):
+            factor = SLOWLY
         if name in REINITIALISES and not self._lowers_rate(session):
             self._give_rate_back(session, recorded("the run begins anew"))
         zero_([param.grad for param in parts.params if param.grad is not None])
@@ -351,6 +351,12 @@ class Repairer:
         if to is not None:
             session.stall.begun_anew()
         return to
+
+    @staticmethod
+    def _begin_slowly(session: Session) -> bool:
+        """With new moments, but for no longer than the old ones had taken."""
+        over = int(min(WARM_UP, session.came_with + session.step))
+        return over > 1 and session.recovery.begin_slowly(recorded("its moments begin anew"), SLOWLY, over)
 
     def _give_rate_back(self, session: Session, reason: str) -> None:
         if session.recovery.give_rate_back(reason):
@@ -406,7 +412,7 @@ class Repairer:
         if current.applied is not None:
             current.applied.remove()
         current.applied, current.held, current.undone = None, True, True
-        if current.remedy == "lower-learning-rate" or current.remedy in CAREFUL:
+        if current.remedy in ("lower-learning-rate", "reset-moments"):
             self._give_rate_back(session, recorded("it made no difference"))
         to = None
         if current.remedy in RENEWS and current.before is not None:

@@ -66,7 +66,7 @@ class Ladder(Stateful):
 
     KEPT: ClassVar[tuple[str, ...]] = (
         *("_level", "_broke_at", "_last_lr", "_rungs", "_since_rung", "_quiet"),
-        *("_returning", "_returned", "_for_good", "_waiting", "_part"),
+        *("_returning", "_returned", "_for_good", "_waiting", "_part", "_pace"),
     )
 
     def __init__(self, *, for_good: bool = False) -> None:
@@ -78,6 +78,7 @@ class Ladder(Stateful):
         self._since_rung = 0
         self._quiet = 0
         self._returning = 0
+        self._pace = 1
         self._returned = False
         self._waiting = 0
         self._part = 1.0
@@ -122,11 +123,11 @@ class Ladder(Stateful):
             return self.down(incident, lr)
         self._quiet += 1
         if self._returning:
-            self._returning += 1
+            self._returning += self._pace
             if self._returning > RETURN:
                 self._level, self._returning, self._returned = 1.0, 0, True
         elif self.lowered and not self._for_good and not self._returned and self._quiet >= CALM:
-            self._returning = 1
+            self._returning, self._pace = 1, 1
             return Rung(1.0, recorded("{count} quiet steps", count=CALM))
         return None
 
@@ -186,11 +187,16 @@ class Ladder(Stateful):
         self._level, self._returning, self._returned = 1.0, 0, False
         return Rung(1.0, reason)
 
-    def come_back(self, reason: str) -> Rung | None:
-        """The script's own rate again, slowly, as after `CALM` quiet steps: what it was lowered for is put right."""
+    def come_back(self, reason: str, over: int = RETURN) -> Rung | None:
+        """The script's own rate again, slowly, as after `CALM` quiet steps: what it was lowered for is put right.
+
+        Args:
+            reason: why.
+            over: steps over which it comes back.
+        """
         if not self.lowered or self._returning:
             return None
-        self._returning = 1
+        self._returning, self._pace = 1, max(1, RETURN // over)
         return Rung(1.0, reason)
 
     def _mended(self, lr: float | None) -> Rung | None:

@@ -24,7 +24,8 @@ class AddEpsilon(Functions):
     """Arguments of logarithms, roots, quotients, powers and inverse functions are kept inside their domain.
 
     Those of data are the script's own affair, unless they are compared: the same function of a prediction in the same
-    shape was mended, and what is finite on one side only makes no finite loss.
+    shape was mended, and what is finite on one side only makes no finite loss. NaN made of numbers is nobody's affair:
+    0 / 0, the spread of one sample.
     """
 
     remedy = "add-epsilon-inside-the-operation"
@@ -40,9 +41,11 @@ class AddEpsilon(Functions):
         name = getattr(func, "__name__", "")
         trained = any(isinstance(each, Tensor) and each.requires_grad for each in args)
         shape = _of_a_sample(args[0]) if args and is_float(args[0]) else None
-        if not trained and (shape is None or not torch.is_grad_enabled() or (name, shape) not in self._mended):
-            return func(*args, **kwargs)
         mend = _MENDS.get(name)
+        if not trained and (shape is None or not torch.is_grad_enabled() or (name, shape) not in self._mended):
+            result = func(*args, **kwargs)
+            if mend is None or in_place(func) or not _is_made_of_numbers(result, args):
+                return result
         changed = None if mend is None else mend(func, args, kwargs)
         if trained and changed is not None and shape is not None:
             self._mended.add((name, shape))
@@ -51,6 +54,13 @@ class AddEpsilon(Functions):
         self.times += changed is not None
         result = func(*args, **kwargs) if changed is None else changed
         return self._forms.seen(func, args, kwargs, result, bounded=changed is not None)
+
+
+def _is_made_of_numbers(result: Any, args: tuple[Any, ...]) -> bool:
+    """Whether NaN has come out where none went in."""
+    if not is_float(result) or not holds_anywhere(result.isnan()):
+        return False
+    return not any(is_float(each) and holds_anywhere(each.isnan()) for each in args)
 
 
 def _of_a_sample(value: Tensor) -> torch.Size | None:
@@ -162,7 +172,17 @@ def _spread(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     if not is_float(value):
         return None
     variance = value.var(*args[1:], **kwargs)
+    if holds_anywhere(variance.isnan()) and not holds_anywhere(value.isnan()):  # of one sample: it has no slope either
+        return torch.full_like(variance.detach(), math.sqrt(EPSILON))
     return (variance + EPSILON).sqrt() if holds_anywhere(variance < EPSILON) else None
+
+
+def _variance(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    value = args[0]
+    if not is_float(value) or holds_anywhere(value.isnan()):
+        return None
+    variance = func(*args, **kwargs).detach()
+    return torch.zeros_like(variance) if holds_anywhere(variance.isnan()) else None
 
 
 def _distance(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -194,6 +214,7 @@ _MENDS: dict[str, Mend] = {
     "norm": _norm,
     **dict.fromkeys(("pow", "__pow__", "pow_"), _power),
     "std": _spread,
+    "var": _variance,
     "cdist": _distance,
 }
 """By a function's name, what becomes of its arguments."""

@@ -27,10 +27,11 @@ def is_natural(tensors: Sequence[Tensor]) -> bool:
 
 
 @torch.no_grad()
-def to_natural_size_(optimizer: Optimizer) -> int:
+def to_natural_size_(optimizer: Optimizer, *, small: bool = False) -> int:
     """Scale matrices that no module has, and that amplify, to what keeps a signal's size; returns how many.
 
-    Which of its dimensions is summed over is not known: the larger one is taken.
+    With `small` those too that let little of a signal through. Which of its dimensions is summed over is not known: the
+    larger one is taken.
     """
     changed = 0
     for param in unowned(optimizer):
@@ -38,7 +39,7 @@ def to_natural_size_(optimizer: Optimizer) -> int:
             continue
         size = read_tensor_scalar(param.float().square().mean().sqrt()) or 0.0
         gain = size * math.sqrt(max(param.shape[0], param[0].numel()))
-        if gain > AMPLIFIES:
+        if gain > AMPLIFIES or (small and 0.0 < gain < 1.0 / AMPLIFIES):
             param.mul_(1.0 / gain)
             changed += 1
     return changed

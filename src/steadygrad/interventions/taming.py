@@ -36,23 +36,36 @@ FAR = 1e3
 """Times the size that outputs have without a recurrence, from which it carries them away."""
 
 ELEMENTWISE = 16
-"""Parameters, at the most, that are tried one after the other."""
+"""Kinds of parameters, at the most, that are tried one after the other."""
 
 HALVINGS = 40
 """Of the weights, at the most."""
 
+_Move = tuple[float, float]
+"""By what weights are multiplied, and what is taken away from them."""
+
+SCALED_OR_LESS: tuple[tuple[_Move, list[_Move]], ...] = (
+    ((0.0, 0.0), [(2.0**-halvings, 0.0) for halvings in range(HALVINGS)]),
+    ((1.0, 64.0), [(1.0, 0.0), *((1.0, 2.0**power) for power in range(6))]),
+)
+"""What makes a step do nothing, and what is tried, beginning with the weights as they are: multiples, or less."""
+
 
 class Tamed(NamedTuple):
-    """What makes a step, by what it is to be scaled, and whether a number that anything is multiplied by is large."""
+    """What makes a step, by what it is to be scaled, or how much is to be taken away from it, and whether a number that
+    anything is multiplied by is large."""
 
     part: Part
     scale: float
     constant: bool
+    shift: float = 0.0
 
 
 @quiet()
 def tame_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], where: str, steps: int = 0) -> Tamed | None:
     r"""Find the largest :math:`s = 2^{-k}` at which outputs run away neither from their inputs nor from each other.
+
+    Where no s does, as of the logarithm of a rate, the least that is to be taken away.
 
     Which weights: those of layers that one pass uses more than once, each time on what it has made of them before; of a
     model that maps a state to the next, and is known to be called again and again by the script, those of its last
@@ -85,8 +98,8 @@ def tame_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], wher
     params = dict(module.named_parameters())
     tensors = [param for name, param in params.items() if {name, name.rpartition(".")[0]} & chosen]
     able = is_map or steps or _is_carried(trace)
-    groups = [(tensors, min(steps, AGAIN) if is_map else 0)] if tensors and able else []
-    groups += [([params[name]], 0) for name in _elementwise(trace, params, path)] if steps else []
+    groups = [((tensors, min(steps, AGAIN) if is_map else 0), False)] if tensors and able else []
+    groups += [((alike, 0), True) for alike in (_elementwise(trace, params, path) if steps else ())]
 
     def made_of(entries: Any, times: int) -> Any:
         output = module(*entries[0], **entries[1])
@@ -97,26 +110,43 @@ def tame_(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], wher
 
     moved = mapped((args, kwargs), _nudged)
 
-    def outputs(group: tuple[Sequence[Tensor], int], entries: Any, scale: float) -> list[Tensor]:
+    def outputs(group: tuple[Sequence[Tensor], int], entries: Any, scale: float, shift: float = 0.0) -> list[Tensor]:
         found: list[Tensor] = []
         with Tried() as tried, undisturbed(module), torch.no_grad():
-            tried.scale(Part(group[0]), scale)
+            for each in group[0]:
+                tried.set(each, scale * each.detach() - shift)
             mapped(made_of(entries, group[1]), found.append)
         return found
 
-    constant = any(abs(each) > CONSTANT for each in trace.factors)
-    for group in groups:
-        still = outputs(group, (args, kwargs), 0.0)
-        size, spread = _size(still), _apart(still, outputs(group, moved, 0.0))
-        for halvings in range(HALVINGS if 0.0 < size < math.inf else 0):
-            scale = 2.0**-halvings
-            made = outputs(group, (args, kwargs), scale)
+    def nothing_of(group: tuple[Sequence[Tensor], int], still: _Move) -> tuple[list[Tensor], float]:
+        """What comes out where a step does nothing, and its size."""
+        made = outputs(group, (args, kwargs), *still)
+        return made, _size(made)
+
+    def first_calm(group: tuple[Sequence[Tensor], int], still: _Move, moves: Sequence[_Move]) -> int | None:
+        """The first of several moves at which outputs run away no more than where a step does nothing."""
+        nothing, size = nothing_of(group, still)
+        spread = _apart(nothing, outputs(group, moved, *still))
+        for place, move in enumerate(moves if 0.0 < size < math.inf else ()):
+            made = outputs(group, (args, kwargs), *move)
             # What nothing depends on while a step does nothing may depend on the inputs as much as they differ.
-            calm = _apart(made, outputs(group, moved, scale)) <= RUNS_AWAY * max(spread, NUDGE * size)
-            if calm and _apart(made, still) <= (RUNS_AWAY if not halvings else 1.0) * size:
-                if halvings:
-                    return Tamed(Part(group[0]), scale, constant)
-                break
+            calm = _apart(made, outputs(group, moved, *move)) <= RUNS_AWAY * max(spread, NUDGE * size)
+            if calm and _apart(made, nothing) <= (1.0 if place else RUNS_AWAY) * size:
+                return place
+        return None
+
+    constant = any(abs(each) > CONSTANT for each in trace.factors)
+    for group, is_elementwise in groups:
+        kinds = SCALED_OR_LESS if is_elementwise else SCALED_OR_LESS[:1]
+        # The logarithm of a rate is one at zero, and a rate that is negative is none: the smaller one is a step that
+        # does nothing.
+        if any(first_calm(group, still, moves[:1]) == 0 for still, moves in kinds):
+            return None
+        still, moves = min(kinds, key=lambda kind, group=group: nothing_of(group, kind[0])[1])
+        place = first_calm(group, still, moves)
+        if place is not None:
+            scale, shift = moves[place]
+            return Tamed(Part(group[0]), scale, constant, shift)
     return None
 
 
@@ -194,12 +224,15 @@ def _meant(trace: ForwardTrace, is_state: bool) -> tuple[set[str], bool]:
     return {call.layer for place, call in enumerate(trace.calls) if place not in before}, True
 
 
-def _elementwise(trace: ForwardTrace, params: Mapping[str, Tensor], path: str) -> list[str]:
-    """Parameters that no product was made with, the named ones first; of a model that has many nobody knows which."""
+def _elementwise(trace: ForwardTrace, params: Mapping[str, Tensor], path: str) -> list[list[Tensor]]:
+    """Parameters that no product was made with, those of the same name in each layer together; the named ones first."""
     multiplied = {layer for call in trace.calls for layer in (call.layer, call.layer.rpartition(".")[0]) if layer}
-    found = [name for name in params if not {name, name.rpartition(".")[0]} & multiplied]
-    found.sort(key=lambda name: not _is_named(name, path))
-    return found if len(found) <= ELEMENTWISE else found[:1]
+    alike: dict[str, list[str]] = {}
+    for name in params:
+        if not {name, name.rpartition(".")[0]} & multiplied and params[name].is_floating_point():
+            alike.setdefault(name.rpartition(".")[2], []).append(name)
+    found = sorted(alike.values(), key=lambda names: not any(_is_named(name, path) for name in names))
+    return [[params[name] for name in names] for names in found[:ELEMENTWISE]]
 
 
 def _added_to(trace: ForwardTrace, layers: set[str]) -> set[str]:

@@ -14,7 +14,7 @@ from .natural import is_natural, to_natural_size_
 from .part import Part
 from .pinned import unpin_
 from .reparametrised import Reparametrisation, Scaled
-from .taming import Fed, tame_
+from .taming import Fed, Tamed, tame_
 from .tried import Tried
 from .waking import wake_
 
@@ -29,7 +29,7 @@ class AutoInitialisation(Initial):
 
     def optimizer_made(self, optimizer: Optimizer) -> None:
         """Of weights that no module has, only the size can be known to be wrong."""
-        self.times += to_natural_size_(optimizer)
+        self.times += to_natural_size_(optimizer, small=True)
 
     def change_(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """See `init.auto_`; thresholds that keep units off are nobody's design where this is a remedy."""
@@ -102,7 +102,7 @@ class RescaleInitialisation(Reparametrisation):
         for part, factor in found:
             self._scale(part, factor)
         if tamed is not None:
-            self._scale(*tamed)
+            self._tame(tamed)
         self._passes.append(RescaleInit([module], self._done, self._failed))
         if tamed is None and not self._steps:
             self._fed[module] = Fed(module, args, kwargs)
@@ -127,7 +127,7 @@ class RescaleInitialisation(Reparametrisation):
             except (ValueError, RuntimeError, TypeError):
                 continue  # it cannot be tried so
             if tamed is not None:
-                self._scale(*tamed)
+                self._tame(tamed)
                 self._stale += tamed.part.tensors
 
     def before_step(self, optimizer: Optimizer) -> bool:
@@ -156,6 +156,15 @@ class RescaleInitialisation(Reparametrisation):
         else:
             for each, factor in zip(part.tensors, part.factors(scale), strict=True):
                 each *= factor
+
+    @torch.no_grad()
+    def _tame(self, tamed: Tamed) -> None:
+        if tamed.shift == 0.0:
+            self._scale(tamed.part, tamed.scale, tamed.constant)
+            return
+        self.times += 1
+        for each in tamed.part.tensors:
+            each -= tamed.shift
 
     def _done(self, factors: dict[str, float]) -> None:
         self.times += len(factors)
