@@ -1,13 +1,18 @@
 """Looking at a model without leaving a trace."""
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
 from .._random_state import random_state, restore_random_state
+
+TORCHS = frozenset(nn.Module().__dict__)
+"""What torch itself keeps of a module: its tables of parts and hooks are its own affair."""
 
 
 @contextmanager
@@ -46,8 +51,9 @@ class ModelState:
 
     def __init__(self, model: nn.Module) -> None:
         self._modules = [m for m in model.modules() if not isinstance(m, torch.jit.ScriptModule) and not _is_lazy(m)]
-        # Shallow: it puts back a hidden state that a module keeps, and its mode.
-        self._attributes = [dict(module.__dict__) for module in self._modules]
+        # It puts back a hidden state that a module keeps, its mode, and what hooks of others have written down there.
+        owners = [*self._modules, *(param for param in model.parameters() if not is_lazy(param))]
+        self._attributes = [_Attributes(owner.__dict__) for owner in owners]
         self._buffers = [
             (module, name, buffer, buffer.detach().clone())
             for module in model.modules()
@@ -58,16 +64,37 @@ class ModelState:
 
     def restore(self) -> None:
         """Put it back."""
-        for module, attributes in zip(self._modules, self._attributes, strict=True):
-            now = module.__dict__
-            for name in now.keys() - attributes.keys():
-                del now[name]
-            now.update(attributes)
+        for attributes in self._attributes:
+            attributes.restore()
         with torch.no_grad():
             for module, name, buffer, copy in self._buffers:
                 buffer.data.copy_(copy)
                 module._buffers[name] = buffer
         restore_random_state(self._random)
+
+
+class _Attributes:
+    """What an object has, and what lies in its lists and tables: many a hook appends to one, or counts there."""
+
+    def __init__(self, attributes: dict[str, Any]) -> None:
+        self._now = attributes
+        self._then = dict(attributes)
+        self._contents = [
+            (value, value.copy())
+            for name, value in attributes.items()
+            if name not in TORCHS and isinstance(value, list | dict | set | deque)
+        ]
+
+    def restore(self) -> None:
+        for name in self._now.keys() - self._then.keys():
+            del self._now[name]
+        self._now.update(self._then)
+        for value, contents in self._contents:
+            value.clear()
+            if isinstance(value, list | deque):
+                value.extend(contents)
+            else:
+                value.update(contents)
 
 
 def _is_lazy(module: nn.Module) -> bool:
