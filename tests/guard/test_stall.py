@@ -155,6 +155,19 @@ def test_a_loss_rests_where_it_has_not_fallen_since_half_as_many_steps():
     assert looked(lambda step: 2.0 * 0.995**step)[0] == []
 
 
+def test_where_the_loss_was_before_a_repair_says_nothing_of_whether_it_rests_after_it():
+    stall, level, rests = Stall(), LossLevel(), []
+    for step in range(512):
+        level.push(1.0 + 0.001 * (step % 3))
+        stall.begin(1.0, 1.0)
+        stall.bottomless(level, 1.0)
+        if stall.rests(level):
+            rests.append(step + 1)
+        if step == 200:
+            stall.repaired()
+    assert rests == [192, 512], "what was seen at 256 is the first after it"
+
+
 def above(losses):
     """Whether a run of sixteen such losses is above its start."""
     stall, level = Stall(), LossLevel()

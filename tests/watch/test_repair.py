@@ -2,12 +2,17 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
 import steadygrad as sg
+from steadygrad._watch.repair import Repair
+from steadygrad._watch.repairer import Repairer
+from steadygrad.findings import Finding
+from steadygrad.guard import Raised, Ruling
 from steadygrad.interventions.gradients import ZeroGradBeforeBackward
 
 from .regression import actions, data, net, repairs, train
@@ -673,3 +678,40 @@ def test_gates_that_nothing_comes_through_are_opened_long_before_the_run_would_b
             nn.functional.cross_entropy(head(lstm(embed(words))[0][:, -1]), words[:, 0]).backward()
             optimizer.step()
     assert repairs(watch) == done
+
+
+def test_how_far_a_step_goes_is_measured_of_what_is_stepped_on(tmp_path):
+    """A layer that trains as one of standardised inputs has other weights during a step: between the two lies no step."""
+    scale = torch.tensor([1.0, 10.0, 1e3, 1e4, 1.0, 300.0]), torch.tensor([0.0, 50.0, 3e4, 1e5, 0.0, 0.0])
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    model[1] = nn.ReLU()
+    _, watch = train(model, optimizer, 300, tmp_path, scale=scale)
+    began = max(step for step, action, _ in actions(watch) if action == "repair")
+    steps, ratios = sg.open_run(watch.run).main.vectors("update_ratio", first=began + 2)
+    assert len(steps) > 3
+    assert ratios[:, 0].max() < 1.0
+
+
+@pytest.mark.parametrize(
+    ("about", "but"),
+    [
+        (["input-scale"], {"stale-second-moment"}),
+        (["stale-second-moment"], set()),
+        (["input-scale", "stale-second-moment"], set()),
+        ([None], set()),
+    ],
+)
+def test_no_more_of_the_same_where_a_run_stalls_for_another_cause(about, but):
+    """What was answered is left out; nothing is where nobody knows why it stalls, or where another alarm is raised."""
+    session = SimpleNamespace(index=0)
+    repairer = Repairer(None, None, None)
+    finding = Finding("stale-second-moment", 0.9, "", "")
+    repairer._repairs = [
+        Repair(0, "lower-beta2", finding, None, 10, {}),
+        Repair(0, "auto-initialisation", Finding("dead-units", 0.9, "", ""), None, 5, {}, undone=True),
+        Repair(1, "zero-grad-before-backward", Finding("missing-zero-grad", 0.9, "", ""), None, 5, {}),
+    ]
+    stalled = tuple(Raised("stalled", {} if cause is None else {"cause": cause}) for cause in about)
+    assert repairer._elsewhere(session, Ruling("", 1.0, stalled)) == but
+    assert repairer._elsewhere(session, Ruling("", 1.0, (*stalled, Raised("gradient-spike", {})))) == set()

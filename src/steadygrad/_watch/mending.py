@@ -31,20 +31,22 @@ class Mending:
 
     Args:
         settings: what the watcher was asked for.
-        journal: what is recorded.
         home: where people are spoken to.
         clips: sees torch's clipping functions.
         parts: says what a training consists of.
     """
 
-    def __init__(self, settings: Settings, journal: Journal, home: Home, clips: ClipTap, parts: Parts) -> None:
+    def __init__(self, settings: Settings, home: Home, clips: ClipTap, parts: Parts) -> None:
         self._settings = settings
-        self._journal = journal
         self._home = home
         self._clips = clips
         self._parts = parts
         self._going_on: dict[int, list[RemovableHandle]] = {}
-        self.repairer: Repairer | None = self._made() if settings.mends else None
+
+    def begin(self, journal: Journal) -> None:
+        """Begin: at first, and anew in a forked child."""
+        self._journal = journal
+        self._repairer: Repairer | None = self._made() if self._settings.mends else None
 
     def _made(self) -> "Repairer":
         from .repairer import Repairer
@@ -53,41 +55,41 @@ class Mending:
 
     def looks(self, examiner: Examiner) -> Looks:
         """Looks at runs without an alarm, which know what is being put right."""
-        if self.repairer is None:
+        if self._repairer is None:
             return Looks(examiner)
-        looks = Looks(examiner, self.repairer.unmended, eager=self.repairer.untouched)
-        self.repairer.is_gone = looks.is_gone
+        looks = Looks(examiner, self._repairer.unmended, eager=self._repairer.untouched)
+        self._repairer.is_gone = looks.is_gone
         return looks
 
     def aside(self) -> AbstractContextManager[None]:
         """What is being repaired steps aside while passes are computed again."""
-        return nullcontext() if self.repairer is None else self.repairer.aside()
+        return nullcontext() if self._repairer is None else self._repairer.aside()
 
     def before_step(self, session: Session, optimizer: Optimizer) -> None:
         """A step of a protected training is about to be made."""
-        if self.repairer is not None:
-            self.repairer.before_step(session, optimizer, self._parts(session, optimizer))
+        if self._repairer is not None:
+            self._repairer.before_step(session, optimizer, self._parts(session, optimizer))
 
     def after_step(self, optimizer: Optimizer) -> None:
         """It is over."""
-        if self.repairer is not None:
-            self.repairer.after_step(optimizer)
+        if self._repairer is not None:
+            self._repairer.after_step(optimizer)
 
     def judge(self, session: Session, optimizer: Optimizer, ruling: Ruling) -> None:
         """After a step: verify what was done, or do something about an alarm. Never on one of several ranks."""
-        if self.repairer is not None and self._settings.mends and session.alone:
-            self.repairer.judge(session, optimizer, self._parts(session, optimizer), ruling)
+        if self._repairer is not None and self._settings.mends and session.alone:
+            self._repairer.judge(session, optimizer, self._parts(session, optimizer), ruling)
 
     def state_of(self, session: Session) -> dict[str, Any]:
         """What was repaired of a training, for a checkpoint."""
-        return {} if self.repairer is None else {"repairs": self.repairer.state_of(session)}
+        return {} if self._repairer is None else {"repairs": self._repairer.state_of(session)}
 
     def resume(self, session: Session, optimizer: Optimizer, repairs: Mapping[str, Any]) -> None:
         """Go on repaired, in mode protect too: moments are those of layers that are trained as others."""
         if self._settings.acts and repairs["repairs"]:
-            self.repairer = self.repairer or self._made()
-        if self.repairer is not None:
-            self.repairer.resume(session, optimizer, repairs)
+            self._repairer = self._repairer or self._made()
+        if self._repairer is not None:
+            self._repairer.resume(session, optimizer, repairs)
             return
         from ..interventions import go_on, kept_of
 
@@ -98,10 +100,10 @@ class Mending:
 
     def remove(self, optimizers: Mapping[int, Optimizer | None]) -> None:
         """The watching ends, and the training goes on."""
-        if self.repairer is not None:
-            self.repairer.remove(optimizers)
+        if self._repairer is not None:
+            self._repairer.remove(optimizers)
 
     def stay(self, optimizers: Mapping[int, Optimizer | None]) -> None:
         """The watching ends within a step."""
-        if self.repairer is not None:
-            self.repairer.stay(optimizers)
+        if self._repairer is not None:
+            self._repairer.stay(optimizers)

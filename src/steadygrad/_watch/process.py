@@ -88,6 +88,7 @@ class Watcher:
             on_released=lambda key: self._stepping.released(key),
             on_error=self.fail,
         )
+        self._mending = Mending(settings, home, self._clips, self.trainings.parts)
         self.dead = False
         self._begin()
 
@@ -96,7 +97,7 @@ class Watcher:
         self._pid = os.getpid()
         self._inherited = getattr(self, "_journal", None)  # kept, not closed: closing belongs to the parent
         self._journal = Journal(self._settings.mode, self._home)
-        self._mending = Mending(self._settings, self._journal, self._home, self._clips, self.trainings.parts)
+        self._mending.begin(self._journal)
         self.trainings.begin(self._journal, self._mending)
         self._stepping = Stepping(
             self._settings,

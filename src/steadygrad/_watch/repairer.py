@@ -43,7 +43,7 @@ from .live_remedies import (
 )
 from .prescriptions import Prescriptions, seen_first
 from .repair import Repair, from_state
-from .session import Session
+from .session import Session, steps_known
 from .verification import begins_lower, found_nothing, has_fallen, has_worked, lies_above, speaks_against, stays
 from .words import first_line
 
@@ -308,7 +308,7 @@ class Repairer:
                 back = session.recovery.restore_better(parts, newest=name not in TOO_FAR)
         if applied is None and factor is None:  # what it changes is the state that the run has gone back to
             applied = self._installed(name, candidate, session, optimizer, options)
-        if name == "reset-moments" and self._begin_slowly(session):
+        if name == "reset-moments" and self._begin_slowly(session, optimizer):
             factor = SLOWLY
         if name in REINITIALISES and not self._lowers_rate(session):
             self._give_rate_back(session, recorded("the run begins anew"))
@@ -353,9 +353,9 @@ class Repairer:
         return to
 
     @staticmethod
-    def _begin_slowly(session: Session) -> bool:
-        """With new moments, but for no longer than the old ones had taken."""
-        over = int(min(WARM_UP, session.came_with + session.step))
+    def _begin_slowly(session: Session, optimizer: Optimizer) -> bool:
+        """With new moments, but for no longer than those had taken that are still there."""
+        over = int(min(WARM_UP, steps_known(optimizer)))
         return over > 1 and session.recovery.begin_slowly(recorded("its moments begin anew"), SLOWLY, over)
 
     def _give_rate_back(self, session: Session, reason: str) -> None:

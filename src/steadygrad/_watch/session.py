@@ -105,8 +105,8 @@ class Session:
         self.stall = Stall()
         self.step = 0
         self.last_where = ""
-        self.came_with = max(map(_steps_of, optimizer.state.values()), default=0.0)
-        """Steps that the moments know of that came with the optimizer; infinite where they do not say."""
+        self.resumed = steps_known(optimizer) > 0
+        """Whether moments came with the optimizer: then somebody has trained these weights before."""
         self.rate_rises = False
         """Whether the rate is above that of the step before: a warm-up."""
         self._rate: float | None = None
@@ -124,11 +124,6 @@ class Session:
         self.loads = LoadTap(self.roots, self.buffers.save, on_error) if early is None else early[1]
         self.running_stats = RunningStats(self.roots, _norms_and_smallest)
         self.carried = CarriedState(self.roots, on_cleared, on_error)
-
-    @property
-    def resumed(self) -> bool:
-        """Whether moments came with the optimizer: then somebody has trained these weights before."""
-        return self.came_with > 0
 
     def state_dict(self) -> dict[str, Any]:
         """What decides about coming steps, as plain data."""
@@ -407,8 +402,13 @@ def _rates(optimizer: Optimizer) -> np.ndarray:
     return np.repeat(rates, [len(group["params"]) for group in optimizer.param_groups] if len(rates) > 1 else 1)
 
 
+def steps_known(optimizer: Optimizer) -> float:
+    """How many steps an optimizer's moments know of; infinite where they do not say."""
+    return max(map(_steps_of, optimizer.state.values()), default=0.0)
+
+
 def _steps_of(state: Any) -> float:
-    """Of how many steps it is what an optimizer keeps of a parameter: Adagrad has its own before the first."""
+    """The same of one parameter: Adagrad keeps something of it before the first step."""
     if not isinstance(state, dict) or "step" not in state:
         return math.inf if state else 0.0
     return read_tensor_scalar(state["step"]) or 0.0

@@ -9,11 +9,11 @@ from .repair import Repair
 from .session import Session
 
 FALLS = 0.05
-"""The part of itself by which its loss has to have fallen then."""
+"""The part of itself by which the loss of a run that had learned nothing has to have fallen."""
 
 HIGHER = 0.02
-"""The part of itself by which the loss of one that learns nothing lies too high, and half of its noise: the mean of a
-plateau does not."""
+"""The part of itself by which the loss of one that still learns nothing lies too high, and half of its noise: the mean
+of a plateau does not."""
 
 WORSE = 0.5
 """The part of itself by which it has risen where a remedy did harm."""

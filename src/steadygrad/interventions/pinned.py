@@ -141,10 +141,10 @@ def _tempered(
             pinned = _at(trace(), chosen)
             return math.inf if pinned is None or math.isnan(pinned[1]) else pinned[1]
 
-        low = next((scale for scale in HALVES if size(scale) <= AT_WORK), None)
-        if low is None:
+        if size(HALVES[-1]) > AT_WORK:  # of most of them next to nothing changes nothing
             tried.set(param, whole)
             continue
+        low = next(scale for scale in HALVES if size(scale) <= AT_WORK)
         high = 2.0 * low
         for _ in range(ROUNDS // 2):
             middle = 0.5 * (low + high)

@@ -78,8 +78,9 @@ def candidates(name: str, finding: Finding) -> Iterator[Candidate]:
         yield Candidate(name, known.removes, finding.where, near)
     elif name == "rescale-initialisation":
         where = finding.where if finding.cause in known.removes else ""
-        # A state that is carried on by the script is none that its first call would show.
-        steps = _number(evidence.get("steps")) if finding.cause == "recurrent-gain" else None
+        # A state that is carried on by the script is none that its first call would show. One that has overflowed was
+        # carried as often as it had grown in a row, at least.
+        steps = _number(evidence.get("steps", evidence.get("repeats"))) if finding.cause == "recurrent-gain" else None
         yield Candidate(name, known.removes, where, {"steps": int(steps)} if steps else {})
     else:
         where = finding.where if finding.cause in known.removes else ""

@@ -58,7 +58,6 @@ def recurrent_gain(case: Case) -> Iterator[Finding]:
         ),
         {
             "repeats": broken.repeats,
-            "steps": broken.repeats,
             "growth": broken.growth,
             "line": broken.line and f"{broken.line[0]}:{broken.line[1]}",
         },
