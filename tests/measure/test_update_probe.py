@@ -386,3 +386,69 @@ def test_gradients_are_compared_only_where_that_is_asked_for_and_the_step_is_sti
     weight.grad = None
     (dots,) = probe.along(keep=False)
     assert dots[1] == 0.0
+
+
+def moved(params, size, seed):
+    step_of(params, size, seed)()
+
+
+def test_what_somebody_writes_between_two_steps_is_seen_and_how_much_of_the_way_it_undoes():
+    params = [normal((20, 30), 0), normal((20, 30), 1, dtype=torch.float64), normal((20,), 2)]
+    first = [param.detach().clone() for param in params]
+    probe = UpdateProbe(params)
+    assert probe.before() == []
+    for seed in range(3):
+        moved(params, 0.1, seed)
+        probe.after()
+        assert [far.item() for far in probe.before()] == [0.0, 0.0]
+    probe.after()
+    with torch.no_grad():  # nine tenths of the way back
+        for param, then in zip(params, first, strict=True):
+            param.lerp_(then, 0.9)
+    written = probe.before()
+    assert all(far > 0 for far in written)
+    assert [back.item() for back in probe.taken_back()] == pytest.approx([0.9, 0.9], abs=1e-5)
+    moved(params, 0.1, 7)
+    probe.after()
+    with torch.no_grad():  # and on from there
+        for param in params:
+            param.mul_(3.0)
+    probe.before()
+    assert all(back < 0 for back in probe.taken_back())
+
+
+@pytest.mark.parametrize("ago", [0, 1, 2])
+def test_what_is_asked_a_few_steps_later_is_of_then(ago):
+    param = normal((20, 30), 0)
+    then, probe = param.detach().clone(), UpdateProbe([param])
+    for number in range(4 + ago):
+        probe.before()
+        moved([param], 0.1, number)
+        probe.after()
+        if number == 3:
+            with torch.no_grad():
+                param.lerp_(then, 0.75)
+    probe.before()
+    assert probe.taken_back(ago)[0].item() == pytest.approx(0.75, abs=1e-5)
+
+
+def test_weights_that_the_probe_is_told_to_forget_were_put_back_by_nobody():
+    param = normal((20, 30), 0)
+    probe = UpdateProbe([param])
+    probe.before()
+    probe.after()
+    with torch.no_grad():
+        param.mul_(2.0)
+    probe.forget()
+    assert probe.before() == []
+    assert probe.taken_back() == []
+
+
+def test_a_single_weight_among_those_looked_at_is_enough():
+    param = normal((8, 8), 0)  # as many as are looked at
+    probe = UpdateProbe([param])
+    probe.before()
+    probe.after()
+    with torch.no_grad():
+        param[3, 5] += 1e-3
+    assert probe.before()[0].item() == pytest.approx(1e-3, rel=1e-3)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from torch import Tensor
 from torch.optim import Optimizer
 
 from .._i18n import in_english
@@ -124,7 +125,8 @@ class Looks:
             examiner.passes.wanted = max(1, examiner.passes.wanted)
         lying, piled = self._piled_up(session)
         came, damaged = self._came_damaged(session, optimizer)
-        return [*seen, *lying, *came], [*found, *piled, *damaged]
+        back, undone = self._undone(session, optimizer)
+        return [*seen, *lying, *came, *back], [*found, *piled, *damaged, *undone]
 
     def without_refuted(self, session: Session, optimizer: Optimizer, ruling: Ruling) -> Ruling:
         """The ruling without alarms about a loss that has come up, where it is not the weights that have got worse."""
@@ -178,6 +180,16 @@ class Looks:
         if share is None or not share > IMPOSSIBLE:
             return [], []
         return [self._examiner.symptoms(session, kept)], [Raised("impossible-moments", {"share": share})]
+
+    def _undone(self, session: Session, optimizer: Optimizer) -> Seen:
+        """An alarm, once, if somebody puts the weights back again and again, and moments of others stay as they are."""
+        if not session.undone.gains_nothing() or (kept := self._examiner.kept(session)) is None:
+            return [], []
+        if not any(isinstance(value, Tensor) for state in optimizer.state.values() for value in state.values()):
+            return [], []
+        first, last, steps = session.undone.cycle()
+        detail = {"loss": last, "loss_put_back": first, "steps": steps}
+        return [self._examiner.symptoms(session, kept)], [Raised("undone-steps", detail)]
 
     def _is_loud(self, session: Session, reading: Reading) -> bool:
         """Whether the loss is that of no guess, at one of a few steps: one that says nothing has a far lower one.

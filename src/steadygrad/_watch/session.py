@@ -21,7 +21,7 @@ from .._readback import Mailbox, global_norm, read_step, read_tensor_scalar
 from .._snapshot import BufferSnapshot, Room, TrainingParts
 from .._tap import ByHand, CarriedState, LoadTap
 from ..clip import Policy, RobustClip, direction_of, settle_scale, step_gradients
-from ..guard import Guard, Measured, Raised, RunningStats, Stall
+from ..guard import Guard, Measured, Raised, RunningStats, Stall, Undone
 from ..measure import UpdateProbe, natural_norm, overflow_safe_norm, tensor_norms
 from ..records import NO_GRADIENT, OptimizerInfo, TensorInfo
 from ..rules.learning_rate import EARLY, REPLACED, of_drawn_weights
@@ -103,6 +103,7 @@ class Session:
             holds=self.guard_scales, for_good=for_good, say=say,
         )  # fmt: skip
         self.stall = Stall()
+        self.undone = Undone()
         self.step = 0
         self.last_where = ""
         self.resumed = steps_known(optimizer) > 0
@@ -135,6 +136,7 @@ class Session:
             "agreeing": self._agreeing,
             "rates": [self._rate, self._highest_rate],
             "stall": self.stall.state_dict(),
+            "undone": self.undone.state_dict(),
             "policy": None if self.policy is None else self.policy.state_dict(),
         }
 
@@ -148,6 +150,7 @@ class Session:
         self._rate, self._highest_rate = state.get("rates", (None, 0.0))  # an earlier version did not keep them
         self._noise = self.guard.clip.tails.noise
         self.stall.load_state_dict(state["stall"])
+        self.undone.load_state_dict(state.get("undone", {}))
         if self.policy is not None and state["policy"] is not None:
             self.policy.load_state_dict(state["policy"])
 
@@ -297,9 +300,28 @@ class Session:
         arrived = [[self._dots_of.popleft(), *dots] for dots in self._dots.collect()]
         self.along = [*self.along, *arrived][-ALONG_KEPT:]
 
+    def look_for_writes(self, loss: float | None) -> None:
+        """Before a step that is made: has somebody written the weights since the last one?
+
+        Steps by hand are made where nobody is told.
+        """
+        self._gaps += 1
+        for far in self.probe.before():
+            self._written.post(far)
+            self._written_at.append(self._gaps)
+        arrived = [(self._written_at.popleft(), values[0]) for values in self._written.collect()]
+        written = {gap for gap, far in arrived if far > 0.0 and not self.by_hand}
+        for gap in sorted(written):
+            parts = [read_tensor_scalar(part) for part in self.probe.taken_back(self._gaps - gap)]
+            back = [part for part in parts if part is not None and not math.isnan(part)]
+            self.undone.written(min(back, default=0.0), ago=self._gaps - gap)
+        if loss is not None and math.isfinite(loss):
+            self.undone.push(loss)
+
     def forget_moves(self) -> None:
         """The weights were put back: what the last step did to them is no longer so."""
-        self._moves = Mailbox()
+        self._moves, self._written = Mailbox(), Mailbox()
+        self._written_at.clear()
         self.probe.forget()
 
     def _last_moved(self) -> float | None:
@@ -383,6 +405,7 @@ class Session:
         self.probe = UpdateProbe([] if awkward else self.params)
         self._moves, self._dots = Mailbox(), Mailbox()
         self._dots_of: deque[int] = deque()
+        self._written, self._written_at, self._gaps = Mailbox(), deque[int](), 0
         self.along: list[list[float]] = []
         self.roots = self._find_roots(self.params)
         names = name_parameters(self.params, self.roots, frame)

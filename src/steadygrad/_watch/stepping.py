@@ -120,7 +120,7 @@ class Stepping:
         if step.ruling.lost or reading.left_out:
             session.sampler.drop()
         elif not session.sharded:
-            session.probe.before()
+            session.look_for_writes(loss)
         if session.by_hand and acts:  # the script's next pass begins before anybody is told that the step is over
             self._keeper.put_right(session, lost=step.ruling.lost)
         self._pending[id(optimizer)] = step

@@ -179,6 +179,8 @@ def _not_back(run: Run, steps: Steps, alarms: list[Alarm], held: int, constraine
         return say("the loss falls without end, and gradients grow with it")
     if any(alarm.detector == "uncleared-gradient" for alarm in standing):
         return say("gradients are never cleared: they pile up from step to step")
+    if any(alarm.detector == "undone-steps" for alarm in standing):
+        return say("weights are put back again and again: what the steps between gain is lost")
     scale = next((alarm for alarm in standing if alarm.detector == "out-of-scale"), None)
     if scale is not None and np.median(steps.grad_norm[made]) > 0.1 * steps.grad_norm[steps.step == scale.step].max():
         return say("gradients are still as far out of scale: {why}", why=_told(run, scale))

@@ -1,7 +1,7 @@
 """Holding a run together: what is wrong with a step (detectors), what to do about it (policy), and how (actions).
 
-`guard` judges a step from plain numbers, with `loss`, `updates`, `growth` and `stall` for the state of the run.
-`escalation` decides what follows when that does not help, with `ladder` for the learning rate and `held_norm` for
+`guard` judges a step from plain numbers, with `loss`, `updates`, `growth`, `stall` and `undone` for the state of the
+run. `escalation` decides what follows when that does not help, with `ladder` for the learning rate and `held_norm` for
 gradients that grow. `skip` makes a step not happen, `running_stats` knows batch norm's statistics. `state` makes plain
 data of what all of them know.
 """
@@ -13,6 +13,7 @@ from .loss import LossLevel
 from .running_stats import RunningStats
 from .skip import HiddenGradients, hollow
 from .stall import FELL, Stall
+from .undone import Undone
 
 __all__ = [
     "ENDS",
@@ -31,5 +32,6 @@ __all__ = [
     "Rung",
     "RunningStats",
     "Stall",
+    "Undone",
     "hollow",
 ]

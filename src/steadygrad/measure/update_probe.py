@@ -1,6 +1,7 @@
 """How far a step moves the weights, and how gradients point along it, from a few coordinates of each matrix."""
 
 import math
+from collections import deque
 from collections.abc import Sequence
 
 import torch
@@ -13,6 +14,9 @@ COORDINATES = 64
 
 MOST_TENSORS = 64
 """Tensors looked at, spread evenly over the model."""
+
+GAPS_KEPT = 4
+"""Latest times between two steps of which it is kept where weights lay: what an accelerator says of it comes late."""
 
 SMALLEST_SIDE = 8
 """Sides of a weight matrix below which its updates say nothing: a regression's few weights travel far and soundly."""
@@ -47,7 +51,7 @@ class UpdateProbe:
     Example:
         >>> weight = torch.nn.Parameter(torch.ones(16, 16))
         >>> probe = UpdateProbe([weight])
-        >>> probe.before()
+        >>> written = probe.before()
         >>> with torch.no_grad():
         ...     _ = weight.mul_(1.5)
         >>> [ratio.item() for ratio in probe.after()]
@@ -63,10 +67,42 @@ class UpdateProbe:
         self._kinds = [_Kind(params) for params in by_kind.values()]
 
     @torch.no_grad()
-    def before(self) -> None:
-        """Look at the weights before the step."""
+    def before(self) -> list[Tensor]:
+        """Look at the weights before the step.
+
+        Returns:
+            For each device and dtype how far the farthest of them is from where the last step has left it, 0-d: zero,
+            unless somebody has written them since. Nothing before the first step.
+        """
+        far = []
         for kind in self._kinds:
             kind.seen = kind.look()
+            if kind.left is not None:
+                far.append(torch.dist(kind.seen, kind.left, math.inf))
+                kind.gaps.append((kind.left, kind.seen))
+        return far
+
+    @torch.no_grad()
+    def taken_back(self, ago: int = 0) -> list[Tensor]:
+        r"""How much of the way since weights were last written was undone by writing them again.
+
+        With :math:`w_0` what was written the last time (or the very first weights), :math:`w` where the steps have come
+        to since, and :math:`w'` what was written now, :math:`1 - \|w' - w_0\| / \|w - w_0\|`.
+
+        Args:
+            ago: how many times between two steps ago that was, fewer than `GAPS_KEPT`.
+
+        Returns:
+            The part for each device and dtype, 0-d; NaN where there was no way.
+        """
+        back = []
+        for kind in self._kinds:
+            if len(kind.gaps) > ago:
+                left, now = kind.gaps[-1 - ago]
+                assert kind.begun is not None
+                back.append(1.0 - _norm(now - kind.begun) / _norm(left - kind.begun))
+                kind.begun = now
+        return back
 
     @torch.no_grad()
     def after(self) -> list[Tensor]:
@@ -74,8 +110,9 @@ class UpdateProbe:
         ratios = []
         for kind in self._kinds:
             if kind.seen is not None:
-                old = kind.seen.view(-1, COORDINATES)
-                moved = kind.look().view(-1, COORDINATES).sub_(old)
+                old, kind.left = kind.seen.view(-1, COORDINATES), kind.look()
+                moved = kind.left.view(-1, COORDINATES) - old
+                kind.begun = kind.seen if kind.begun is None else kind.begun
                 kind.moved = None if kind.grads is None else moved.to(widest(old.device))
                 ratios.append(_norms(moved).div_(_norms(old).clamp_(min=kind.natural)).max())
                 kind.seen = None
@@ -119,6 +156,9 @@ class _Kind:
         self.seen: Tensor | None = None
         self.grads: Tensor | None = None
         self.moved: Tensor | None = None
+        self.begun: Tensor | None = None
+        self.left: Tensor | None = None
+        self.gaps: deque[tuple[Tensor, Tensor]] = deque(maxlen=GAPS_KEPT)
         device = params[0].device
         natural = [natural_norm(param) * math.sqrt(COORDINATES / param.numel()) for param in params]
         self.natural = torch.tensor(natural, dtype=widest(device), device=device)
@@ -141,7 +181,8 @@ class _Kind:
 
     def forget(self) -> None:
         """What the last step did is no longer so."""
-        self.grads = self.moved = None
+        self.grads = self.moved = self.begun = self.left = None
+        self.gaps.clear()
 
     def _aim(self) -> None:
         self._places = list(map(Tensor.data_ptr, self._params))
@@ -151,6 +192,10 @@ class _Kind:
 def _norms(rows: Tensor) -> Tensor:
     """Of each row. Wide: the squares of weights that are far out overflow long before the weights do."""
     return torch.linalg.vector_norm(rows, dim=1, dtype=widest(rows.device))
+
+
+def _norm(values: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(values, dtype=widest(values.device))
 
 
 def _lies_alike(param: Tensor, grad: Tensor) -> bool:

@@ -1,11 +1,12 @@
 """Optimizer moments or buffers damaged while data and gradients are sound.
 
 A checkpoint that was cut, a moment that became NaN in one step, running statistics of zero variance, or none because a
-checkpoint had no buffers: the batch and its gradient are fine, and the step is not.
+checkpoint had no buffers: the batch and its gradient are fine, and the step is not. Or weights that are overwritten
+between two steps, again and again, as by averaged ones that an evaluation swaps in and never out.
 
 Seen in: moments that are not finite, negative squares, squares that are too small for the means beside them, moments
 far above any gradient there was, buffers that are not finite, norms in evaluation mode whose statistics nobody has
-collected.
+collected, weights that were put back to where they had been, each time at the loss of then.
 
 Remedies: reset-moments, reset-running-stats, reload-checkpoint.
 
@@ -20,6 +21,7 @@ import numpy as np
 
 from ..._i18n import say
 from ...findings import Finding
+from ...records import Alarm
 from ..case import Case
 
 CAUSE = "corrupt-state"
@@ -49,6 +51,10 @@ BUFFERS = ("nonfinite-buffer", "broken-buffer")
 
 def corrupt_state(case: Case) -> Iterator[Finding]:
     """By the state at the first alarm."""
+    undone = next((alarm for alarm in case.alarms if alarm.detector == "undone-steps"), None)
+    if undone is not None and undone.step == case.onset:
+        yield _undone(undone)
+        return
     remedies = ("reset-moments", "reload-checkpoint")
     broken = next((alarm for alarm in case.alarms if alarm.detector == "nonfinite-parameter"), None)
     at_once = broken is not None and broken.step == case.onset
@@ -132,6 +138,19 @@ def corrupt_state(case: Case) -> Iterator[Finding]:
             remedies,
             hit.step,
         )
+
+
+def _undone(alarm: Alarm) -> Finding:
+    """What steps gain is lost by somebody who writes weights."""
+    loss, back, steps = (alarm.detail[name] for name in ("loss", "loss_put_back", "steps"))
+    words = say(
+        "some {steps} steps bring the loss from {back:.3g} to {loss:.3g}, then the weights are put back to where they "
+        "were before them, again and again: copies that were swapped in, as of averaged weights, are not swapped out",
+        steps=steps,
+        back=back,
+        loss=loss,
+    )
+    return Finding(CAUSE, 0.9, "weights", words, dict(alarm.detail), (), alarm.step)
 
 
 def _by_old_buffers(case: Case) -> Iterator[Finding]:
