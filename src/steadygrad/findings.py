@@ -23,6 +23,9 @@ layers with ReLU, which learn, shrink it to a hundredth."""
 SCALES = frozenset({"init-gain", "input-scale", "loss-scale", "recurrent-gain", "attention-logits", "half-overflow"})
 """Causes that make any learning rate look too large."""
 
+OUT_OF_SCALE = SCALES | {"outlier-batch"}
+"""The same where it is seen in a pass by itself: few samples of it do so too."""
+
 VANISHING = frozenset({"vanishing-depth", "vanishing-recurrent", "dead-units", "saturation", "symmetric-init"})
 """Causes of learning nothing."""
 

@@ -1,5 +1,7 @@
 """A loss far above that of a model which says nothing: falling all the time, and never of any use."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -125,4 +127,57 @@ def test_a_loud_start_that_is_on_its_way_to_a_guess_is_waited_for(tmp_path, mode
             losses.append(loss.item())
     assert min(losses[:16]) > 30, "it is loud at the first look"
     assert losses[-1] < 0.5
+    assert sg.open_run(watch.run).main.alarms() == []
+
+
+def classify(tmp_path, size, *, lr, steps=140, mode="protect", clip=None):
+    """Twelve classes of points by a net whose head begins `size` times as large as torch's; its best and last loss."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(16, 32), nn.Tanh(), nn.Linear(32, 12))
+    with torch.no_grad():
+        model[2].weight.mul_(size)
+    centres = torch.randn(12, 16)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
+    losses = []
+    with sg.watch(model, optimizer, mode=mode, record=tmp_path) as watch:
+        for _ in range(steps):
+            y = torch.randint(0, 12, (32,))
+            loss = nn.functional.cross_entropy(model(centres[y] + 0.5 * torch.randn(32, 16)), y)
+            optimizer.zero_grad()
+            loss.backward()
+            if clip is not None:
+                nn.utils.clip_grad_norm_(model.parameters(), clip)
+            optimizer.step()
+            losses.append(loss.item())
+    return losses, sg.open_run(watch.run)
+
+
+@pytest.mark.parametrize("clip", [None, 1.0])
+def test_a_head_that_is_sure_of_all_classes_and_worse_than_a_guess_after_sixty_steps_is_an_alarm(clip, tmp_path):
+    losses, run = classify(tmp_path, 40, lr=1e-3, clip=clip)
+    assert losses[0] > 3 * math.log(12)
+    assert [(each.detector, each.step) for each in run.main.alarms()] == [("out-of-scale", 63)]
+    found = run.findings()[0]
+    assert (found.cause, found.where) == ("init-gain", "2")
+
+
+def test_one_that_unlearns_it_in_time_is_none(tmp_path):
+    losses, run = classify(tmp_path, 40, lr=2e-2)
+    assert losses[0] > 3 * math.log(12) > math.log(12) > losses[63]
+    assert run.main.alarms() == []
+
+
+def test_nor_is_one_that_begins_with_a_guess_and_learns_nothing(tmp_path):
+    """Many classes have a large loss: that of a guess."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Embedding(50, 32), nn.Linear(32, 2000))
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    with sg.watch(model, optimizer, record=tmp_path) as watch:
+        for _ in range(90):
+            x, y = torch.randint(0, 50, (32,)), torch.randint(0, 2000, (32,))
+            loss = nn.functional.cross_entropy(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert loss.item() > math.log(2000)
     assert sg.open_run(watch.run).main.alarms() == []

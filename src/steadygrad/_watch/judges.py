@@ -4,18 +4,21 @@ import math
 from collections.abc import Sequence, Set
 
 from ..evidence import Evidence
-from ..findings import SCALES, VANISHING, Finding
+from ..findings import OUT_OF_SCALE, VANISHING, Finding
 from ..rules import Rule
 from ..rules.attention import attention
 from ..rules.data import data
 from ..rules.depth import depth, fading
 from ..rules.half import overflowing
-from ..rules.head import head
+from ..rules.head import LEAST_EXCESS, excess, head
 from ..rules.learning_rate import learning_rate
 from ..rules.loss_scale import loss_scale
 from ..rules.recurrent import FORGETS, forgetful, recurrent, unreachable
 from ..rules.symmetric import symmetric
 from ..rules.units import units
+
+SURE_OF_TWO = math.log(2) + LEAST_EXCESS
+"""The loss above which even one of two classes is far from a guess."""
 
 LEARNED = 0.75
 """The part of a guess's loss below which a classifier has learned."""
@@ -65,12 +68,23 @@ def _has_learned(evidence: Evidence) -> bool:
 
 def amplifying(evidence: Evidence | None) -> Finding | None:
     """What makes the first gradients as large as they are, by the rules of the check."""
-    return surest(evidence, (head, depth, recurrent, data, loss_scale), SCALES)
+    return surest(evidence, (head, depth, recurrent, data, loss_scale), OUT_OF_SCALE)
+
+
+def overconfident(evidence: Evidence | None) -> Finding | None:
+    """What makes a first loss of classes far larger than that of a guess, by the rules of the check."""
+    return surest(evidence, (head, data), {"init-gain", "input-scale"}) if evidence and excess(evidence.base) else None
+
+
+def is_above_a_guess(evidence: Evidence | None) -> bool:
+    """Whether all that has been learned of classes is worth less than to say nothing of them."""
+    losses = () if evidence is None else [each for each in evidence.base.losses if each.classes > 1]
+    return bool(losses) and all(each.mean_loss > math.log(each.classes) for each in losses)
 
 
 def destabilising(evidence: Evidence | None) -> Finding | None:
     """What makes a loss rise, by the rules of the check."""
-    return surest(evidence, (head, depth, recurrent, data, loss_scale, learning_rate), SCALES | {"learning-rate"})
+    return surest(evidence, (head, depth, recurrent, data, loss_scale, learning_rate), OUT_OF_SCALE | {"learning-rate"})
 
 
 def stable_factor(evidence: Evidence | None) -> float | None:

@@ -1,6 +1,5 @@
 """Looks at a run although no step of it stands out: it learns nothing, is driven up, has lost what it had learned."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,14 +10,26 @@ from torch.optim import Optimizer
 from .._i18n import in_english
 from .._tap import quiet
 from ..evidence import Evidence
-from ..examination import OfOthers, anything_of_samples, examine, losses_again, nothing, of_all, with_weights
+from ..examination import examine, with_weights
 from ..findings import Finding
 from ..guard import Raised, Ruling
 from ..records import DRIFTS, Observation
 from ..rules.half import overflowing
 from .comparison import Comparison
 from .examiner import Examiner
-from .judges import amplifying, destabilising, faded, hopeless, shut, stable_factor, surest, vanishing
+from .guesses import IGNORES, Guesses
+from .judges import (
+    amplifying,
+    destabilising,
+    faded,
+    hopeless,
+    is_above_a_guess,
+    overconfident,
+    shut,
+    stable_factor,
+    surest,
+    vanishing,
+)
 from .kept import Kept, with_fresh_state
 from .session import Reading, Session
 from .symptoms import unmatched
@@ -29,23 +40,8 @@ PILED = 12
 SLOWLY = 0.25
 """The part of a loss that a training has to have lost where its clips cut gradients of a scaled loss."""
 
-LARGE = 1e3
-"""A loss from which it is compared with that of a model that says nothing, however small the gradients are."""
-
-LOUD = 30.0
-"""Times the loss of a model that says nothing, above which one says worse than nothing."""
-
-NOTHING = 0.9
-"""The part of the loss of a model that says nothing, from which one says next to nothing."""
-
-IGNORES = 0.01
-"""The part of a loss by which that of mixed-up samples is higher, below which samples make no difference."""
-
 KNOWS = 1.0
 """The same, above which a model knows its samples, whatever it has learned since its optimizer was made."""
-
-EASY = 0.5
-"""The part of the mean loss below which a batch has little of what makes the loss."""
 
 SAME = 0.01
 """The part of outputs that differs from sample to sample, below which they are the same."""
@@ -83,6 +79,7 @@ class Looks:
         self._unmended = unmended
         self._eager = eager
         self.comparison = Comparison(examiner)
+        self._guesses = Guesses(examiner)
 
     def look(
         self,
@@ -150,15 +147,17 @@ class Looks:
         clipped = session.stall.is_time_to_look() and examiner.clips_scaled(session)
         if session.above_start():  # the more so where gradients are out of scale by now
             return self._above_start
-        if (not clipped and session.out_of_scale(reading.norm)) or self._is_loud(session, reading):
+        if (not clipped and session.out_of_scale(reading.norm)) or self._guesses.is_loud(session, reading):
             return self._out_of_scale
         eager = not session.rate_rises and self._eager(session)
-        if eager and (session.idle_from_the_start() or self._was_loud(session)):
+        if eager and (session.idle_from_the_start() or self._guesses.was_loud(session)):
             return self._idle_from_the_start
+        if self._guesses.may_be_overconfident(session):
+            return self._overconfident
         least = SLOWLY if examiner.clips.scaled or clipped else None
         if session.idle(least) or session.cut_off(reading):
             return self._idle
-        if session.flat() and self._says_nothing(session):
+        if session.flat() and self._guesses.says_nothing(session):
             return self._idle
         return self._at_rest if session.rests() else None
 
@@ -191,70 +190,12 @@ class Looks:
         detail = {"loss": last, "loss_put_back": first, "steps": steps}
         return [self._examiner.symptoms(session, kept)], [Raised("undone-steps", detail)]
 
-    def _is_loud(self, session: Session, reading: Reading) -> bool:
-        """Whether the loss is that of no guess, at one of a few steps: one that says nothing has a far lower one.
-
-        One of classes that is falling is waited for: a sound training may bring it down, and is none to be mended.
-        """
-        if session.loud() and self._classifies(session):
-            return not session.stall.is_falling(session.guard.level)
-        kept, level, examiner = self._examiner.examinable(session), session.guard.level.level(), self._examiner
-        if kept is None or level is None or not session.stall.is_early_look():
-            return False
-        if not session.is_large(reading.norm) and level < LARGE:  # a script that clips has small gradients always
-            return False
-        passes = examiner.passes.passes() or kept.first
-        with quiet():
-            silent = losses_again(passes, session.params, session.names, saying=nothing)
-        if silent and max(silent) > 0.0:
-            return max(silent) * LOUD < level
-        # A model that returns its loss itself says nothing else. A clip makes zeros of gradients whose norm overflows.
-        return level >= LARGE and reading.norm == 0.0
-
-    def _was_loud(self, session: Session) -> bool:
-        """Whether, at one of a few steps, a loss that began far above that of a model that says nothing is at it."""
-        kept, level, first = self._examiner.examinable(session), session.guard.level.level(), session.stall.first
-        if kept is None or level is None or first is None or not session.stall.is_early_look():
-            return False
-        if level >= first / LOUD or not kept.first:
-            return False
-        with quiet():
-            silent = losses_again(kept.first, session.params, session.names, saying=nothing)
-        return silent is not None and 0.0 < max(silent) < min(first / LOUD, level / NOTHING)
-
-    def _says_nothing(self, session: Session) -> bool:
-        """Whether the loss is that of a model that says nothing: a run that has burst at its start may end there."""
-        kept, level, passes = self._examiner.examinable(session), session.guard.level.level(), self._examiner.passes
-        if kept is None or level is None or not kept.may_look() or not passes.passes():
-            return False
-        with quiet():
-            silent = losses_again(passes.passes(), session.params, session.names, saying=nothing)
-        return silent is not None and NOTHING * max(silent) < level <= max(silent) / NOTHING and max(silent) > 0.0
-
-    def _knows_samples(self, session: Session, kept: Kept) -> float | None:
-        """The part of the loss by which it is higher where the model says of each sample what it says of another, or of
-        all of them: it has learned nothing of them if there is none. None where that cannot be asked: a loss that a
-        model returns itself has no samples."""
-        passes, mean = self._examiner.passes.passes(), session.guard.level.mean()
-        with quiet(), kept.looking():
-            now, anything, *others = (
-                losses_again(passes, session.params, session.names, saying=saying)
-                for saying in (None, anything_of_samples, OfOthers(), of_all)
-            )
-        known = [sum(each) for each in others if each]
-        if not now or not known or now == anything:
-            return None
-        if mean is not None and mean > 0.0 and sum(now) / len(now) < EASY * mean:
-            return IGNORES  # a batch without the rare samples that are to be told from the others: of this one all are
-        apart = min(known) - sum(now)
-        return apart / sum(map(abs, now)) if any(now) else math.inf
-
     def _at_rest(self, session: Session, optimizer: Optimizer, *, inside: bool) -> Seen:
         """The loss falls no more: see whether the model says the same of all samples, and why."""
         kept = self._examiner.examinable(session)
         if kept is None or not self._examiner.passes.passes() or not kept.has_time_to_look():
             return [], []
-        known = self._knows_samples(session, kept)
+        known = self._guesses.known_of_samples(session, kept)
         same = known is not None and known < IGNORES
         again, kept.same_before = kept.same_before, same
         if known is not None and not same:
@@ -268,11 +209,6 @@ class Looks:
             return [], []
         return self._stalled(session, kept, ignores_samples=True)
 
-    def _classifies(self, session: Session) -> bool:
-        """Whether the loss is one of torch's for classes: a large one says something by itself."""
-        kept = self._examiner.kept(session)
-        return kept is not None and any(each.classifies for each in kept.first)
-
     def _idle(self, session: Session, optimizer: Optimizer, *, inside: bool) -> Seen:
         """The loss does not fall: see whether a gradient that does not arrive is why."""
         examiner, kept = self._examiner, self._examiner.examinable(session)
@@ -282,7 +218,7 @@ class Looks:
             return self._stalled(session, kept, clipped_before_unscale=examiner.clips.calls)
         if session.rounds_away():
             return self._stalled(session, kept, rounded_away=session.sampler.rounded_away)
-        known = self._knows_samples(session, kept)
+        known = self._guesses.known_of_samples(session, kept)
         if known is not None and known > KNOWS:  # as where a trained model is tuned
             return [], []
         learns_nothing = kept.last_norm == 0.0 or (known is not None and known < IGNORES)
@@ -307,7 +243,7 @@ class Looks:
         with quiet(), in_english(), kept.looking():
             start = examiner.examine_start(session, optimizer, kept, steps=False)
             found = None if start is None else hopeless(start.evidence)
-            if start is not None and found is None and self._was_loud(session):
+            if start is not None and found is None and self._guesses.was_loud(session):
                 found = amplifying(start.evidence)
             if start is None or found is None:
                 return [], []
@@ -322,6 +258,25 @@ class Looks:
         if kept is None or not kept.may_look():
             return [], []
         return self._look_for("out-of-scale", amplifying, session, optimizer, kept, inside=inside)
+
+    def _overconfident(self, session: Session, optimizer: Optimizer, *, inside: bool) -> Seen:
+        """A loss that may have begun far above that of a guess: see whether it did, and is above it still."""
+        kept, examiner = self._examiner.examinable(session), self._examiner
+        passes = examiner.passes.passes()
+        if kept is None or not passes or not kept.has_time_to_look():
+            return [], []
+        with quiet(), in_english(), kept.looking():
+            now = examine(examiner.subject(session, None, passes, [], as_then=True))
+            if not is_above_a_guess(now.evidence):
+                return [], []
+            start = examiner.examine_start(session, optimizer, kept, steps=False)
+            found = None if start is None else overconfident(start.evidence)
+            if start is None or found is None:
+                return [], []
+        kept.looked_at(session.step, False)
+        detail = {"unreached": [found.where], "cause": found.cause, "why": found.summary}
+        seen = [examiner.symptoms(session, kept), *examiner.seen(session, kept, now, start)]
+        return seen, [Raised("out-of-scale", {**detail, "first_loss": session.stall.first})]
 
     def _above_start(self, session: Session, optimizer: Optimizer, *, inside: bool) -> Seen:
         """The loss is far above where it began: see whether rate or scale is why."""

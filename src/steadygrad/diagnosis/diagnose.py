@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
-from ..findings import SCALES, VANISHING, Finding
+from ..findings import OUT_OF_SCALE, SCALES, VANISHING, Finding
 from ..rules.data import idle_share
 from ..store import Run
 from .case import FIRST, ONSET, Case, case_of, weighed
@@ -190,7 +190,7 @@ def _explained(findings: list[Finding]) -> list[Finding]:
         return (
             (structural and each.cause not in STRUCTURAL)
             # Steps as large as a slope of hundreds makes them, where a unit is between its ends, are no rate's doing.
-            or (each.cause == "learning-rate" and (bool(from_the_start & SCALES) or pinned))
+            or (each.cause == "learning-rate" and (bool(from_the_start & OUT_OF_SCALE) or pinned))
             # What a recurrence has made large is large behind it.
             or (each.cause == "init-gain" and "output_rms" in each.evidence and "recurrent-gain" in from_the_start)
             # It pins what lies behind it, too; where it was pinned itself nothing would grow.

@@ -11,7 +11,8 @@ class TensorProfile:
     """One floating tensor of the batch. `feature_ratio` is the largest feature's root mean square over the median's.
 
     `nonfinite` counts NaN and +inf; -inf alone, counted in `minus_infinite`, may be a mask.
-    `counts` says that all are whole numbers from 0 on.
+    `counts` says that all are whole numbers from 0 on. `apart` is how many times larger the smallest of a few samples
+    is, a quarter of them at most, than the largest of all others, by their largest numbers, where that is most.
     """
 
     name: str
@@ -24,6 +25,7 @@ class TensorProfile:
     nonfinite: int
     minus_infinite: int = 0
     counts: bool = False
+    apart: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

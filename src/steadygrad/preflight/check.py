@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from ..evidence import Evidence
 from ..evidence.chain import profiles
-from ..findings import SCALES, CheckResult, Finding, Measurement
+from ..findings import OUT_OF_SCALE, CheckResult, Finding, Measurement
 from ..measure.objective import Objective
 from ..rules import RULES
 from .gather import gather
@@ -83,7 +83,7 @@ def _explained(findings: list[Finding]) -> list[Finding]:
     causes = {finding.cause for finding in findings}
     kept, seen = [], set()
     for finding in findings:
-        explained = finding.cause == "learning-rate" and causes & SCALES
+        explained = finding.cause == "learning-rate" and causes & OUT_OF_SCALE
         if not explained and (finding.cause, finding.where) not in seen:
             seen.add((finding.cause, finding.where))
             kept.append(finding)

@@ -7,6 +7,7 @@ from .._i18n import say
 from ..evidence import Evidence, Pass, TensorProfile
 from ..findings import Finding, Measurement
 from .learning_rate import bearable
+from .outliers import of_few
 
 LARGEST = 10.0
 """Root mean square of an input beyond which its scale is looked at: raw pixels, prices, pressures are far beyond."""
@@ -31,7 +32,8 @@ MOST = 20.0
 
 
 def data(evidence: Evidence) -> Iterator[Finding | Measurement]:
-    """`input-scale` if standardising the inputs makes the same weights behave, else only the numbers."""
+    """`input-scale` if standardising the inputs makes the same weights behave, else only the numbers; an
+    `outlier-batch` where a few samples stand apart."""
     worst, most = None, 0.0
     for each in evidence.inputs:
         beyond = each.rms > LARGEST or 0 < each.rms < SMALLEST or each.feature_ratio > UNEVEN
@@ -54,7 +56,7 @@ def data(evidence: Evidence) -> Iterator[Finding | Measurement]:
     if worst is None:
         return
     if evidence.standard_inputs is None:
-        yield from _by_the_first_layer(evidence, worst)
+        yield from (of_few(each, worst) for each in _by_the_first_layer(evidence, worst))
         return
     nats, words = effect(evidence.base, evidence.standard_inputs)
     if nats < EFFECT:
@@ -62,7 +64,7 @@ def data(evidence: Evidence) -> Iterator[Finding | Measurement]:
     what = say("{input} has root mean square {rms:.3g}", input=worst.name, rms=worst.rms)
     if worst.feature_ratio > UNEVEN:
         what += say(", one feature {ratio:.3g} times the usual one", ratio=worst.feature_ratio)
-    yield Finding(
+    found = Finding(
         "input-scale",
         min(0.98, 0.8 + nats / 50),
         worst.name,
@@ -78,6 +80,7 @@ def data(evidence: Evidence) -> Iterator[Finding | Measurement]:
         },
         ("standardise-inputs", "input-batchnorm"),
     )
+    yield of_few(found, worst)
 
 
 def _by_the_first_layer(evidence: Evidence, worst: TensorProfile) -> Iterator[Finding]:

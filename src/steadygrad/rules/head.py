@@ -8,9 +8,11 @@ from ..evidence import Evidence, Pass
 from ..evidence.chain import Layer
 from ..findings import Finding, Measurement
 
+LEAST_EXCESS = 4.0
+"""By how much a loss of classes is above that of a guess, at the least, for it to be far."""
+
 LOUD = 5.0
 """Outputs this many times larger than targets and than 1 are noise that has to be unlearned first."""
-
 
 ALIKE = 0.6
 """Share of the largest gain from which a layer amplifies as much."""
@@ -88,7 +90,7 @@ def excess(one: Pass) -> float:
         if each.classes > 1:
             expected = math.log(each.classes)
             above = each.mean_loss - expected if math.isfinite(each.mean_loss) else math.inf
-            if above > max(4.0, 1.5 * expected):
+            if above > max(LEAST_EXCESS, 1.5 * expected):
                 over = max(over, above)
     return over
 

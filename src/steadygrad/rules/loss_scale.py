@@ -8,6 +8,7 @@ from ..evidence import Evidence
 from ..findings import Finding, Measurement
 from .data import EFFECT, LARGEST, effect
 from .learning_rate import bearable
+from .outliers import of_few
 
 GROWTH = (1.8, 2.2)
 """What twice the same samples make of a loss that is summed over them."""
@@ -26,7 +27,8 @@ FAR = 300.0
 
 
 def loss_scale(evidence: Evidence) -> Iterator[Finding | Measurement]:
-    """`loss-scale` if the loss doubles with the batch, or if standardised targets make the gradient behave."""
+    """`loss-scale` if the loss doubles with the batch, or if standardised targets make the gradient behave; those of a
+    few samples that stand apart are an `outlier-batch`."""
     yield from _summed(evidence)
     yield from _targets(evidence)
 
@@ -96,7 +98,7 @@ def _targets(evidence: Evidence) -> Iterator[Finding | Measurement]:
             nats, words = math.log(reach), say("outputs need not grow {reach:.3g} times first", reach=reach)
             far = {"reach": reach}
         if nats >= EFFECT:
-            yield Finding(
+            found = Finding(
                 "loss-scale",
                 min(0.97, 0.8 + nats / 50),
                 each.name,
@@ -118,3 +120,4 @@ def _targets(evidence: Evidence) -> Iterator[Finding | Measurement]:
                 },
                 ("standardise-targets", "standardise-last-layer"),
             )
+            yield of_few(found, each)

@@ -4,7 +4,8 @@ One broken record among a million gives a gradient thousands of times the usual 
 fine with the same weights.
 
 Seen in: the gradient of the batch against that of the batch before it, computed with the same weights, and against the
-history of the run; which input or target is out of scale.
+history of the run; which input or target is out of scale; in the first batch, few samples that stand apart from all
+others.
 
 Remedies: clip-global-norm, drop-outlier-samples, winsorise-features.
 
@@ -19,6 +20,8 @@ import numpy as np
 from ..._i18n import say
 from ...evidence import Evidence, TensorProfile
 from ...findings import Finding
+from ...rules.data import data
+from ...rules.loss_scale import loss_scale
 from ..case import SPIKE, Case, nats, usual
 from ..otherwise import LARGER
 from .weight_growth import bottomless
@@ -42,7 +45,11 @@ REMEDIES = ("clip-global-norm", "drop-outlier-samples", "winsorise-features")
 
 
 def outlier_batch(case: Case) -> Iterator[Finding]:
-    """By its neighbours."""
+    """By its neighbours; in the first pass, which has none, by the other samples."""
+    known = [each for rule in (data, loss_scale) for each in case.at_start(rule, CAUSE)]
+    if known:
+        yield max(known, key=lambda each: each.confidence)
+        return
     found = next(_by_the_batch_before(case), None) or next(_by_the_history(case), None)
     if found is not None:
         yield found
