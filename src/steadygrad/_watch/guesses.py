@@ -49,11 +49,11 @@ class Guesses:
             return False
         passes = examiner.passes.passes() or kept.first
         with quiet():
-            silent = losses_again(passes, session.params, session.names, saying=nothing)
-        if silent and max(silent) > 0.0:
+            now, silent = (losses_again(passes, session.params, session.names, saying=each) for each in (None, nothing))
+        if silent and max(silent) > 0.0 and silent != now:
             return max(silent) * LOUD < level
         # A model that returns its loss itself says nothing else. A clip makes zeros of gradients whose norm overflows.
-        return level >= LARGE and reading.norm == 0.0
+        return level >= LARGE and (reading.norm == 0.0 or session.stall.is_last_early_look())
 
     def was_loud(self, session: Session) -> bool:
         """Whether, at one of a few steps, a loss that began far above that of a model that says nothing is at it."""
