@@ -35,6 +35,25 @@ def test_silence_in_a_logarithm_is_data_and_no_mask(tmp_path):
     assert causes(tmp_path, net, torch.optim.Adam(net.parameters(), lr=1e-3), calls)[0] == "nonfinite-data"
 
 
+@pytest.mark.parametrize(("broken", "cause"), [("weight", "unsafe-op"), ("target", "nonfinite-data")])
+def test_what_a_script_makes_of_sound_data_behind_its_model_is_no_data(broken, cause, tmp_path):
+    """Weights of samples by a ratio that is 0 / 0 for one of them, against a target that came as it is."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+
+    def weighted(net, step):
+        x, ratio = torch.randn(16, 4), torch.rand(16, 1) + 0.1
+        target = x[:, :1].clone()
+        if step == 10:
+            (ratio if broken == "weight" else target)[3] = 0.0 if broken == "weight" else torch.nan
+        out = net(x)
+        weight = ratio.clamp(max=0.5) / ratio
+        return (weight * (out - target).square()).mean()
+
+    found = causes(tmp_path, net, torch.optim.Adam(net.parameters(), lr=1e-3), weighted)
+    assert found[0] == cause
+
+
 class Masked(nn.Module):
     """Attention under a mask that is given to it; all of it may be masked."""
 

@@ -36,7 +36,7 @@ def first_nonfinite(recording: ProcessRecording, cases: list[Case]) -> dict[str,
 def _of(look: Look) -> dict[str, Any] | None:
     evidence, origin = look.evidence, look.evidence.origin
     given = (*evidence.inputs, *evidence.targets)
-    bad = next((each for each in given if each.nonfinite), None)
+    bad = next((each for each in given if each.nonfinite and not (evidence.sound_batch and origin)), None)
     if bad is None and origin is None:
         bad = next((each for each in given if each.minus_infinite), None)
     if bad is not None:

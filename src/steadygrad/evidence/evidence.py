@@ -10,7 +10,10 @@ from .profiles import Edge, Memory, Origin, Recurrence, Rehearsal, TensorProfile
 
 @dataclass
 class Evidence:
-    """Everything that was measured. What is None or empty was not, and `skipped` says why."""
+    """Everything that was measured. What is None or empty was not, and `skipped` says why.
+
+    `sound_batch` says, where there is an `origin`, that all data from outside of the pass was finite.
+    """
 
     base: Pass
     chain: list[Layer] = field(default_factory=list)
@@ -29,5 +32,6 @@ class Evidence:
     optimizer: str = ""
     rehearsals: tuple[Rehearsal, ...] = ()
     origin: Origin | None = None
+    sound_batch: bool = False
     terms: tuple[Term, ...] = ()
     skipped: dict[str, str] = field(default_factory=dict)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from .._readback import any_nan, any_positive_infinity
 from .._recorded import recorded
 from .._tap import CannotReplay, TapedPass
 from ..evidence import Evidence, Origin
@@ -105,6 +106,7 @@ def examine(subject: Subject) -> Examination:
                 found.evidence.origin = _first_origin(subject) or found.evidence.origin
             elif subject.bad or not found.evidence.base.finite:
                 found.evidence.origin = _origin(taped, objective) or found.evidence.origin
+            found.evidence.sound_batch = found.evidence.origin is not None and _is_sound(taped)
             found.batch_before = _before(subject)
             found.old_buffers = _with_old_buffers(subject, objective)
             found.samples = worst_samples(taped, objective)
@@ -156,6 +158,12 @@ def _with_old_buffers(subject: Subject, objective: TapedObjective) -> tuple[floa
     finally:
         for (now, _), values in zip(changed, kept, strict=True):
             now.data.copy_(values)
+
+
+def _is_sound(taped: TapedPass) -> bool:
+    """Whether what came from outside is finite: then a script has made what is not of it. Infinities may be masks."""
+    given = [each for each in taped.outside.values() if each.is_floating_point()]
+    return not any_nan(given) and not any_positive_infinity(given)
 
 
 def _first_origin(subject: Subject) -> Origin | None:
