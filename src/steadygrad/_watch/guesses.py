@@ -45,8 +45,6 @@ class Guesses:
         kept, level, examiner = self._examiner.examinable(session), session.guard.level.level(), self._examiner
         if kept is None or level is None or not session.stall.is_early_look():
             return False
-        if not session.is_large(reading.norm) and level < LARGE:  # a script that clips has small gradients always
-            return False
         passes = examiner.passes.passes() or kept.first
         with quiet():
             now, silent = (losses_again(passes, session.params, session.names, saying=each) for each in (None, nothing))
