@@ -185,10 +185,32 @@ def test_data_that_is_compared_is_kept_where_the_prediction_is():
     with Applied([applied]):
         distance = ((weight * given).log() - wanted.log()).square()
         assert wanted[:, :2].log().isinf().any(), "of another shape"
-        with torch.no_grad():
-            assert wanted.log().isinf().any(), "nothing is trained"
     assert distance.isfinite().all()
     assert distance[0, 1] == 0
+
+
+@pytest.mark.parametrize("without", [torch.no_grad, torch.inference_mode])
+def test_an_evaluation_has_what_was_mended_in_training(without):
+    """The loss of other data is then a number too, of whatever shape they are; other functions are as they were."""
+    weight = torch.tensor([1.0, 0.0, 2.0, 0.0], requires_grad=True)
+    with Applied([intervention_for(EPSILON)]):
+        with without():
+            assert torch.zeros(7, 3).log().isinf().all(), "nothing has been trained yet"
+        assert weight.log().isfinite().all()
+        with without():
+            assert torch.zeros(7, 3).log().isfinite().all()
+            assert torch.zeros(7, 3).sqrt().eq(0).all(), "never mended"
+        assert torch.zeros(7, 3).log().isinf().all(), "data of a training"
+
+
+def test_an_evaluation_has_the_stable_form_too():
+    """exp overflows, its logarithm does not."""
+    scores = torch.tensor([[200.0, 150.0], [1.0, 2.0]], requires_grad=True)
+    exact = torch.logsumexp(scores.detach() + 30.0, 1)
+    with Applied([intervention_for(EPSILON)]):
+        scores.exp().sum(1).log().sum().backward()
+        with torch.no_grad():
+            assert torch.allclose((scores + 30.0).exp().sum(1).log(), exact)
 
 
 def test_of_vectors_and_numbers_of_data_only_those_like_a_prediction_are_kept():

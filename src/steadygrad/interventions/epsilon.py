@@ -24,8 +24,8 @@ class AddEpsilon(Functions):
     """Arguments of logarithms, roots, quotients, powers and inverse functions are kept inside their domain.
 
     Those of data are the script's own affair, unless they are compared: the same function of a prediction in the same
-    shape was mended, and what is finite on one side only makes no finite loss. NaN made of numbers is nobody's affair:
-    0 / 0, the spread of one sample.
+    shape was mended, and what is finite on one side only makes no finite loss. In an evaluation functions are as they
+    were mended in training. NaN made of numbers is nobody's affair: 0 / 0, the spread of one sample.
     """
 
     remedy = "add-epsilon-inside-the-operation"
@@ -34,26 +34,35 @@ class AddEpsilon(Functions):
         """From here on; what was made before is not known."""
         self._forms = StableForms()
         self._mended: set[tuple[str, torch.Size]] = set()
+        self._names: set[str] = set()
         super().begin()
 
     def called(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Mend the argument on which the operation depends."""
         name = getattr(func, "__name__", "")
+        mend = _MENDS.get(name)
         trained = any(isinstance(each, Tensor) and each.requires_grad for each in args)
         shape = _of_a_sample(args[0]) if args and is_float(args[0]) else None
-        mend = _MENDS.get(name)
-        if not trained and (shape is None or not torch.is_grad_enabled() or (name, shape) not in self._mended):
+        compared = (name, shape) in self._mended
+        evaluated = not torch.is_grad_enabled() and bool(self._mended)
+        if not (trained or compared or (evaluated and name in self._names)):
             result = func(*args, **kwargs)
             if mend is None or in_place(func) or not _is_made_of_numbers(result, args):
-                return result
+                return self._seen(func, args, kwargs, result) if evaluated else result
         changed = None if mend is None else mend(func, args, kwargs)
-        if trained and changed is not None and shape is not None:
-            self._mended.add((name, shape))
         if name == "log" and (changed is not None or self._forms.needs(args[0])):
             changed = _finite_of(self._forms.log_of(args[0]), changed)
+        if trained and changed is not None and shape is not None:
+            self._mended.add((name, shape))
+            self._names.add(name)
         self.times += changed is not None
         result = func(*args, **kwargs) if changed is None else changed
-        return self._forms.seen(func, args, kwargs, result, bounded=changed is not None)
+        return self._seen(func, args, kwargs, result, bounded=changed is not None)
+
+    def _seen(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, **how: bool) -> Any:
+        """How it was made is remembered, but of what knows nothing of changes."""
+        unknown = torch.is_inference_mode_enabled()
+        return result if unknown else self._forms.seen(func, args, kwargs, result, **how)
 
 
 def _is_made_of_numbers(result: Any, args: tuple[Any, ...]) -> bool:

@@ -70,6 +70,13 @@ LONG = 64
 YOUNG = 32
 """Steps in which a rate has shown how far it carries weights."""
 
+GENTLE = 0.02
+"""The part of most weights' size that one step may change: of transformers whose rate is right and warmed up, the
+largest steps change as much."""
+
+STILL_TOO_FAR = 0.5
+"""The part of a rate that has thrown weights away which it is brought to at the most."""
+
 FLUNG = 4.0
 """Times by which weights of a run that has learned nothing have grown in so few steps, to be where the steps threw
 them: a sound step changes a weight by a thousandth of itself."""
@@ -207,6 +214,14 @@ def _flung(case: Case) -> Iterator[Finding]:
     )
 
 
+def _gentler(case: Case, first: float) -> dict[str, float]:
+    """By what to multiply the rate of the onset for steps like the first one to be gentle."""
+    rates, at = case.steps.lr, case.steps.lr[case.steps.step <= case.onset]
+    if not (rates[0] > 0 and at[-1] > 0):
+        return {}
+    return {"stable_factor": min(STILL_TOO_FAR, GENTLE / (first * float(at[-1] / rates[0])))}
+
+
 def _shapes(case: Case, measured: int) -> list[tuple[int, ...]]:
     """Those of the tensors that were `measured`, of all that the optimizer trains by now."""
     known = next((each for each in case.recording.optimizers() if each.index == case.optimizer), None)
@@ -242,7 +257,12 @@ def _replaced(case: Case) -> Iterator[Finding]:
             count=len(rates),
             times=moved,
         ),
-        {"moved": moved, "first_ratio": float(np.median(known)), "steps": len(rates)},
+        {
+            "moved": moved,
+            "first_ratio": (first := float(np.median(known))),
+            "steps": len(rates),
+            **_gentler(case, first),
+        },
         ("lower-learning-rate", "warm-up"),
         case.onset,
     )
