@@ -5,7 +5,8 @@ are not copied: what comes from outside (the batch, targets, weights) is kept by
 by its place on the tape.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import copy
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
@@ -245,8 +246,9 @@ def tensors_within(thing: Any, levels: int = 4) -> Iterator[Tensor]:
             yield from tensors_within(part, levels - 1)
 
 
-def swapped(thing: Any, swap: Callable[[Any], Any], levels: int = 4) -> Any:
-    """The same structure with every tensor and `Ref` replaced; objects of a user's own are left as they are."""
+def swapped(thing: Any, swap: Callable[[Any], Any], levels: int = 4, *, inside: tuple[type, ...] = ()) -> Any:
+    """The same structure with every tensor and `Ref` replaced; objects of a user's own are left as they are, but for
+    those `inside` of which tensors are replaced, too: they are copied."""
     if isinstance(thing, (Tensor, Ref)):
         return swap(thing)
     if not levels:
@@ -254,12 +256,29 @@ def swapped(thing: Any, swap: Callable[[Any], Any], levels: int = 4) -> Any:
     if isinstance(thing, PackedSequence):
         return thing._replace(data=swap(thing.data))
     if isinstance(thing, tuple) and hasattr(thing, "_fields"):
-        return type(thing)(*(swapped(each, swap, levels - 1) for each in thing))
+        return type(thing)(*(swapped(each, swap, levels - 1, inside=inside) for each in thing))
     if type(thing) in (tuple, list):
-        return type(thing)(swapped(each, swap, levels - 1) for each in thing)
+        return type(thing)(swapped(each, swap, levels - 1, inside=inside) for each in thing)
     if type(thing) is dict:
-        return {key: swapped(each, swap, levels - 1) for key, each in thing.items()}
-    return thing
+        return {key: swapped(each, swap, levels - 1, inside=inside) for key, each in thing.items()}
+    return _copied(thing, swap, levels, inside) if isinstance(thing, inside) and _has_tensors(thing, levels) else thing
+
+
+def _copied(thing: Any, swap: Callable[[Any], Any], levels: int, inside: tuple[type, ...]) -> Any:
+    """An object with others in the place of its tensors: a graph, a batch, what a model of a library returns."""
+    made = copy.copy(thing)
+    if isinstance(thing, MutableMapping):
+        for key, each in thing.items():
+            made[key] = swapped(each, swap, levels - 1, inside=inside)
+        return made
+    for name, each in getattr(thing, "__dict__", {}).items():
+        if _has_tensors(each, levels - 1):
+            made.__dict__[name] = swapped(each, swap, levels - 1, inside=inside)
+    return made
+
+
+def _has_tensors(thing: Any, levels: int) -> bool:
+    return next(tensors_within(thing, levels), None) is not None
 
 
 def _parts(thing: Any) -> Iterator[Any]:

@@ -1,7 +1,8 @@
 """One pass that can be computed again: from the batch through the model to the loss."""
 
+import functools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -261,7 +262,8 @@ class TapedPass:
             return found.detach() if not isinstance(thing, Ref) and found.grad_fn is not None else found
 
         for entry in self.entries:
-            args, kwargs = swapped(entry.args, value), swapped(entry.kwargs, value)
+            inside = (object,) if given and entry.is_model else ()
+            args, kwargs = swapped(entry.args, value, inside=inside), swapped(entry.kwargs, value, inside=inside)
             if on_call is not None:
                 on_call(entry, args, kwargs)
             if entry.outside:  # it has been changed: gradients set to zero, weights copied from others, averaged
@@ -271,7 +273,8 @@ class TapedPass:
                 args, kwargs = _with_own_statistics(args, kwargs)
             result = entry.again(args, kwargs)
             if saying is not None and entry.is_model:
-                result = swapped(result, lambda each: saying(each) if each.is_floating_point() else each)
+                said = functools.partial(_said, saying)
+                result = swapped(result, said, inside=(MutableMapping,))
             if changes_in_place(entry.call) and not isinstance(result, Tensor):
                 result = args[0]
             made.append(list(tensors_within(result)))
@@ -362,6 +365,10 @@ class _Data:
     inputs: dict[str, Tensor]
     others: dict[str, Tensor]
     keys: dict[str, Any]
+
+
+def _said(saying: Callable[[Tensor], Tensor], value: Tensor) -> Tensor:
+    return saying(value) if value.is_floating_point() else value
 
 
 def _multiplier(entry: Entry, numbers: Sequence[float]) -> float:
