@@ -24,6 +24,7 @@ from ...rules.depth import arriving, depth, fading
 from ...rules.learning_rate import EARLY, REPLACED, of_drawn_weights
 from ...rules.learning_rate import learning_rate as rule
 from ..case import Case, weighed
+from ..rates import climb, jump, rises
 from .weight_growth import bottomless, chasing, drifting
 
 CAUSE = "learning-rate"
@@ -54,18 +55,6 @@ FEWEST_ALONG = 2
 
 BACK = 1.0
 """Ratio from which a step goes beyond the point across the valley that is as high as where it began."""
-
-JUMP = 3.0
-"""How far above every harmless rate before it a rate must be to be called a jump."""
-
-CLIMBS = 3.0
-"""Times the rate at half of the steps before it, that one has to be to climb: on a straight line it is twice that."""
-
-RISEN = 5.0
-"""Times its first value that a rate has reached, and goes on rising, where a warm-up leads beyond what is stable."""
-
-LONG = 64
-"""Steps from which that is no matter of the first few."""
 
 YOUNG = 32
 """Steps in which a rate has shown how far it carries weights."""
@@ -104,13 +93,13 @@ def learning_rate(case: Case) -> Iterator[Finding]:
         yield from _withered(case)
     elif case.onset < EARLY and case.divides_by_squares:  # then steps are as long as the rate, whatever gradients are
         yield from _replaced(case)
-    jump = _jump(case)
-    climb = _climb(case)
+    jumped = jump(case)
+    climbed = climb(case)
     crossed = _crossed(case)
     if at_start:
         yield from at_start
     elif at_onset:
-        raised = jump is not None or climb is not None or _rises(case)
+        raised = jumped is not None or climbed is not None or rises(case)
         # Where gradients have outgrown the second moment every rate is too large, until it has learned of them.
         stale = case.rescaled and _lag(case) > LAGS
         # A rate that was sound at first, and has not been raised, has become too large for weights that have grown.
@@ -121,16 +110,16 @@ def learning_rate(case: Case) -> Iterator[Finding]:
         yield crossed
     if at_start or at_onset or crossed:
         return
-    if jump is not None:
-        factor, rate, before = jump
+    if jumped is not None:
+        factor, rate, before = jumped
         words = say(
             "the learning rate had risen to {rate:.3g}, {factor:.3g} times the highest one that had done no harm",
             rate=rate,
             factor=factor,
         )
         yield _raised(case, words, {"lr": rate, "highest_before": before})
-    elif climb is not None:
-        factor, rate = climb
+    elif climbed is not None:
+        factor, rate = climbed
         words = say(
             "the learning rate had climbed to {rate:.3g}, {factor:.3g} times what it was at half of the steps until "
             "then",
@@ -307,7 +296,7 @@ def _crossed(case: Case) -> Finding | None:
     before, now = first.edge, look.evidence.edge
     raised = now.lr / before.lr if before.lr else math.inf  # a warm-up may begin at 0
     # Any training comes to the edge by itself: where only the rate has gone up, and still does, it was led there.
-    led = _rises(case) and raised > RAISED and now.sharpness < math.sqrt(raised) * before.sharpness
+    led = rises(case) and raised > RAISED and now.sharpness < math.sqrt(raised) * before.sharpness
     if not now.ratio > (BEYOND if led else FAR) or not before.ratio < 1.0:
         return None
     words = say(
@@ -335,35 +324,3 @@ def _crossed(case: Case) -> Finding | None:
         ("lower-learning-rate", "warm-up", "clip-global-norm"),
         case.onset,
     )
-
-
-def _climb(case: Case) -> tuple[float, float] | None:
-    """By what the rate of the onset is above that half-way, and it, if it has gone up faster than any warm-up: those
-    are straight lines, or bend down."""
-    rates = case.steps.lr[case.steps.step <= case.onset]
-    if len(rates) < LONG or not np.isfinite(rates).all():
-        return None
-    rate, half = float(rates[-1]), float(rates[len(rates) // 2])
-    return (rate / half, rate) if half > 0 and rate > CLIMBS * half and rate >= rates.max() else None
-
-
-def _rises(case: Case) -> bool:
-    """Whether the rate of the onset is the highest so far, many times the first one, and above those shortly before."""
-    rates = case.steps.lr[case.steps.step <= case.onset]
-    if len(rates) <= AFTER or not np.isfinite(rates).all():
-        return False
-    rate = float(rates[-1])
-    return rate >= rates.max() and rate > RISEN * float(rates[0]) > 0 and rate > float(rates[-1 - AFTER])
-
-
-def _jump(case: Case) -> tuple[float, float, float] | None:
-    """By what factor the rate at the onset is above those of the steps before it, but for the last few, if it is a
-    jump; and both."""
-    steps = case.steps
-    known = np.isfinite(steps.lr) & (steps.lr > 0)
-    at = steps.lr[known & (steps.step <= case.onset) & (steps.step >= case.onset - 4)]
-    before = steps.lr[known & (steps.step < case.onset - 4)]
-    if not len(at) or len(before) < 8:
-        return None
-    rate, highest = float(at.max()), float(before.max())
-    return (rate / highest, rate, highest) if rate > JUMP * highest else None

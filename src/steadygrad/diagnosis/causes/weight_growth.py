@@ -20,7 +20,8 @@ import numpy as np
 
 from ..._i18n import say
 from ...findings import Finding
-from ..case import Case, nats
+from ..case import Case, nats, weighed
+from ..rates import climb
 
 CAUSE = "weight-growth"
 
@@ -54,6 +55,8 @@ STEADY = 0.35
 UNEVEN = 1.5
 """The same, times the share of the steps that lie in that stretch: samples are rarer as a run goes on."""
 
+BY_RATE = 0.5
+"""What is left of that where the rate had climbed."""
 
 DRIVEN = 1_000
 """Steps in which a negative decay has to double the weights to be more than a deviation."""
@@ -64,7 +67,8 @@ def weight_growth(case: Case) -> Iterator[Finding]:
     yield from driven(case)
     yield from bottomless(case)
     yield from chasing(case)
-    yield from drifting(case)
+    driven_by_rate = climb(case) is not None  # weights grow with steps that do
+    yield from (weighed(each, BY_RATE) if driven_by_rate else each for each in drifting(case))
 
 
 def driven(case: Case) -> Iterator[Finding]:
