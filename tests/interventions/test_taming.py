@@ -164,6 +164,38 @@ def test_from_logarithms_of_rates_something_is_taken_away_in_each_layer():
         assert model(x).abs().max() < 100
 
 
+class Softplus(nn.Module):
+    """Layers whose rates lie beside linear ones that multiply, and are to be between 0 and 1."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.ModuleList(nn.Module() for _ in range(2))
+        for block in self.blocks:
+            block.rate = nn.Parameter(torch.linspace(-2.0, 0.9, 8))
+            block.inward, block.outward = nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def forward(self, u):
+        for block in self.blocks:
+            decay, driven, x, outs = nn.functional.softplus(block.rate), block.inward(u), torch.zeros(len(u), 8), []
+            for k in range(u.shape[1]):
+                x = decay * x + driven[:, k]
+                outs.append(x)
+            u = u + block.outward(torch.stack(outs, 1).relu())
+        return u
+
+
+def test_rates_beside_layers_that_multiply_are_meant_too():
+    torch.manual_seed(0)
+    model, x = Softplus(), torch.randn(4, 90, 8)
+    found = tame_(model, (x,), {}, "blocks.0.rate", 90)
+    assert [id(each) for each in found.part.tensors] == [id(block.rate) for block in model.blocks]
+    with torch.no_grad():
+        assert not model(x).abs().max() < 1e6
+        for block in model.blocks:
+            block.rate.mul_(found.scale).sub_(found.shift)
+        assert model(x).abs().max() < 100
+
+
 def test_a_sound_diagonal_state_space_is_left_alone():
     torch.manual_seed(0)
     assert tame_(Diagonal(2.0, sign=-1.0), (torch.randn(16, 128),), {}, "rate", 128) is None

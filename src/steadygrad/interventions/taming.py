@@ -226,7 +226,7 @@ def _meant(trace: ForwardTrace, is_state: bool) -> tuple[set[str], bool]:
 
 def _elementwise(trace: ForwardTrace, params: Mapping[str, Tensor], path: str) -> list[list[Tensor]]:
     """Parameters that no product was made with, those of the same name in each layer together; the named ones first."""
-    multiplied = {layer for call in trace.calls for layer in (call.layer, call.layer.rpartition(".")[0]) if layer}
+    multiplied = {name for call in trace.calls for name in (call.layer, *call.weights)}
     alike: dict[str, list[str]] = {}
     for name in params:
         if not {name, name.rpartition(".")[0]} & multiplied and params[name].is_floating_point():
