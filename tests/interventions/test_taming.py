@@ -180,7 +180,7 @@ class Softplus(nn.Module):
             for k in range(u.shape[1]):
                 x = decay * x + driven[:, k]
                 outs.append(x)
-            u = u + block.outward(torch.stack(outs, 1).relu())
+            u = u + block.outward(torch.stack(outs, 1))
         return u
 
 
