@@ -64,7 +64,10 @@ def _accumulated(case: Case) -> Iterator[Finding]:
             case.onset,
         )
         return
-    if one is None or divided or not one < 1.0 < passes * one:
+    # Sharpness may rise for a few steps before the steps are too long for it.
+    known = [one, *(look.evidence.edge.ratio for look in case.looks[:1] if look.evidence.edge is not None)]
+    one = next((each for each in known if each is not None and each < 1.0 < passes * each), None)
+    if one is None or divided:
         return
     yield Finding(
         CAUSE,
