@@ -3,7 +3,7 @@
 import math
 
 from .._tap import quiet
-from ..examination import OfOthers, anything_of_samples, losses_again, nothing, of_all
+from ..examination import OfOthers, anything_of_samples, classes_again, losses_again, nothing, of_all
 from .examiner import Examiner
 from .judges import SURE_OF_TWO
 from .kept import Kept
@@ -42,16 +42,26 @@ class Guesses:
         """
         if session.loud() and self._classifies(session):
             return not session.stall.is_falling(session.guard.level)
-        kept, level, examiner = self._examiner.examinable(session), session.guard.level.level(), self._examiner
-        if kept is None or level is None or not session.stall.is_early_look():
+        kept, level, stall = self._examiner.examinable(session), session.guard.level.level(), session.stall
+        if kept is None or level is None or not stall.is_early_look():
             return False
-        passes = examiner.passes.passes() or kept.first
+        # A script that clips has small gradients always: then it is asked once.
+        if (
+            not session.is_large(reading.norm)
+            and level < LARGE
+            and (self._classifies(session) or not stall.is_half_way())
+        ):
+            return False
+        passes = self._examiner.passes.passes() or kept.first
         with quiet():
-            now, silent = (losses_again(passes, session.params, session.names, saying=each) for each in (None, nothing))
-        if silent and max(silent) > 0.0 and silent != now:
-            return max(silent) * LOUD < level
+            silent = losses_again(passes, session.params, session.names, saying=nothing)
+            if silent and max(silent) > 0.0:
+                if max(silent) * LOUD >= level:
+                    return False
+                if silent != losses_again(passes, session.params, session.names):
+                    return True
         # A model that returns its loss itself says nothing else. A clip makes zeros of gradients whose norm overflows.
-        return level >= LARGE and (reading.norm == 0.0 or session.stall.is_last_early_look())
+        return level >= LARGE and (reading.norm == 0.0 or stall.is_last_early_look())
 
     def was_loud(self, session: Session) -> bool:
         """Whether, at one of a few steps, a loss that began far above that of a model that says nothing is at it."""
@@ -96,9 +106,14 @@ class Guesses:
         kept = self._examiner.kept(session)
         return kept is not None and any(each.classifies for each in kept.first)
 
-    @staticmethod
-    def may_be_overconfident(session: Session) -> bool:
-        """Whether, at the last early look, it is worth asking whether a loss is that of a guess by now: it began so
-        large that it may have been far above."""
-        first = session.stall.first
-        return session.stall.is_last_early_look() and first is not None and first > SURE_OF_TWO
+    def is_overconfident(self, session: Session) -> bool:
+        """Whether, at the last early look, a loss of classes is above that of a guess: one that began so large that it
+        may have been far above."""
+        first, kept = session.stall.first, self._examiner.examinable(session)
+        if not session.stall.is_last_early_look() or first is None or not first > SURE_OF_TWO or kept is None:
+            return False
+        if not kept.has_time_to_look():
+            return False
+        with quiet(), kept.looking():
+            found = classes_again(self._examiner.passes.passes(), session.params, session.names)
+        return bool(found) and all(classes > 1 and mean > math.log(classes) for mean, classes in found)

@@ -76,12 +76,6 @@ def overconfident(evidence: Evidence | None) -> Finding | None:
     return surest(evidence, (head, data), {"init-gain", "input-scale"}) if evidence and excess(evidence.base) else None
 
 
-def is_above_a_guess(evidence: Evidence | None) -> bool:
-    """Whether all that has been learned of classes is worth less than to say nothing of them."""
-    losses = () if evidence is None else [each for each in evidence.base.losses if each.classes > 1]
-    return bool(losses) and all(each.mean_loss > math.log(each.classes) for each in losses)
-
-
 def destabilising(evidence: Evidence | None) -> Finding | None:
     """What makes a loss rise, by the rules of the check."""
     return surest(evidence, (head, depth, recurrent, data, loss_scale, learning_rate), OUT_OF_SCALE | {"learning-rate"})

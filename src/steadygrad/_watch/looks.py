@@ -23,7 +23,6 @@ from .judges import (
     destabilising,
     faded,
     hopeless,
-    is_above_a_guess,
     overconfident,
     shut,
     stable_factor,
@@ -152,7 +151,7 @@ class Looks:
         eager = not session.rate_rises and self._eager(session)
         if eager and (session.idle_from_the_start() or self._guesses.was_loud(session)):
             return self._idle_from_the_start
-        if self._guesses.may_be_overconfident(session):
+        if self._guesses.is_overconfident(session):
             return self._overconfident
         least = SLOWLY if examiner.clips.scaled or clipped else None
         if session.idle(least) or session.cut_off(reading):
@@ -184,7 +183,8 @@ class Looks:
         """An alarm, once, if somebody puts the weights back again and again, and moments of others stay as they are."""
         if not session.undone.gains_nothing() or (kept := self._examiner.kept(session)) is None:
             return [], []
-        if not any(isinstance(value, Tensor) for state in optimizer.state.values() for value in state.values()):
+        known = (state.values() for state in optimizer.state.values() if isinstance(state, dict))
+        if not any(isinstance(value, Tensor) for values in known for value in values):
             return [], []
         first, last, steps = session.undone.cycle()
         detail = {"loss": last, "loss_put_back": first, "steps": steps}
@@ -260,22 +260,18 @@ class Looks:
         return self._look_for("out-of-scale", amplifying, session, optimizer, kept, inside=inside)
 
     def _overconfident(self, session: Session, optimizer: Optimizer, *, inside: bool) -> Seen:
-        """A loss that may have begun far above that of a guess: see whether it did, and is above it still."""
+        """A loss of classes is above that of a guess: see whether it began far above it, and why."""
         kept, examiner = self._examiner.examinable(session), self._examiner
-        passes = examiner.passes.passes()
-        if kept is None or not passes or not kept.has_time_to_look():
+        if kept is None:
             return [], []
         with quiet(), in_english(), kept.looking():
-            now = examine(examiner.subject(session, None, passes, [], as_then=True))
-            if not is_above_a_guess(now.evidence):
-                return [], []
             start = examiner.examine_start(session, optimizer, kept, steps=False)
             found = None if start is None else overconfident(start.evidence)
             if start is None or found is None:
                 return [], []
         kept.looked_at(session.step, False)
         detail = {"unreached": [found.where], "cause": found.cause, "why": found.summary}
-        seen = [examiner.symptoms(session, kept), *examiner.seen(session, kept, now, start)]
+        seen = examiner.seen_first(session, kept, start)
         return seen, [Raised("out-of-scale", {**detail, "first_loss": session.stall.first})]
 
     def _above_start(self, session: Session, optimizer: Optimizer, *, inside: bool) -> Seen:

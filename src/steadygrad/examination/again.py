@@ -8,6 +8,7 @@ from torch import Tensor
 
 from .._readback import read_tensor_scalar
 from .._tap import TapedPass
+from ..measure.forward_trace import ForwardTrace
 from ..measure.undisturbed import undisturbed
 from .taped_objective import TapedObjective
 
@@ -43,6 +44,26 @@ def losses_again(
         return None
     known = [loss for loss in losses if loss is not None]
     return known if known and len(known) == len(losses) else None
+
+
+def classes_again(
+    passes: Sequence[TapedPass], params: Sequence[Tensor], names: Sequence[str]
+) -> list[tuple[float, int]]:
+    """The mean loss, and the number of classes, of each of torch's losses for classes in these passes computed again.
+
+    Wherever in the model they are. Empty where there is none, or a pass cannot be computed again.
+    """
+    found: list[tuple[float, int]] = []
+    try:
+        for taped in passes:
+            objective = TapedObjective(taped, params, names)
+            with torch.no_grad(), undisturbed(objective.model), ForwardTrace({}) as trace:
+                taped.replay()
+            means = [read_tensor_scalar(each.mean_loss) for each in trace.losses]
+            found += [(mean, loss.classes) for mean, loss in zip(means, trace.losses, strict=True) if mean is not None]
+    except Exception:  # whatever a user's model does when it is called again
+        return []
+    return found
 
 
 @contextmanager

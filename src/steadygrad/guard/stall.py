@@ -252,6 +252,10 @@ class Stall(Stateful):
         """Whether this is one of the first steps at which a closer look may be taken."""
         return not self._told and self._count in LOOK_EARLY
 
+    def is_half_way(self) -> bool:
+        """Whether this is the one half-way to the last of them."""
+        return not self._told and 2 * self._count == max(LOOK_EARLY)
+
     def is_last_early_look(self) -> bool:
         """Whether this is the last of them."""
         return not self._told and self._count == max(LOOK_EARLY)

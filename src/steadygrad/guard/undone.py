@@ -1,6 +1,7 @@
 """A training whose steps are undone: its weights are put back again and again, and what it had gained is gone."""
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from statistics import fmean, median, stdev
 from typing import ClassVar
@@ -31,8 +32,8 @@ LEARNED = 0.5
 LEAST = 0.02
 """The part of a loss that such a gain has to be."""
 
-MOST = 4096
-"""Losses that are kept between two writes."""
+MOST = 64
+"""Losses that are kept of each end."""
 
 
 class Undone(Stateful):
@@ -52,38 +53,51 @@ class Undone(Stateful):
         60
     """
 
-    KEPT: ClassVar[tuple[str, ...]] = ("_losses", "_cycles", "_told")
+    KEPT: ClassVar[tuple[str, ...]] = ("_first", "_last", "_count", "_cycles", "_begins", "_told")
 
     def __init__(self) -> None:
-        self._losses: list[float] = []
+        self._first: list[float] = []
+        self._last: deque[float] = deque(maxlen=MOST)
+        self._count = 0
         self._cycles: list[list[float]] = []
-        self._told = False
+        self._begins = self._told = False
 
     def push(self, loss: float) -> None:
         """Tell of the loss of a step."""
-        if len(self._losses) < MOST:
-            self._losses.append(loss)
+        self._count += 1
+        self._last.append(loss)
+        if len(self._first) < MOST:
+            self._first.append(loss)
 
     def written(self, back: float, *, ago: int = 0) -> None:
         """Somebody has written weights.
 
         Args:
             back: the part of the way since the last time by which they are nearer to where they were then.
-            ago: steps that have been pushed since.
+            ago: steps that have been pushed since, a few.
         """
-        cycle, self._losses = self._losses[: len(self._losses) - ago], self._losses[len(self._losses) - ago :]
-        if len(cycle) < SHORTEST or not back >= BACK:
+        first, last, count = self._first, list(self._last), self._count - ago
+        since = last[len(last) - ago :]
+        self._first, self._count = list(since), ago
+        self._last.clear()
+        self._last.extend(since)
+        if count < SHORTEST or not back >= BACK:
             self._cycles.clear()
             return
-        edge = max(1, len(cycle) // EDGE)
-        self._cycles = [*self._cycles, [fmean(cycle[:edge]), fmean(cycle[-edge:]), float(len(cycle))]][-CYCLES_KEPT:]
+        edge = min(MOST // 2, max(1, count // EDGE))
+        ends = last[: len(last) - ago][-edge:]
+        self._cycles = [*self._cycles, [fmean(first[:edge]), fmean(ends), float(count)]][-CYCLES_KEPT:]
+        self._begins = True
 
     def gains_nothing(self) -> bool:
-        """Whether all that was gained between several writes was lost by them; said once."""
-        if self._told or len(self._cycles) < CYCLES or not self._losses:
+        """Whether all that was gained between several writes was lost by them, asked once for each; said once."""
+        if not self._begins or not self._first:
             return False
-        self._told = _is_lost(self._cycles, fmean(self._losses))
-        return self._told
+        self._begins = False
+        if not self._told and len(self._cycles) >= CYCLES:
+            self._told = _is_lost(self._cycles, self._first[0])
+            return self._told
+        return False
 
     def cycle(self) -> tuple[float, float, int]:
         """The losses with which the steps between two writes begin and end, and how many there are: their medians."""
