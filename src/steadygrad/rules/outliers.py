@@ -6,9 +6,9 @@ from .._i18n import say
 from ..evidence import TensorProfile
 from ..findings import Finding
 
-APART = 30.0
+APART = 100.0
 """Times the largest of the other samples, from which the few that are larger are broken records and no long tail: what
-follows a power law of infinite variance has a gap of that size between neighbours in one batch of thousands."""
+follows a power law without a variance, P(X > x) = 1 / x^2, has such a gap in one batch of ten thousand."""
 
 REMEDIES = ("drop-outlier-samples", "winsorise-features", "clip-global-norm")
 
