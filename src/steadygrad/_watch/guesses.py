@@ -46,11 +46,8 @@ class Guesses:
         if kept is None or level is None or not stall.is_early_look():
             return False
         # A script that clips has small gradients always: then it is asked once.
-        if (
-            not session.is_large(reading.norm)
-            and level < LARGE
-            and (self._classifies(session) or not stall.is_half_way())
-        ):
+        small = not session.is_large(reading.norm) and level < LARGE
+        if small and (self._classifies(session) or not stall.is_half_way()):
             return False
         passes = self._examiner.passes.passes() or kept.first
         with quiet():

@@ -312,9 +312,11 @@ class Session:
         arrived = [(self._written_at.popleft(), values[0]) for values in self._written.collect()]
         written = {gap for gap, far in arrived if far > 0.0 and not self.by_hand}
         for gap in sorted(written):
-            parts = [read_tensor_scalar(part) for part in self.probe.taken_back(self._gaps - gap)]
-            back = [part for part in parts if part is not None and not math.isnan(part)]
-            self.undone.written(min(back, default=0.0), ago=self._gaps - gap)
+            ago = self._gaps - gap
+            parts = self.probe.taken_back(ago)
+            read = map(read_tensor_scalar, parts if self.undone.matters(ago) else ())  # which waits for the device
+            back = [part for part in read if part is not None and not math.isnan(part)]
+            self.undone.written(min(back, default=0.0), ago=ago)
         if loss is not None and math.isfinite(loss):
             self.undone.push(loss)
 

@@ -69,6 +69,11 @@ class Undone(Stateful):
         if len(self._first) < MOST:
             self._first.append(loss)
 
+    def matters(self, ago: int = 0) -> bool:
+        """Whether a write so many steps ago comes long enough after the one before it for anybody to ask how far back
+        it leads: a projection at each step does not."""
+        return self._count - ago >= SHORTEST
+
     def written(self, back: float, *, ago: int = 0) -> None:
         """Somebody has written weights.
 
@@ -76,12 +81,12 @@ class Undone(Stateful):
             back: the part of the way since the last time by which they are nearer to where they were then.
             ago: steps that have been pushed since, a few.
         """
-        first, last, count = self._first, list(self._last), self._count - ago
+        first, last, count, matters = self._first, list(self._last), self._count - ago, self.matters(ago)
         since = last[len(last) - ago :]
         self._first, self._count = list(since), ago
         self._last.clear()
         self._last.extend(since)
-        if count < SHORTEST or not back >= BACK:
+        if not matters or not back >= BACK:
             self._cycles.clear()
             return
         edge = min(MOST // 2, max(1, count // EDGE))
