@@ -49,6 +49,12 @@ BLIND = Path(__file__).parent
         ("seventeenth", "outlier-batch/tick_returns_gru", "that of the batch before it"),
         # A first batch with as many of one class as of the other: all others stood out against it.
         ("seventeenth", "vanishing-depth/spiral_classifier", "arrives at the first layers"),
+        # A record that a hundred windows hold: the batch before has been harmed by those before it.
+        ("twenty_second", "outlier-batch/turbine_tcn", "that of the batch before it"),
+        # Targets in the thousands, that the run had borne until an exponential in float16 had one too many.
+        ("twenty_second", "half-overflow/pageviews_poisson", "exp overflows in float16"),
+        # Logarithms of shares, that are subtracted from those of the model and weighed by shares: no targets.
+        ("twenty_second", "saturation/hash_docs", "are pinned at an end"),
         # A recurrence that is compiled by script, so that no pass can be looked into.
         ("fifteenth", "recurrent-gain/relu_rnn_bracket_depth", "times that of the one before it"),
     ],

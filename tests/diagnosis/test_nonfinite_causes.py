@@ -285,3 +285,18 @@ def test_moments_that_came_with_numbers_that_are_not_finite(mode, tmp_path):
         assert [each.detail["remedy"] for each in run.main.actions() if each.action == "repair"] == ["reset-moments"]
         assert last < 0.1
         assert all(param.isfinite().all() for param in params)
+
+
+@pytest.mark.parametrize(("in_order", "cause"), [(True, "recurrent-gain"), (False, "unsafe-op")])
+def test_powers_of_one_number_are_a_recurrence_that_is_computed_at_once(in_order, cause, tmp_path):
+    """The kernel of a diagonal state space whose rates have the wrong sign; exponents in no order are none."""
+    torch.manual_seed(0)
+    net = nn.ParameterDict({"rate": torch.linspace(0.2, 1.5, 8), "out": torch.randn(8)})
+    order = torch.arange(120.0) if in_order else torch.arange(120.0)[torch.randperm(120)]
+
+    def convolved(net, step):
+        kernel = net["out"] @ torch.exp(net["rate"][:, None] * order)
+        u = torch.randn(8, 120)
+        return (torch.fft.irfft(torch.fft.rfft(u) * torch.fft.rfft(kernel), n=120) - u).square().mean()
+
+    assert causes(tmp_path, net, torch.optim.SGD(net.parameters(), lr=1e-3), convolved)[0] == cause

@@ -61,6 +61,15 @@ def test_constant_features_and_whole_numbers_stay_what_they_are():
     assert by_feature(ids) is ids
 
 
+def test_a_target_that_is_not_large_stays_what_it_is():
+    """It may be what errors are weighed by."""
+    weights = torch.full((8,), 0.01)
+    objective = objective_of(torch.randn(8, 3), [torch.randn(8) * 50, weights])
+    large, small = standardised(objective, target=True)[1]
+    assert large.std() < 1.2
+    assert small is weights
+
+
 def test_inputs_and_targets_are_standardised_apart():
     objective = objective_of(torch.randn(8, 3) * 100, torch.randn(8) * 50 + 1000)
     x, y = standardised(objective, inputs=True)

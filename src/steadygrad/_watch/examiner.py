@@ -96,7 +96,9 @@ class Examiner:
         """An optimizer was made: lie in wait for the first pass."""
         self._made_at[optimizer] = source_line()
         self.passes.follow(roots)
-        owned = {id(param) for root in roots for param in root.parameters()}
+        owned = {
+            id(param) for root in roots for part in root.modules() if _is_called(part) for param in part.parameters()
+        }
         if not any(id(param) in owned for param in params):
             self.passes.follow_functions()
 
@@ -371,6 +373,11 @@ class Examiner:
 
 def _said(line: tuple[str, int] | None) -> str | None:
     return None if line is None else f"{os.path.abspath(line[0])}:{line[1]}"
+
+
+def _is_called(module: nn.Module) -> bool:
+    """Whether anybody can call it: a dictionary of parameters, or a class with methods of its own, nobody can."""
+    return type(module).forward is not nn.Module.forward
 
 
 def _plain(found: Examination) -> dict[str, Any]:

@@ -62,6 +62,9 @@ LEARNS = 96
 QUIETER = Candidate("lower-learning-rate", options={"factor": 0.25})
 """What is tried then where the loss has come to lie higher than it did."""
 
+FURTHER = 0.1
+"""How much lower than one that was lowered before a rate goes at the most."""
+
 GRACE = 2
 """Steps after a remedy in which what was on its way still raises alarms."""
 
@@ -187,7 +190,10 @@ class Repairer:
 
     def _elsewhere(self, session: Session, ruling: Ruling) -> frozenset[str]:
         """The causes that something lies on the training for, where it is said to stall for the sake of another: the
-        recording still speaks of them, and more of the same would only slow it down."""
+        recording still speaks of them, and more of the same would only slow it down. Not where it had learned since,
+        and has lost that: units that die then have been killed."""
+        if not self._knows_nothing(session) and session.guard.level.elevated():
+            return frozenset()
         answered = {each.finding.cause for each in self._repairs if each.of == session.index and not each.undone}
         about = {each.detail.get("cause") if each.detector == "stalled" else None for each in ruling.alarms}
         return frozenset() if None in about or about & answered else frozenset(answered)
@@ -293,6 +299,8 @@ class Repairer:
         applied = factor = None
         if name == "lower-learning-rate":
             factor = float(options["factor"])
+            if self._lowers_rate(session):  # what was measured may have been measured at the script's own rate
+                factor = max(FURTHER, factor)
             if not session.recovery.lower_rate(recorded("the evidence says so"), factor):
                 return False
         elif name in AT_ONCE:

@@ -37,6 +37,12 @@ LASTING = 0.75
 SPIKE = 8.0
 """Times that the gradient of one batch is larger than that of another with the same weights: they are not of a kind."""
 
+GROWN = 4.0
+"""Nats by which gradients had grown before, from which it is no lonely operation that fails."""
+
+BURST = 1e6
+"""Times the loss of the first pass, above which what is not finite is no matter of one operation."""
+
 FIRST, ONSET = "first pass", "onset"
 """Where a finding was made."""
 
@@ -142,6 +148,19 @@ class Case:
         bad = bool(at.any()) and not np.isfinite(steps.grad_norm[at]).all()
         calm = self.onset == 0 or (len(before) >= 8 and float(before[-3:].max()) < 8 * float(np.median(before)))
         return bad and calm and not self.looks
+
+    @functools.cached_property
+    def calm(self) -> bool:
+        """Whether nothing had grown until something was not finite: neither gradients before it, nor the loss with
+        it."""
+        norms, look = self.before("grad_norm"), self.broken
+        if len(norms) >= 8:
+            level, last = usual(norms[:-3]), float(norms[-3:].max())
+            if level and nats(last / level) >= GROWN:
+                return False
+        if self.start is None or look is None or not math.isfinite(look.evidence.base.loss):
+            return True
+        return abs(look.evidence.base.loss) <= BURST * max(1.0, abs(self.start.base.loss))
 
     @property
     def fails_backwards(self) -> bool:

@@ -115,7 +115,8 @@ class Origin:
     none; `shape` its result's; `share` the part of that which is not finite, `kind` "nan" or "inf"; `samples` the first
     places along the result's first dimension where it is; `line` file and number in the user's code. `repeats` and
     `growth`: how often the same weights had multiplied something in that pass, each time something larger, and by how
-    many nats it had grown; 0 where none had.
+    many nats it had grown; 0 where none had. `powers` says that it is the operation itself that makes so many powers of
+    one number in a row.
     """
 
     op: str
@@ -129,6 +130,7 @@ class Origin:
     line: tuple[str, int] | None = None
     repeats: int = 0
     growth: float = 0.0
+    powers: bool = False
 
 
 @dataclass(frozen=True, slots=True)

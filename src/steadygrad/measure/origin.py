@@ -18,6 +18,7 @@ from .._readback import all_true, any_nan, any_nonfinite, any_positive_infinity,
 from ..evidence import Origin
 from .forward_trace import UNSEEN, tensors_of
 from .overrides import MASKING, OpeningMode
+from .powers import powers_in_a_row
 from .source_line import source_line
 
 MASK = -1e30
@@ -44,7 +45,7 @@ class _Suspect:
     """An operation that has made what is not finite of finite numbers.
 
     `weighed` says that what came of it has met weights later, or the inside of a module: then it is no part of the
-    loss. `given` says that the script handed the number over.
+    loss. `given` says that the script handed the number over; `powers` see `powers_in_a_row`.
     """
 
     op: str
@@ -52,6 +53,7 @@ class _Suspect:
     bad: Tensor
     given: bool = False
     weighed: bool = False
+    powers: tuple[int, float] = (0, 0.0)
 
     @property
     def phase(self) -> str:
@@ -100,6 +102,7 @@ class OriginTrace(OpeningMode):
         self._backward: list[Origin] = []
         self._first: Origin | None = None
         self._reached: int | None = None
+        self._powers = (0, 0.0)
         self._handles: list[Any] = []
         self._sizes: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
 
@@ -125,8 +128,9 @@ class OriginTrace(OpeningMode):
         found = self._first if self._reached is None else self._backward[self._reached]
         if found is None or found.phase == "backward":
             return found
-        repeats, growth = max(map(_growth, self._sizes.values()), key=lambda each: each[1], default=(0, 0.0))
-        return replace(found, repeats=repeats, growth=growth)
+        grown = [self._powers, *map(_growth, self._sizes.values())]
+        repeats, growth = max(grown, key=lambda each: each[1])
+        return replace(found, repeats=repeats, growth=growth, powers=0 < self._powers[1] == growth)
 
     def follow(self, loss: Tensor) -> None:
         """Say what the loss comes from if it is not finite; else look at every node of its graph backward."""
@@ -136,6 +140,7 @@ class OriginTrace(OpeningMode):
             if found is not None:
                 suspect = self._suspects[found]
                 self._first = _origin(suspect.op, suspect.place, suspect.phase, suspect.bad)
+                self._powers = suspect.powers
             return
         start = loss.grad_fn
         if start is None:
@@ -212,7 +217,8 @@ class OriginTrace(OpeningMode):
         place = place if largest is None else replace(place, largest_input=largest)
         given = [tensor for tensor in tensors_of((args, kwargs)) if tensor.is_floating_point()]
         weighed = bool(self._modules) or (bad.ndim > 0 and any(tensor in self._weights for tensor in given))
-        found = _Suspect(op or name.strip("_"), place, bad, _is_given(name, args, kwargs), weighed)
+        powers = powers_in_a_row(name, args)
+        found = _Suspect(op or name.strip("_"), place, bad, _is_given(name, args, kwargs), weighed, powers)
         self._suspects.append(found)
         return frozenset((len(self._suspects) - 1,))
 

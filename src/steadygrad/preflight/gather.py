@@ -81,7 +81,7 @@ def gather(
             later("the same pass with standardised inputs"),
             lambda: observe(objective, standardised(objective, inputs=True)),
         )
-    if any(_is_unusual(max(each.rms, abs(each.mean))) for each in evidence.targets):
+    if any(max(each.rms, abs(each.mean)) > UNUSUAL[1] for each in evidence.targets):
         evidence.standard_target = trying(
             later("the same pass with a standardised target"),
             lambda: observe(objective, standardised(objective, target=True)),

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from .._readback import read_tensor_scalar
 from ..measure.objective import Objective
+from ..rules.data import LARGEST
 
 
 def doubled(objective: Objective, batch: Any) -> Any:
@@ -64,13 +66,23 @@ def _rows(inputs: Any, target: Any) -> int | None:
 
 
 def standardised(objective: Objective, *, inputs: bool = False, target: bool = False) -> Any:
-    """The batch with floating inputs, or targets, at mean 0 and variance 1: inputs by feature, targets as a whole."""
+    """The batch with floating inputs at mean 0 and variance 1, by feature, or large targets, each as a whole.
+
+    A target that is not large is left alone: beside what is subtracted from outputs there may be what errors are
+    multiplied by, and those would count for more.
+    """
     given, wanted = objective.inputs, objective.target
     if inputs:
         given = mapped(given, by_feature)
     if target:
-        wanted = mapped(wanted, as_a_whole)
+        wanted = mapped(wanted, lambda each: as_a_whole(each) if _is_large(each) else each)
     return objective.with_parts(given, wanted)
+
+
+def _is_large(value: Tensor) -> bool:
+    if not value.is_floating_point() or not value.numel():
+        return False
+    return (read_tensor_scalar(value.detach().double().square().mean().sqrt()) or 0.0) > LARGEST
 
 
 def by_feature(value: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from dataclasses import replace
 from ..._i18n import say
 from ...findings import Finding
 from ...rules.half import half
-from ..case import ONSET, Case, anew
+from ..case import ALIKE, ONSET, Case, anew
 
 CAUSE = "half-overflow"
 
@@ -41,8 +41,10 @@ def half_overflow(case: Case) -> Iterator[Finding]:
 
 
 def _at_onset(case: Case) -> list[Finding]:
+    """Something that a run in half precision has come to; or, where nothing had grown before, that overflows alone."""
     found = case.at_onset(half, CAUSE)
-    return [anew(each) for each in found] if CAUSE in case.changes else found
+    alone = case.broken is not None and case.broken.evidence.base.overflows and case.calm and case.onset > ALIKE
+    return [anew(each) for each in found] if CAUSE in case.changes or alone else found
 
 
 def _without_epsilon(case: Case) -> Iterator[Finding]:

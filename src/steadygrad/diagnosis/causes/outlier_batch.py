@@ -14,6 +14,7 @@ Reference: Qian et al., "Understanding gradient clipping in incremental gradient
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from ...evidence import Evidence, TensorProfile
 from ...findings import Finding
 from ...rules.data import data
 from ...rules.loss_scale import loss_scale
+from ...rules.outliers import APART as FEW_APART
 from ..case import SPIKE, Case, nats, usual
 from ..otherwise import LARGER
 from .weight_growth import bottomless
@@ -75,19 +77,20 @@ def _by_the_batch_before(case: Case) -> Iterator[Finding]:
         named = _named(case.start, look.evidence)
         if named is not None and case.stays_otherwise:
             continue  # no batch: data of another kind from here on
-        if batch > APART and drift < WEIGHTS * batch and (named is not None or base.finite):
-            where, words, ratio = named or ("batch", "", math.inf)
+        # What the weights have come to may be the work of such batches before it.
+        alone = drift < WEIGHTS * batch or (named is not None and named.few)
+        if batch > APART and alone and (named is not None or base.finite):
             sure = 0.95 if named else 0.5 if case.rescaled or falls_for_ever else 0.85
-            if not base.finite and base.overflows and ratio < FAR:
+            if not base.finite and base.overflows and (named is not None and named.ratio < FAR):
                 sure = 0.6
             yield Finding(
                 CAUSE,
                 sure,
-                where,
+                "batch" if named is None else named.where,
                 say(
                     "the gradient of this batch is {times} that of the batch before it with the same weights{words}",
                     times=_times(norm / look.batch_before[1]),
-                    words=words,
+                    words="" if named is None else named.words,
                 ),
                 {"grad_norm": norm, "grad_norm_of_the_batch_before": look.batch_before[1], "usual_grad_norm": history},
                 REMEDIES,
@@ -121,16 +124,15 @@ def _by_the_history(case: Case) -> Iterator[Finding]:
     clipped = steps.action.astype(str)[place + 1 : place + 20] == "clip"
     lasting = len(clipped) >= 8 and float(clipped.mean()) > 0.5
     if batch > 2 * APART and (calm or (named is not None and not lasting)):
-        where, words, _ = named or ("batch", say(", and those before and after it are not"), math.inf)
         yield Finding(
             CAUSE,
             0.92 if named else 0.7,
-            where,
+            "batch" if named is None else named.where,
             say(
                 "the gradient of step {step} is {times} the usual one{words}",
                 step=int(steps.step[place]),
                 times=_times(top / level),
-                words=words,
+                words=say(", and those before and after it are not") if named is None else named.words,
             ),
             {"grad_norm": top, "usual_grad_norm": level},
             REMEDIES,
@@ -138,8 +140,19 @@ def _by_the_history(case: Case) -> Iterator[Finding]:
         )
 
 
-def _named(start: Evidence | None, now: Evidence) -> tuple[str, str, float] | None:
-    """The input or target that is out of scale against the first batch, and how many times larger it is."""
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An input or target that is out of scale, in words, how many times larger it is than in the first batch, and
+    whether a few of its samples are."""
+
+    where: str
+    words: str
+    ratio: float
+    few: bool
+
+
+def _named(start: Evidence | None, now: Evidence) -> Named | None:
+    """The input or target that is most out of scale against the first batch."""
     if start is None:
         return None
     usual_ones = {each.name: each for each in (*start.inputs, *start.targets)}
@@ -160,7 +173,7 @@ def _named(start: Evidence | None, now: Evidence) -> tuple[str, str, float] | No
         now=each.absmax,
         first=other.absmax,
     )
-    return each.name, words, ratio
+    return Named(each.name, words, ratio, few=each.apart > FEW_APART > other.apart)
 
 
 def _times(ratio: float) -> str:

@@ -50,6 +50,14 @@ def recurrent_gain(case: Case) -> Iterator[Finding]:
         0.93,
         broken.where or broken.op,
         say(
+            "{operation} makes {times} powers of one number in a row, as of a state that is multiplied at each step, up to "
+            "exp({nats:.3g}), and is not finite from there on",
+            times=broken.repeats,
+            nats=broken.growth,
+            operation=broken.op,
+        )
+        if broken.powers
+        else say(
             "what the same weights multiply again and again grows {times} times in a row, by exp({nats:.3g}) in all, "
             "until {operation} is not finite",
             times=broken.repeats,

@@ -10,22 +10,15 @@ Remedies: add-epsilon-inside-the-operation, use-the-stable-form.
 Reference: Higham, "Accuracy and stability of numerical algorithms", 2002.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 
 from ..._i18n import say
 from ...findings import Finding
 from ...rules.nonfinite import nonfinite
-from ..case import ONSET, Case, nats, usual
+from ..case import ONSET, Case
 
 CAUSE = "unsafe-op"
-
-GROWN = 4.0
-"""Nats by which gradients had grown before, from which it is no lonely operation that fails."""
-
-BURST = 1e6
-"""Times the loss of the first pass, above which what is not finite is no matter of one operation."""
 
 
 def unsafe_op(case: Case) -> Iterator[Finding]:
@@ -54,28 +47,11 @@ def unsafe_op(case: Case) -> Iterator[Finding]:
                 case.onset,
             )
         return
-    grown = _grown(case)
     for each in case.ask(nonfinite, CAUSE, look.evidence, ONSET):
         origin = look.evidence.origin
         where = each.where
         evidence = dict(each.evidence)
         if origin is not None and origin.line is not None:
             evidence["line"] = f"{origin.line[0]}:{origin.line[1]}"
-        certainty = 1.0 if grown < GROWN and not _has_burst(case) else 0.5
+        certainty = 1.0 if case.calm else 0.5
         yield replace(each, step=look.step, where=where, evidence=evidence, confidence=each.confidence * certainty)
-
-
-def _has_burst(case: Case) -> bool:
-    """Whether the loss was finite, and had come up out of all proportion by then."""
-    if case.start is None or case.broken is None or not math.isfinite(case.broken.evidence.base.loss):
-        return False
-    return abs(case.broken.evidence.base.loss) > BURST * max(1.0, abs(case.start.base.loss))
-
-
-def _grown(case: Case) -> float:
-    """Nats between the usual gradient and the last ones before the onset."""
-    norms = case.before("grad_norm")
-    if len(norms) < 8:
-        return 0.0
-    level, last = usual(norms[:-3]), float(norms[-3:].max())
-    return nats(last / level) if level else 0.0
