@@ -1,4 +1,4 @@
-"""Powers of one number in a row: what an exponential is given when it stands for a state that is multiplied on and on."""
+"""Powers of one number in a row: exponentials that stand for a state which is multiplied at each step."""
 
 import math
 from typing import Any
@@ -44,8 +44,8 @@ def powers_in_a_row(name: str, args: Any) -> tuple[int, float]:
     if exponents is None or exponents.numel() < FEWEST:
         return 0, 0.0
     largest = int(read_tensor_scalar(exponents.argmax()) or 0)
-    place = tuple(map(int, np.unravel_index(largest, exponents.shape)))
-    rows = (exponents[*place[:dim], :, *place[dim + 1 :]] for dim in range(exponents.ndim))
+    place = np.unravel_index(largest, exponents.shape)
+    rows = (exponents[(*place[:dim], slice(None), *place[dim + 1 :])] for dim in range(exponents.ndim))
     return max((_rise(read_array(row.double()), exponents.dtype) for row in rows), key=lambda each: each[1])
 
 
