@@ -12,7 +12,7 @@ import steadygrad as sg
 from steadygrad._watch.repair import Repair
 from steadygrad._watch.repairer import Repairer
 from steadygrad.findings import Finding
-from steadygrad.guard import Raised, Ruling
+from steadygrad.guard import Guard, Raised, Ruling, Stall
 from steadygrad.interventions.gradients import ZeroGradBeforeBackward
 
 from .regression import actions, data, net, repairs, train
@@ -704,7 +704,7 @@ def test_how_far_a_step_goes_is_measured_of_what_is_stepped_on(tmp_path):
 )
 def test_no_more_of_the_same_where_a_run_stalls_for_another_cause(about, but):
     """What was answered is left out; nothing is where nobody knows why it stalls, or where another alarm is raised."""
-    session = SimpleNamespace(index=0)
+    session = SimpleNamespace(index=0, stall=Stall(), guard=Guard())
     repairer = Repairer(None, None, None)
     finding = Finding("stale-second-moment", 0.9, "", "")
     repairer._repairs = [
@@ -715,3 +715,8 @@ def test_no_more_of_the_same_where_a_run_stalls_for_another_cause(about, but):
     stalled = tuple(Raised("stalled", {} if cause is None else {"cause": cause}) for cause in about)
     assert repairer._elsewhere(session, Ruling("", 1.0, stalled)) == but
     assert repairer._elsewhere(session, Ruling("", 1.0, (*stalled, Raised("gradient-spike", {})))) == set()
+    for step in range(96):  # it had learned, and has lost that again
+        loss = 1.0 - 0.9 * min(1.0, step / 32) + 0.8 * (step >= 64)
+        session.stall.begin(loss)
+        session.guard.level.push(loss)
+    assert repairer._elsewhere(session, Ruling("", 1.0, stalled)) == set()

@@ -283,6 +283,11 @@ class Examiner:
             stepping = optimizer if steps else None
             return examine(self.subject(session, stepping, kept.first, (), as_then=kept.own_first))
 
+    def first_pass(self, session: Session) -> TapedPass | None:
+        """The first pass of a training, if it is kept."""
+        kept = self.kept(session)
+        return kept.first[-1] if kept is not None and kept.first else None
+
     def seen(
         self, session: Session, kept: Kept, now: Examination, start: Examination | None, **detail: Any
     ) -> list[Observation]:

@@ -59,6 +59,7 @@ class Mending:
             return Looks(examiner)
         looks = Looks(examiner, self._repairer.unmended, eager=self._repairer.untouched)
         self._repairer.is_gone = looks.is_gone
+        self._repairer.first_pass = examiner.first_pass
         return looks
 
     def aside(self) -> AbstractContextManager[None]:

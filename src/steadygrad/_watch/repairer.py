@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from torch import nn
 from torch.optim import Optimizer
 
 from .._foreach import zero_
 from .._i18n import say
 from .._recorded import recorded
 from .._snapshot import TrainingParts, TrainingSnapshot
-from .._tap import ClipTap
+from .._tap import ClipTap, TapedPass
 from ..diagnosis.case import ALIKE
 from ..findings import Finding
 from ..guard import Raised, Ruling
@@ -41,6 +42,7 @@ from .live_remedies import (
     UNTOUCHED,
     WARM_UP,
 )
+from .loose import loose_of
 from .prescriptions import Prescriptions, seen_first
 from .repair import Repair, from_state
 from .session import Session, steps_known
@@ -62,9 +64,6 @@ LEARNS = 96
 QUIETER = Candidate("lower-learning-rate", options={"factor": 0.25})
 """What is tried then where the loss has come to lie higher than it did."""
 
-FURTHER = 0.1
-"""How much lower than one that was lowered before a rate goes at the most."""
-
 GRACE = 2
 """Steps after a remedy in which what was on its way still raises alarms."""
 
@@ -84,6 +83,8 @@ class Repairer:
         self._clips = clips
         self.is_gone: Callable[[Session], bool] = lambda session: False
         """Whether a look finds no longer what kept a training from learning."""
+        self.first_pass: Callable[[Session], TapedPass | None] = lambda session: None
+        """The first pass of a training, if it is kept."""
         self._prescriptions = Prescriptions(journal)
         self._tried: set[tuple[str, str]] = set()
         self._repairs: list[Repair] = []
@@ -299,8 +300,6 @@ class Repairer:
         applied = factor = None
         if name == "lower-learning-rate":
             factor = float(options["factor"])
-            if self._lowers_rate(session):  # what was measured may have been measured at the script's own rate
-                factor = max(FURTHER, factor)
             if not session.recovery.lower_rate(recorded("the evidence says so"), factor):
                 return False
         elif name in AT_ONCE:
@@ -385,15 +384,23 @@ class Repairer:
         self, name: str, candidate: Candidate, session: Session, optimizer: Optimizer, options: dict[str, Any]
     ) -> Applied:
         """A remedy that lies on the training from here on."""
-        return self._laid_on([intervention_for(name, candidate.where, **options)], session=session, optimizer=optimizer)
+        loose = loose_of(session, self.first_pass(session)) if name in REINITIALISES else None
+        change = intervention_for(name, candidate.where, **options)
+        return self._laid_on([change], session=session, optimizer=optimizer, loose=loose)
 
     def _laid_on(
-        self, interventions: Sequence[Intervention], *, session: Session, optimizer: Optimizer, resumed: bool = False
+        self,
+        interventions: Sequence[Intervention],
+        *,
+        session: Session,
+        optimizer: Optimizer,
+        resumed: bool = False,
+        loose: nn.Module | None = None,
     ) -> Applied:
         applied = Applied(interventions, self._clips, steps=False, resumed=resumed)
         applied.on_error = functools.partial(self._failed, session, applied)
         applied.install()
-        applied.adopt(optimizer)
+        applied.adopt(optimizer, loose)
         return applied
 
     def _stalled_at(self, session: Session) -> float | None:

@@ -110,14 +110,16 @@ class Applied:
         """What a checkpoint has to know of it, for these parameters."""
         return [state_of(each, params) for each in self._interventions if isinstance(each, Reparametrisation)]
 
-    def adopt(self, optimizer: Optimizer) -> None:
-        """An optimizer that was made before."""
+    def adopt(self, optimizer: Optimizer, loose: nn.Module | None = None) -> None:
+        """An optimizer that was made before, and what is computed of parameters of its that no module has."""
         if isinstance(optimizer, OwnUpdates):
             leaves = params_of(optimizer)
             self._stand_in = self._stand_ins[tuple(leaf.shape for leaf in leaves)] = optimizer
         else:
             self._optimizers += 1
         self._tell_of(optimizer)
+        if loose is not None:
+            self._enter_call(loose, (), {})
 
     def _tell_of(self, optimizer: Optimizer) -> None:
         for each in self._interventions:

@@ -50,8 +50,8 @@ def recurrent_gain(case: Case) -> Iterator[Finding]:
         0.93,
         broken.where or broken.op,
         say(
-            "{operation} makes {times} powers of one number in a row, as of a state that is multiplied at each step, up "
-            "to exp({nats:.3g}), and is not finite from there on",
+            "{operation} makes {times} powers of one number in a row, as of a state that is multiplied at each step, "
+            "up to exp({nats:.3g}), and is not finite from there on",
             times=broken.repeats,
             nats=broken.growth,
             operation=broken.op,
