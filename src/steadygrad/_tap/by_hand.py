@@ -6,6 +6,7 @@ weights is put back there too, when no pass needs them as they were.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -17,6 +18,7 @@ from torch import Tensor
 from .._foreach import zero_
 from .._readback import read_tensor_scalar
 from ..errors import TrainingDiverged
+from .own_moments import own_moments
 from .own_updates import OwnUpdates, params_of
 from .passes import PassTap
 from .quiet import quiet
@@ -43,14 +45,28 @@ class ByHand(OwnUpdates):
     Its rate is that of the script where it was seen that updates are a multiple of gradients, else 0. `first` are the
     weights that the script began with. `given` are gradients that `torch.autograd.grad` has returned, by the
     parameters' identities; None where they lie in the parameters. `piles` says that several backward passes make one
-    update: then a gradient is not that of a step, and is left alone.
+    update: then a gradient is not that of a step, and is left alone. `frame` is where the script is, while it is at a
+    step: what it remembers of its parameters is looked for there, if anybody asks.
     """
 
     def __init__(self, params: Sequence[Tensor], first: Sequence[Tensor], rate: float, *, piles: bool = False) -> None:
+        self.frame: FrameType | None = None
         super().__init__(params, lr=rate)
         self.first = first
         self.piles = piles
         self.given: dict[int, Tensor] | None = None
+
+    @property
+    def state(self) -> defaultdict[Any, Any]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """What the script remembers of each parameter, as far as it is found: see `own_moments`."""
+        if self.frame is not None:
+            self._state = defaultdict(dict, own_moments(params_of(self), self.frame))
+            self.frame = None
+        return self._state
+
+    @state.setter
+    def state(self, state: defaultdict[Any, Any]) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
+        self._state = state
 
     @property
     def plain(self) -> bool:
@@ -190,14 +206,18 @@ class HandTap:
             self._others += 1
             return  # by others: of another model that trains beside this one
         self._others = 0
-        if self._observer.settle(stand_in):
-            zero_(grads)  # of weights that are gone
-        elif self._observer.before(stand_in, None, frame, may_clip=True).lose:
-            zero_(grads)
-            self._observer.after(stand_in, lost=True)
-            self._observer.settle(stand_in)
-        else:
-            self._pending = True
+        stand_in.frame = frame
+        try:
+            if self._observer.settle(stand_in):
+                zero_(grads)  # of weights that are gone
+            elif self._observer.before(stand_in, None, frame, may_clip=True).lose:
+                zero_(grads)
+                self._observer.after(stand_in, lost=True)
+                self._observer.settle(stand_in)
+            else:
+                self._pending = True
+        finally:
+            stand_in.frame = None  # it holds all that is there
         self._passes.updates_follow(self._leaves)
 
     @property

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
-from .._readback import read_step
+from .._readback import all_true, read_step
+from .._tap import ByHand, params_of
 from ..measure import second_moment_ratio, tensor_norms
 
 MATRICES = 4
@@ -20,6 +21,9 @@ USUAL = 7.3
 
 SLACK = 3.0
 """Times what is possible that a first moment has to be, for rounding not to have made it so."""
+
+OF_NOW = 0.02
+"""The part that the gradient of now has in a second moment of the script's own, whose beta is not known."""
 
 LEAST = 1e-12
 """A first moment below which the square may have underflowed."""
@@ -104,7 +108,8 @@ def lag(optimizer: Optimizer, coefficient: float) -> dict[str, float]:
     `coefficient` is what they have been multiplied by already: the ratio is that of the whole ones.
     """
     try:
-        params, ratios = second_moment_ratio(optimizer)
+        by_hand = isinstance(optimizer, ByHand)
+        params, ratios = _by_hand(optimizer) if by_hand else second_moment_ratio(optimizer)
     except (ValueError, KeyError, TypeError):
         return {}
     chosen = [ratio for param, ratio in zip(params, ratios, strict=True) if param.numel() > 1]
@@ -113,6 +118,20 @@ def lag(optimizer: Optimizer, coefficient: float) -> dict[str, float]:
     scale = 1.0 / coefficient if coefficient > 0 else 1.0
     numbers = sorted(scale * ratio for ratio in read_step([], 0, 0.0, [ratio.detach() for ratio in chosen])[1])
     return {"largest": numbers[-1], "median": numbers[len(numbers) // 2]}
+
+
+def _by_hand(optimizer: ByHand) -> tuple[list[Tensor], list[Tensor]]:
+    """The same of what a script keeps itself: what is nowhere negative, and not all zero, is a mean of squares."""
+    params: list[Tensor] = []
+    ratios: list[Tensor] = []
+    for param, grad in zip(params_of(optimizer), optimizer.gradients(), strict=True):
+        for moment in optimizer.state[param].values() if grad is not None else ():
+            if grad is not None and all_true(moment >= 0) and not all_true(moment == 0):
+                square = grad.detach().double().square()
+                expected = torch.lerp(moment.double(), square, OF_NOW).clamp(min=torch.finfo(torch.float32).tiny)
+                params.append(param)
+                ratios.append((square / expected).mean().sqrt())
+    return params, ratios
 
 
 def rates(optimizer: Optimizer) -> list[dict[str, Any]]:

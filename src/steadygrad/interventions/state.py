@@ -50,14 +50,20 @@ class ResetMoments(Intervention):
                 continue
             moments = [each for each in own.values() if _is_moment(each)]
             if moments and (any_nonfinite(moments) or _negative(own)):
-                del optimizer.state[param]
-                self.times += 1
+                self._forget(optimizer, param)
         return False
 
     def _reset(self, optimizer: Optimizer) -> None:
-        if optimizer.state:
-            optimizer.state.clear()
-            self.times += 1
+        for param in list(optimizer.state):
+            self._forget(optimizer, param)
+
+    @torch.no_grad()
+    def _forget(self, optimizer: Optimizer, param: Any) -> None:
+        self.times += 1
+        own = optimizer.state.pop(param)
+        if isinstance(optimizer, OwnUpdates):  # the script's own: it has no other
+            for each in filter(_is_moment, own.values()):
+                each.zero_()
 
 
 class ResetRunningStats(Intervention):
